@@ -1,1 +1,13 @@
-"""Auto Seg-Loss."""
+"""Auto Seg-Loss: a segmentation metric, bent into a loss, searched so that training with it scores best.
+
+A metric is ONE formula over AND, OR, XOR and pooling (`formulas`). Read exactly, on one-hot maps, it is the
+evaluation metric (`metrics`). Read softly, on probabilities, with AND and OR bent by curves g(y; theta) (`curves`),
+it is a surrogate loss (`SurrogateLoss`). A search (`search`) finds the theta whose trained network scores best; a
+theta card (`theta`) keeps it. Method: Li, Tao et al., "Auto Seg-Loss", ICLR 2021, arXiv 2010.07930.
+"""
+
+from .errors import InputError
+from .loss import SurrogateLoss
+from .theta import ThetaCard
+
+__all__ = ["InputError", "SurrogateLoss", "ThetaCard"]

@@ -1,0 +1,87 @@
+"""Piecewise quadratic Bezier curves, the paper's parameterisation (section 4.2), and the ablations of its Table 5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .family import CurveFamily
+
+# Control points lie on a grid: a piece is at least one step wide or empty, so that widths are exact in float32 and no
+# slope overflows, however close two points come. Inner points keep one step from the ends, so that a jump at an end
+# is a steep piece and the truth table holds: g(0) = 0 and g(1) = 1.
+_STEP = 2.0**-20
+_FLOOR = 1e-14  # of the discriminant: a vertical tangent keeps a finite slope, and t errs by 1e-7 at most
+
+
+@dataclass(frozen=True)
+class Bezier(CurveFamily):
+    """Quadratic Bezier curve of n pieces with inner points P_k = 1 - prod_{j<=k} (1 - theta_j), k = 1 .. 2n-1.
+
+    Each pair (u, v) of theta is relative to the remaining distance to (1, 1), which keeps g increasing.
+    `monotone=False` reads v as an absolute height; `truth_table=False` frees g(0) and g(1) by two numbers more.
+    """
+
+    name: ClassVar[str] = "bezier"
+    pieces: int = 2
+    truth_table: bool = True
+    monotone: bool = True
+
+    def __post_init__(self):
+        if self.pieces < 1:
+            raise InputError(f"a Bezier curve needs at least 1 piece, got pieces={self.pieces}")
+
+    @property
+    def num_inner(self) -> int:
+        return 2 * self.pieces - 1
+
+    @property
+    def num_parameters(self) -> int:
+        return 2 * self.num_inner + (0 if self.truth_table else 2)
+
+    def identity(self) -> Tensor:
+        """theta_k = 1 / (2n + 1 - k): equal steps along the diagonal; free ends start at (0, 1)."""
+        k = torch.arange(1, self.num_inner + 1, dtype=torch.float64)
+        u = 1 / (self.num_inner + 2 - k)
+        v = u if self.monotone else k / (self.num_inner + 1)
+        ends = torch.tensor([] if self.truth_table else [0.0, 1.0], dtype=torch.float64)
+        return torch.cat([torch.stack([u, v], dim=-1).flatten(), ends])
+
+    def control_points(self, theta: Tensor) -> Tensor:
+        inner = theta[..., : 2 * self.num_inner].unflatten(-1, (self.num_inner, 2))
+        relative = 1 - torch.cumprod(1 - inner, dim=-2)
+        heights = relative[..., 1] if self.monotone else inner[..., 1]
+        ends = torch.zeros_like(heights[..., :1]), torch.ones_like(heights[..., :1])
+        u = torch.cat([ends[0], relative[..., 0].clamp(_STEP, 1 - _STEP), ends[1]], dim=-1)
+        v = torch.cat([ends[0], heights, ends[1]], dim=-1)
+        if not self.truth_table:
+            start, rise = theta[..., -2:-1], (1 - theta[..., -2:-1]) * theta[..., -1:]
+            v = start + rise * v
+        return torch.round(torch.stack([u, v], dim=-1) / _STEP) * _STEP
+
+    def theta_of(self, points: Tensor) -> Tensor:
+        """The theta (..., K) of absolute inner control points (..., 2n-1, 2), the inverse of `control_points`."""
+        before = torch.cat([torch.zeros_like(points[..., :1, :]), points[..., :-1, :]], dim=-2)
+        return ((points - before) / (1 - before)).flatten(-2)
+
+    def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
+        """g(y) = v0 + 2 t (1-t) (v1-v0) + t^2 (v2-v0) on the piece with u0 < y <= u2, where t solves u(t) = y.
+
+        With s = (y-u0)/(u2-u0) and a = (u1-u0)/(u2-u0) the root is t = s / (a + sqrt(a^2 (1-s) + (1-a)^2 s)): the
+        rationalised form, which cancels nowhere, neither at a = 1/2 nor at a = s = 1.
+        """
+        start, handle, end = points[:-2:2], points[1::2], points[2::2]
+        width = end[:, 0] - start[:, 0]
+        width = torch.where(width > 0, width, 1)  # no y falls into an empty piece
+        a, b = (handle - start)[:, 0] / width, (end - handle)[:, 0] / width  # a + b = 1
+        piece = torch.zeros_like(y, dtype=torch.long)
+        for knot in end[:-1, 0]:
+            piece += y > knot
+        s = (y - start[piece, 0]) / width[piece]
+        t = s / (a[piece] + ((a * a)[piece] * (1 - s) + (b * b)[piece] * s).clamp_min(_FLOOR).sqrt())
+        rise, bend = (end - start)[:, 1], 2 * (handle - start)[:, 1]
+        return start[piece, 1] + t * ((1 - t) * bend[piece] + t * rise[piece])

@@ -1,0 +1,68 @@
+"""Piecewise linear curves (appendix B of the paper) and the curve without parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .family import CurveFamily
+
+
+@dataclass(frozen=True)
+class Linear(CurveFamily):
+    """n linear pieces of equal width whose rises are softmax(scale * theta): increasing from 0 to 1 by construction.
+
+    `scale` maps theta in [0,1] to logits; the steepest piece can rise exp(scale) times the flattest.
+    """
+
+    name: ClassVar[str] = "linear"
+    pieces: int = 5
+    scale: float = 5.0
+
+    def __post_init__(self):
+        if self.pieces < 1:
+            raise InputError(f"a linear curve needs at least 1 piece, got pieces={self.pieces}")
+
+    @property
+    def num_parameters(self) -> int:
+        return self.pieces
+
+    def identity(self) -> Tensor:
+        return torch.full((self.pieces,), 0.5, dtype=torch.float64)
+
+    def control_points(self, theta: Tensor) -> Tensor:
+        rises = torch.softmax(self.scale * theta, dim=-1).cumsum(dim=-1)[..., :-1]
+        v = torch.cat([torch.zeros_like(theta[..., :1]), rises, torch.ones_like(theta[..., :1])], dim=-1)
+        u = torch.linspace(0, 1, self.pieces + 1, dtype=theta.dtype, device=theta.device)
+        return torch.stack([u.expand_as(v), v], dim=-1)
+
+    def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
+        """g(y) = v_i + (n y - i) (v_{i+1} - v_i) with i = floor(n y), the last piece closed."""
+        heights = points[:, 1]
+        piece = (y.detach() * self.pieces).long().clamp_max(self.pieces - 1)
+        return heights[piece] + (y * self.pieces - piece) * heights.diff()[piece]
+
+
+@dataclass(frozen=True)
+class Identity(CurveFamily):
+    """g(y) = y, no parameters: the paper's naive surrogate (first row of Table 5)."""
+
+    name: ClassVar[str] = "identity"
+
+    @property
+    def num_parameters(self) -> int:
+        return 0
+
+    def identity(self) -> Tensor:
+        return torch.empty(0, dtype=torch.float64)
+
+    def control_points(self, theta: Tensor) -> Tensor:
+        ends = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=theta.dtype, device=theta.device)
+        return ends.expand(*theta.shape[:-1], 2, 2)
+
+    def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
+        return y

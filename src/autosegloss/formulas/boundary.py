@@ -1,0 +1,84 @@
+"""Boundary IoU and boundary F1 (eq. 5 and 6 of the paper)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..logic import Logic
+from ..maps import total
+from ..morphology import dilate, erode
+from .formula import Formula, Statistics, ratio
+from .iou import MeanIoU
+
+
+def radius(extent: float, shape: torch.Size) -> int:
+    """Pixels meant by `extent`: a whole number of pixels, or below 1 a fraction of the diagonal of `shape` (at least 1)."""
+    return int(extent) if extent >= 1 else max(1, round(extent * math.hypot(*shape)))
+
+
+def check_extent(what: str, extent: float) -> None:
+    if not (0 < extent < 1 or (extent >= 1 and float(extent).is_integer())):
+        raise InputError(
+            f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), got {extent}"
+        )
+
+
+@dataclass(frozen=True)
+class BoundaryIoU(MeanIoU):
+    """BIoU: mIoU within the band around the boundaries of the ground truth (eq. 5).
+
+    The band is the union over classes of true_c XOR MinPool(true_c), kernel 2 width + 1; `width` in pixels, or
+    below 1 as a fraction of the image diagonal.
+    """
+
+    name: ClassVar[str] = "biou"
+    width: float = 5
+
+    def __post_init__(self):
+        check_extent("width", self.width)
+
+    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
+        size = 2 * radius(self.width, true.shape[2:]) + 1
+        band = (true ^ erode(true, size, valid)).any(dim=1, keepdim=True)
+        return super().statistics(logic, pred, true, valid & band)
+
+
+@dataclass(frozen=True)
+class BoundaryF1(Formula):
+    """BF1 = 1/C sum_c 2 P R / (P + R) of the boundaries BD(m) = m XOR MinPool_3(m) (eq. 6).
+
+    P = |BD(pred) AND MaxPool(BD(true))| / |BD(pred)| and R its mirror image; MaxPool has kernel 2 tolerance + 1;
+    `tolerance` in pixels, or below 1 as a fraction of the image diagonal.
+    """
+
+    name: ClassVar[str] = "bf1"
+    operations: ClassVar[tuple[str, ...]] = ("boundary_and", "boundary_or", "precision_and", "recall_and")
+    tolerance: float = 5
+
+    def __post_init__(self):
+        check_extent("tolerance", self.tolerance)
+
+    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
+        size = 2 * radius(self.tolerance, true.shape[2:]) + 1
+        pred = logic.xor("boundary", pred, erode(pred, 3, valid)) * valid
+        true = (true ^ erode(true, 3, valid)) & valid
+        matched = logic.and_("precision_and", pred, dilate(true, size))
+        found = logic.and_("recall_and", true, dilate(pred, size))
+        return {
+            "matched": total(matched, valid),
+            # A bent AND may exceed its operand; a boundary is never smaller than its matched part, so that P <= 1.
+            "pred": total(torch.maximum(pred, matched), valid),
+            "found": total(found, valid),
+            "true": total(true, valid),
+        }
+
+    def class_scores(self, sums: Statistics) -> Tensor:
+        precision = ratio(sums["matched"], sums["pred"])
+        recall = ratio(sums["found"], sums["true"])
+        return ratio(2 * precision * recall, precision + recall)

@@ -1,0 +1,44 @@
+"""Mean and frequency-weighted intersection over union (eq. 3 and 4 of the paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from ..logic import Logic
+from ..maps import total
+from .formula import Formula, Statistics, ratio
+
+
+@dataclass(frozen=True)
+class MeanIoU(Formula):
+    """mIoU = 1/C sum_c |pred_c AND true_c| / |pred_c OR true_c| (eq. 3), over the whole data set, never per image."""
+
+    name: ClassVar[str] = "miou"
+    operations: ClassVar[tuple[str, ...]] = ("and", "or")
+
+    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
+        return {
+            "intersection": total(logic.and_("and", pred, true), valid),
+            "union": total(logic.or_("or", pred, true), valid),
+            "true": total(true, valid),
+        }
+
+    def class_scores(self, sums: Statistics) -> Tensor:
+        return ratio(sums["intersection"], sums["union"])
+
+    def defined(self, sums: Statistics) -> Tensor:
+        """Classes with a non-empty union."""
+        return sums["union"] > 0
+
+
+@dataclass(frozen=True)
+class FrequencyWeightedIoU(MeanIoU):
+    """FWIoU = sum_c |true_c| IoU_c / sum_c |true_c| (eq. 4)."""
+
+    name: ClassVar[str] = "fwiou"
+
+    def class_weights(self, sums: Statistics, classes: str) -> Tensor:
+        return sums["true"]

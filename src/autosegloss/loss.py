@@ -1,0 +1,90 @@
+"""The soft reading of a formula: a loss that any training loop can call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from . import theta as thetas
+from .curves import Curve, CurveFamily
+from .errors import InputError, unknown
+from .formulas import CLASS_RULES, Formula, Statistics
+from .logic import SoftLogic
+from .maps import check_shapes, label_maps, soft_map
+
+
+class SurrogateLoss(nn.Module):
+    """1 - score of a metric read softly, its AND and OR bent by curves with parameters theta (section 3 of the paper).
+
+    Args:
+        formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
+        theta: (D,) numbers in [0, 1], or by operation name; None is the identity, the paper's naive surrogate.
+        curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
+        ignore_index: label of pixels that count for nothing; None if there is none.
+        classes: average over "all" classes (1/C, as the paper) or over those "present" in the batch.
+        sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
+            optimises the loss of the whole batch (with gradients averaged over processes, as DDP does).
+
+    Call it with logits (N, C, *S), floating point, and labels (N, *S), integers -> scalar in [0, 1], at least float32.
+    A batch in which every pixel is ignored has loss 0 and gradient 0. Raises InputError for input of another form.
+    """
+
+    def __init__(
+        self,
+        formula: str | Formula,
+        theta: Sequence[float] | Tensor | Mapping[str, Any] | None = None,
+        curve: str | CurveFamily = "bezier",
+        ignore_index: int | None = 255,
+        classes: str = "all",
+        sync_statistics: bool = False,
+    ):
+        super().__init__()
+        self.formula: Formula = Formula.resolve(formula)
+        self.curve: CurveFamily = CurveFamily.resolve(curve)
+        if classes not in CLASS_RULES:
+            raise unknown("class average", classes, CLASS_RULES)
+        self.ignore_index, self.classes, self.sync_statistics = ignore_index, classes, sync_statistics
+        read = thetas.by_name if isinstance(theta, Mapping) else thetas.split
+        theta = thetas.identity(self.formula, self.curve) if theta is None else theta
+        for name, rows in read(theta, self.formula, self.curve).items():
+            self.register_buffer(f"theta_{name}", rows.float())
+
+    @classmethod
+    def from_pretrained(cls, card: str | Path, **options: Any) -> SurrogateLoss:
+        """The loss on a theta card: one that ships with the package, by name ("miou"), or a path to one."""
+        card = thetas.ThetaCard.load(card)
+        return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, **options})
+
+    @property
+    def theta(self) -> thetas.Theta:
+        """Parameters (R, K) by operation name."""
+        rows = {name: getattr(self, f"theta_{name}", None) for name in self.formula.operations}
+        return {name: row for name, row in rows.items() if row is not None}
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        check_shapes(logits, labels)
+        with torch.autocast(logits.device.type, enabled=False):
+            sums = self.statistics(logits, labels)
+            if self.sync_statistics and dist.is_initialized():
+                sums = {name: all_reduce(value.to(torch.promote_types(value.dtype, torch.float32))) for name, value in sums.items()}
+            loss = 1 - self.formula.score(sums, self.classes)
+            return loss.where(sums["true"].sum() > 0, 0)
+
+    def statistics(self, logits: Tensor, labels: Tensor) -> Statistics:
+        """The soft statistics of a batch, differentiable with respect to the logits."""
+        true, valid = label_maps(labels, logits.shape[1], self.ignore_index)
+        probs = soft_map(logits, valid)
+        return self.formula.statistics(self._logic(probs.dtype), probs, true, valid)
+
+    def _logic(self, dtype: torch.dtype) -> SoftLogic:
+        points = {name: self.curve.control_points(rows.to(dtype)) for name, rows in self.theta.items()}
+        return SoftLogic({name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()})
+
+    def extra_repr(self) -> str:
+        return f"{self.formula}, curve={self.curve}, classes={self.classes!r}, ignore_index={self.ignore_index}"

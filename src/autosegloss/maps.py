@@ -1,0 +1,63 @@
+"""From labels and logits to the maps a formula reads; the only place that knows `ignore_index`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+
+def label_maps(labels: Tensor, num_classes: int, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    """One-hot map (N, C, *S) and valid map (N, 1, *S), both bool, of labels (N, *S).
+
+    Raises InputError for labels that are not integers or lie outside [0, C) without being `ignore_index`.
+    """
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise InputError(f"labels must be class indices of an integer type, got {labels.dtype}")
+    labels = labels.long()
+    valid = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
+    _check_range("labels", labels, valid, num_classes, ignore_index)
+    return _one_hot(labels, num_classes) & valid.unsqueeze(1), valid.unsqueeze(1)
+
+
+def soft_map(logits: Tensor, valid: Tensor) -> Tensor:
+    """Softmax probabilities (N, C, *S) of logits, 0 at ignored pixels; at least float32 even for half precision."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    # Ignored logits are overwritten before the softmax: not even a nan there can reach a value or a gradient.
+    return torch.softmax(logits.masked_fill(~valid, 0), dim=1) * valid
+
+
+def hard_map(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
+    """One-hot map (N, C, *S), bool, of predicted classes (N, *S), empty at ignored pixels."""
+    _check_range("predictions", preds, valid.squeeze(1), num_classes, None)
+    return _one_hot(preds, num_classes) & valid
+
+
+def check_shapes(logits: Tensor, labels: Tensor) -> None:
+    """Raise InputError unless logits (N, C, *S) are floating point and fit labels (N, *S), with 2 or 3 axes in S."""
+    if not logits.is_floating_point():
+        raise InputError(f"logits must be floating point scores (N, C, H, W), got {logits.dtype}")
+    if logits.ndim not in (4, 5) or logits.shape[:1] + logits.shape[2:] != labels.shape:
+        raise InputError(
+            "expected logits (N, C, H, W) or (N, C, D, H, W) and labels of the same shape without C, "
+            f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
+        )
+
+
+def total(m: Tensor, mask: Tensor) -> Tensor:
+    """Sum over images and pixels of a map (N, C, *S) within mask (N, 1, *S) -> (C,); exact int64 for bool maps."""
+    return (m * mask).sum(dim=(0, *range(2, m.ndim)))
+
+
+def _one_hot(classes: Tensor, num_classes: int) -> Tensor:
+    index = torch.arange(num_classes, device=classes.device).view(-1, *[1] * (classes.ndim - 1))
+    return classes.unsqueeze(1) == index
+
+
+def _check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
+    seen = values.where(valid, 0)
+    if seen.numel() and (seen.min() < 0 or seen.max() >= num_classes):
+        found = seen[(seen < 0) | (seen >= num_classes)].unique()[:5].tolist()
+        remedy = f"; pixels to leave out must be {ignore_index} (ignore_index)" if ignore_index is not None else ""
+        raise InputError(f"{what} must lie in [0, {num_classes}), got {found}{remedy}")

@@ -1,0 +1,145 @@
+"""The exact reading of a formula: torchmetrics metrics whose states are the formula's statistics."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+
+from . import formulas
+from .errors import InputError
+from .formulas import PAPER, Formula
+from .logic import ExactLogic
+from .maps import check_shapes, hard_map, label_maps
+
+
+class FormulaMetric(Metric):
+    """Any formula as an evaluation metric over a data set: exact integer counts, summed over batches and processes.
+
+    Args:
+        formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
+        num_classes: C.
+        ignore_index: label of pixels that count for nothing; None if there is none.
+        per_class: `compute` returns the class scores (C,), nan for undefined classes, instead of their average.
+
+    `update` takes logits (N, C, *S) or predicted classes (N, *S), and labels (N, *S). `compute` returns a value in
+    [0, 1], nan if no class is defined.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    plot_lower_bound, plot_upper_bound = 0.0, 1.0
+
+    def __init__(
+        self,
+        formula: str | Formula,
+        num_classes: int,
+        ignore_index: int | None = 255,
+        per_class: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.formula: Formula = Formula.resolve(formula)
+        self.num_classes, self.ignore_index, self.per_class = num_classes, ignore_index, per_class
+        for name, value in self._statistics_of_nothing().items():
+            self.add_state(name, value, dist_reduce_fx="sum")
+
+    def _statistics_of_nothing(self) -> formulas.Statistics:
+        """The formula itself says which sums it keeps: those of one pixel that is ignored."""
+        nothing = torch.zeros(1, self.num_classes, 1, 1, dtype=torch.bool)
+        return self.formula.statistics(ExactLogic(), nothing, nothing, nothing[:, :1])
+
+    def update(self, preds: Tensor, labels: Tensor) -> None:
+        true, valid = label_maps(labels, self.num_classes, self.ignore_index)
+        pred = hard_map(self._classes(preds, labels), valid, self.num_classes)
+        for name, value in self.formula.statistics(ExactLogic(), pred, true, valid).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def _classes(self, preds: Tensor, labels: Tensor) -> Tensor:
+        if not preds.is_floating_point():
+            if preds.shape != labels.shape:
+                raise InputError(
+                    "expected predicted classes of the shape of the labels, or floating point logits (N, C, H, W), "
+                    f"got {preds.dtype} {tuple(preds.shape)} and labels {tuple(labels.shape)}"
+                )
+            return preds
+        check_shapes(preds, labels)
+        if preds.shape[1] != self.num_classes:
+            raise InputError(f"expected logits with num_classes={self.num_classes} channels, got {preds.shape[1]}")
+        return preds.argmax(dim=1)
+
+    def compute(self) -> Tensor:
+        sums = {name: getattr(self, name) for name in self._defaults}
+        if self.per_class:
+            scores = self.formula.class_scores(sums).where(self.formula.defined(sums), torch.nan)
+        else:
+            scores = self.formula.score(sums).where(self.formula.class_weights(sums, "defined").any(), torch.nan)
+        return scores.float()
+
+
+class _PaperMetric(FormulaMetric):
+    """A named metric: options of the formula and of torchmetrics are told apart by name."""
+
+    formula_class: ClassVar[type[Formula]]
+
+    def __init__(self, num_classes: int, ignore_index: int | None = 255, per_class: bool = False, **options: Any):
+        mine = {key: options.pop(key) for key in self.formula_class.__dataclass_fields__ if key in options}
+        super().__init__(self.formula_class(**mine), num_classes, ignore_index, per_class, **options)
+
+
+class GlobalAccuracy(_PaperMetric):
+    """Share of valid pixels with the right class (eq. 1)."""
+
+    formula_class = formulas.GlobalAccuracy
+
+
+class MeanAccuracy(_PaperMetric):
+    """Class mean of recall (eq. 2)."""
+
+    formula_class = formulas.MeanAccuracy
+
+
+class MeanIoU(_PaperMetric):
+    """Class mean of intersection over union, over the data set (eq. 3)."""
+
+    formula_class = formulas.MeanIoU
+
+
+class FrequencyWeightedIoU(_PaperMetric):
+    """IoU of the classes weighted by their frequency (eq. 4)."""
+
+    formula_class = formulas.FrequencyWeightedIoU
+
+
+class BoundaryIoU(_PaperMetric):
+    """mIoU in a band of `width` (pixels, or fraction of the diagonal) around true boundaries (eq. 5)."""
+
+    formula_class = formulas.BoundaryIoU
+
+
+class BoundaryF1(_PaperMetric):
+    """Class mean of the F1 of boundaries within `tolerance` (pixels, or fraction of the diagonal) (eq. 6)."""
+
+    formula_class = formulas.BoundaryF1
+
+
+def segmentation_metrics(
+    num_classes: int,
+    ignore_index: int | None = 255,
+    metrics: Sequence[str | Formula] = PAPER,
+    per_class: bool = False,
+) -> MetricCollection:
+    """The six metrics of the paper (or others), by name, updated together: gacc macc miou fwiou biou bf1."""
+    members = [Formula.resolve(metric) for metric in metrics]
+    groups = defaultdict(list)
+    for formula in members:  # formulas that keep the same sums count them once
+        groups[type(formula).statistics, tuple(formula.options().items())].append(formula.name)
+    return MetricCollection(
+        {formula.name: FormulaMetric(formula, num_classes, ignore_index, per_class) for formula in members},
+        compute_groups=list(groups.values()),
+    )

@@ -1,0 +1,85 @@
+"""Slow, independent readings of the metrics' definitions, with numpy loops and scipy.ndimage only."""
+
+import numpy as np
+from scipy import ndimage
+
+
+def reference(name: str, pred: np.ndarray, true: np.ndarray, num_classes: int, ignore: int = 255, extent: int = 5):
+    """The metric `name` of predictions and labels (N, H, W) by its definition; nan if nothing is defined."""
+    per_class = [SUMS[name](pred, true, c, num_classes, ignore, extent) for c in range(num_classes)]
+    return AVERAGES[name](per_class)
+
+
+def _mean(values):
+    values = [v for v in values if v is not None]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _overlap(pred, true, c, num_classes, ignore, extent, inside=None):
+    valid = true != ignore
+    if inside is not None:
+        valid = valid & inside
+    p, t = (pred == c) & valid, (true == c) & valid
+    return (p & t).sum(), (p | t).sum(), t.sum()
+
+
+def _band(true, num_classes, ignore, extent):
+    band = np.zeros(true.shape, bool)
+    for n in range(len(true)):
+        for c in range(num_classes):
+            band[n] |= _edge(true[n] == c, true[n] != ignore, 2 * extent + 1)
+    return band
+
+
+def _edge(m, valid, size):
+    """Pixels of m with a valid pixel outside m in their window."""
+    m = m & valid
+    inner = ndimage.minimum_filter((m | ~valid).astype(np.uint8), size, mode="constant", cval=1)
+    return m & (inner == 0)
+
+
+def _boundaries(pred, true, c, num_classes, ignore, extent):
+    hit = total_pred = found = total_true = 0
+    for p, t in zip(pred, true, strict=True):
+        valid = t != ignore
+        p_edge, t_edge = _edge(p == c, valid, 3), _edge(t == c, valid, 3)
+        near_true = ndimage.maximum_filter(t_edge.astype(np.uint8), 2 * extent + 1, mode="constant", cval=0) > 0
+        near_pred = ndimage.maximum_filter(p_edge.astype(np.uint8), 2 * extent + 1, mode="constant", cval=0) > 0
+        hit, total_pred = hit + (p_edge & near_true).sum(), total_pred + p_edge.sum()
+        found, total_true = found + (t_edge & near_pred).sum(), total_true + t_edge.sum()
+    return hit, total_pred, found, total_true
+
+
+def _in_band(pred, true, c, num_classes, ignore, extent):
+    return _overlap(pred, true, c, num_classes, ignore, extent, _band(true, num_classes, ignore, extent))
+
+
+def _f1(sums):
+    hit, total_pred, found, total_true = sums
+    if total_true == 0:
+        return None
+    precision, recall = hit / max(total_pred, 1), found / total_true
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _weighted(values_and_weights):
+    weights = sum(w for _, w in values_and_weights)
+    return sum(v * w for v, w in values_and_weights) / weights if weights else float("nan")
+
+
+SUMS = {
+    "gacc": _overlap,
+    "macc": _overlap,
+    "miou": _overlap,
+    "fwiou": _overlap,
+    "biou": _in_band,
+    "bf1": _boundaries,
+}
+AVERAGES = {
+    "gacc": lambda sums: _weighted([(i / max(t, 1), t) for i, _, t in sums]),
+    "macc": lambda sums: _mean([i / t if t else None for i, _, t in sums]),
+    "miou": lambda sums: _mean([i / u if u else None for i, u, _ in sums]),
+    "fwiou": lambda sums: _weighted([(i / max(u, 1), t) for i, u, t in sums]),
+    "biou": lambda sums: _mean([i / u if u else None for i, u, _ in sums]),
+    "bf1": lambda sums: _mean([_f1(s) for s in sums]),
+}
