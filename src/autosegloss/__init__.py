@@ -6,8 +6,8 @@ it is a surrogate loss (`SurrogateLoss`). A search (`search`) finds the theta wh
 theta card (`theta`) keeps it. Method: Li, Tao et al., "Auto Seg-Loss", ICLR 2021, arXiv 2010.07930.
 """
 
-from .errors import InputError
-from .loss import SurrogateLoss
-from .theta import ThetaCard
+from autosegloss.errors import InputError
+from autosegloss.loss import SurrogateLoss
+from autosegloss.theta import ThetaCard
 
 __all__ = ["InputError", "SurrogateLoss", "ThetaCard"]

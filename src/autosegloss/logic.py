@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .curves import Curve
+from autosegloss.curves import Curve
 
 
 class Logic(ABC):

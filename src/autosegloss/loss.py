@@ -11,12 +11,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
-from . import theta as thetas
-from .curves import Curve, CurveFamily
-from .errors import InputError, unknown
-from .formulas import CLASS_RULES, Formula, Statistics
-from .logic import SoftLogic
-from .maps import check_shapes, label_maps, soft_map
+from autosegloss import theta as thetas
+from autosegloss.curves import Curve, CurveFamily
+from autosegloss.errors import InputError, unknown
+from autosegloss.formulas import CLASS_RULES, Formula, Statistics
+from autosegloss.logic import SoftLogic
+from autosegloss.maps import check_shapes, label_maps, soft_map
 
 
 class SurrogateLoss(nn.Module):
@@ -56,9 +56,9 @@ class SurrogateLoss(nn.Module):
             self.register_buffer(f"theta_{name}", rows.float())
 
     @classmethod
-    def from_pretrained(cls, card: str | Path, **options: Any) -> SurrogateLoss:
+    def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
         """The loss on a theta card: one that ships with the package, by name ("miou"), or a path to one."""
-        card = thetas.ThetaCard.load(card)
+        card = thetas.ThetaCard.load(theta)
         return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, **options})
 
     @property
@@ -72,7 +72,7 @@ class SurrogateLoss(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             sums = self.statistics(logits, labels)
             if self.sync_statistics and dist.is_initialized():
-                sums = {name: all_reduce(value.to(torch.promote_types(value.dtype, torch.float32))) for name, value in sums.items()}
+                sums = {name: all_reduce(value) for name, value in sums.items()}
             loss = 1 - self.formula.score(sums, self.classes)
             return loss.where(sums["true"].sum() > 0, 0)
 
@@ -80,7 +80,8 @@ class SurrogateLoss(nn.Module):
         """The soft statistics of a batch, differentiable with respect to the logits."""
         true, valid = label_maps(labels, logits.shape[1], self.ignore_index)
         probs = soft_map(logits, valid)
-        return self.formula.statistics(self._logic(probs.dtype), probs, true, valid)
+        sums = self.formula.statistics(self._logic(probs.dtype), probs, true, valid)
+        return {name: value.to(probs.dtype) for name, value in sums.items()}  # counts too: a loss has one dtype
 
     def _logic(self, dtype: torch.dtype) -> SoftLogic:
         points = {name: self.curve.control_points(rows.to(dtype)) for name, rows in self.theta.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from autosegloss.errors import InputError
 
 
 def label_maps(labels: Tensor, num_classes: int, ignore_index: int | None) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from . import formulas
-from .errors import InputError
-from .formulas import PAPER, Formula
-from .logic import ExactLogic
-from .maps import check_shapes, hard_map, label_maps
+from autosegloss import formulas
+from autosegloss.errors import InputError
+from autosegloss.formulas import PAPER, Formula
+from autosegloss.logic import ExactLogic
+from autosegloss.maps import check_shapes, hard_map, label_maps
 
 
 class FormulaMetric(Metric):

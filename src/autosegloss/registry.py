@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from typing import Any, ClassVar
 
-from .errors import InputError, unknown
+from autosegloss.errors import InputError, unknown
 
 
 class Registered:

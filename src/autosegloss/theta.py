@@ -12,10 +12,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from . import curves as _curves  # noqa: F401  registers the families
-from .curves import CurveFamily
-from .errors import InputError, unknown
-from .formulas import CLASS_RULES, Formula
+from autosegloss.curves import CurveFamily
+from autosegloss.errors import InputError, unknown
+from autosegloss.formulas import CLASS_RULES, Formula
 
 Theta = dict[str, Tensor]
 """Parameters (R, K) by operation name: R = 1 curve for both operands, or R = 2, one per operand."""
@@ -95,9 +94,10 @@ class ThetaCard:
             "theta": {name: _plain(row) for name, row in self.theta.items()},
             "control_points": {name: _plain(points) for name, points in self.control_points.items()},
             "score": self.score,
-            "provenance": self.provenance,
         }
-        Path(path).write_text(yaml.safe_dump(page, sort_keys=False, default_flow_style=None, width=110))
+        text = yaml.safe_dump(page, sort_keys=False, default_flow_style=None, width=110)
+        provenance = yaml.safe_dump({"provenance": self.provenance}, sort_keys=False, width=110)
+        Path(path).write_text(text + provenance)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ThetaCard:

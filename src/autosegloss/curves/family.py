@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..registry import Registered
+from autosegloss.registry import Registered
 
 
 class CurveFamily(Registered, ABC):

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from .family import CurveFamily
+from autosegloss.errors import InputError
+from autosegloss.curves.family import CurveFamily
 
 
 @dataclass(frozen=True)

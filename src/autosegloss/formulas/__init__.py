@@ -1,10 +1,10 @@
 """The metrics, each written once: a new one is one file here (and a yaml in conf/metric)."""
 
-from ..registry import import_members
-from .accuracy import GlobalAccuracy, MeanAccuracy
-from .boundary import BoundaryF1, BoundaryIoU
-from .formula import CLASS_RULES, Formula, Statistics
-from .iou import FrequencyWeightedIoU, MeanIoU
+from autosegloss.registry import import_members
+from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
+from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
+from autosegloss.formulas.formula import CLASS_RULES, Formula, Statistics
+from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
 
 __all__ = [
     "CLASS_RULES",

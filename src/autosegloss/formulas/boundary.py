@@ -9,12 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from ..logic import Logic
-from ..maps import total
-from ..morphology import dilate, erode
-from .formula import Formula, Statistics, ratio
-from .iou import MeanIoU
+from autosegloss.errors import InputError
+from autosegloss.logic import Logic
+from autosegloss.maps import total
+from autosegloss.morphology import dilate, erode
+from autosegloss.formulas.formula import Formula, Statistics, ratio
+from autosegloss.formulas.iou import MeanIoU
 
 
 def radius(extent: float, shape: torch.Size) -> int:

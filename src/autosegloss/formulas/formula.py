@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..logic import Logic
-from ..registry import Registered
+from autosegloss.logic import Logic
+from autosegloss.registry import Registered
 
 Statistics = dict[str, Tensor]
 """Sums over pixels and images by name, each (C,): int64 when read exactly, floating point when read softly."""

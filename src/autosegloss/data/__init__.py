@@ -1,0 +1,14 @@
+"""Data: a source says what there is, SegmentationData turns it into batches.
+
+A data set of your own needs no code (Folder), or one file like camvid.py: a Source.
+"""
+
+from autosegloss.data.camvid import CamVid
+from autosegloss.data.datamodule import SegmentationData
+from autosegloss.data.folder import Folder
+from autosegloss.data.shapes import Shapes
+from autosegloss.data.source import Sample, Source
+from autosegloss.data.split import block_split
+from autosegloss.data.transforms import Augment
+
+__all__ = ["Augment", "CamVid", "Folder", "Sample", "SegmentationData", "Shapes", "Source", "block_split"]

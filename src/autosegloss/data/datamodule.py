@@ -1,0 +1,116 @@
+"""The data of a run: which samples train, which validate, which test, and how they become batches."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from autosegloss.data.loading import Batches, InOrder, Shuffled
+from autosegloss.data.memory import Decoded, decode
+from autosegloss.data.source import Source
+from autosegloss.data.split import block_split
+from autosegloss.data.transforms import Augment
+from autosegloss.errors import InputError
+
+
+class SegmentationData(pl.LightningDataModule):
+    """Loaders of (images float32 (N, 3, H, W), labels int64 (N, H, W)) for a source.
+
+    size: (H, W) in pixels, or one number for both; None keeps the images' own, which then must all be equal.
+    holdout: None validates on the "val" split. A number of samples (or a fraction) is taken out of the
+        *training* split, in blocks of `block` neighbours drawn with `holdout_seed`, and validated on instead.
+    seed: decides the order and the augmentation of the training data, whatever else happens in the process.
+    augment: None feeds the images as they are. eval_batch_size: None means batch_size.
+    Raises InputError, when a loader is asked for, if the data cannot give it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        size: tuple[int, int] | int | None,
+        batch_size: int,
+        holdout: int | float | None = None,
+        block: int = 1,
+        holdout_seed: int = 0,
+        seed: int = 0,
+        augment: Augment | None = None,
+        num_workers: int = 0,
+        eval_batch_size: int | None = None,
+    ):
+        super().__init__()
+        self.source, self.size = source, _height_width(size)
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
+        self.seed, self.augment, self.num_workers = seed, augment, num_workers
+        if min(self.batch_size, self.eval_batch_size) < 1:
+            raise InputError(f"batch_size must be 1 or more images, got {batch_size} and {eval_batch_size}")
+
+    @property
+    def num_classes(self) -> int:
+        return self.source.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.source.class_names
+
+    @property
+    def ignore_index(self) -> int:
+        return self.source.ignore_index
+
+    @property
+    def has_test(self) -> bool:
+        return len(self.source.samples("test")) > 0
+
+    def train_dataloader(self) -> DataLoader:
+        indices, data = self.parts()[0], self._decode("train")
+        if len(indices) < self.batch_size:
+            raise InputError(
+                f"{len(indices)} training samples do not fill one batch of {self.batch_size}: "
+                f"set data.batch_size={len(indices)} or less"
+            )
+        return self._loader(data, Shuffled(indices, self.batch_size, self.seed, self.augment))
+
+    def val_dataloader(self) -> DataLoader:
+        if self.holdout is not None:
+            return self._loader(self._decode("train"), InOrder(self.parts()[1], self.eval_batch_size))
+        return self._in_order("val", "set data.holdout=0.2 to validate on a part of the training split")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._in_order("test", "leave out the test, or add the split")
+
+    def parts(self) -> tuple[list[int], list[int]]:
+        """The indices into the training split that train, and those held out (none if holdout is None)."""
+        count = len(self._decode("train").names)
+        if self.holdout is None:
+            return list(range(count)), []
+        return block_split(count, self.holdout, self.block, self.holdout_seed)
+
+    def _in_order(self, split: str, remedy: str) -> DataLoader:
+        if not self.source.samples(split):
+            raise InputError(f"the data have no '{split}' split: {remedy}")
+        data = self._decode(split)
+        return self._loader(data, InOrder(list(range(len(data.names))), self.eval_batch_size))
+
+    def _decode(self, split: str) -> Decoded:
+        return decode(self.source, split, self.size)
+
+    def _loader(self, data: Decoded, tickets: InOrder) -> DataLoader:
+        return DataLoader(
+            Batches(data, self.ignore_index),
+            sampler=tickets,
+            batch_size=None,  # a ticket already stands for a whole batch
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def _height_width(size: tuple[int, int] | int | None) -> tuple[int, int] | None:
+    """(H, W) from what a config may hold; InputError if it is neither one nor two positive whole numbers."""
+    if size is None:
+        return None
+    both = (size, size) if isinstance(size, int) else tuple(size)
+    if len(both) != 2 or not all(isinstance(n, int) and n > 0 for n in both):
+        raise InputError(f"data.size must be H, [H,W] (pixels) or null, got {size}")
+    return both

@@ -1,0 +1,195 @@
+"""SegmentationData: who trains and who validates, the same batches for the same seed, and the errors."""
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.testing import assert_close
+
+from autosegloss.data import Augment, Folder, SegmentationData, Shapes
+from autosegloss.data.transforms import MEAN, STD
+from autosegloss.errors import InputError
+
+SMALL = Shapes(train=23, val=5, test=0, size=16)
+
+
+def make(**settings):
+    return SegmentationData(**{"source": SMALL, "size": None, "batch_size": 4, **settings})
+
+
+def numbers(loader):
+    """Which images of the fixture `folder`, whose values are their numbers, a loader yields."""
+    images = torch.cat([images for images, _ in loader])
+    return (images * STD + MEAN)[:, 0, 0, 0].round().int().tolist()
+
+
+def test_batches_are_normalised_floats_and_int64_labels():
+    images, labels = next(iter(make().val_dataloader()))
+    image, label = SMALL.samples("val")[0].load()
+    assert images.shape == (4, 3, 16, 16)
+    assert_close(images[0], (image - MEAN) / STD)
+    assert_close(labels[0], label.long())
+
+
+def test_it_knows_its_classes():
+    data = make()
+    assert (data.num_classes, data.class_names[0], data.ignore_index) == (6, "background", 255)
+
+
+def test_images_and_labels_are_resized_once(folder):
+    data = make(source=Folder(folder, classes=2), size=[4, 5])
+    images, labels = next(iter(data.train_dataloader()))
+    assert (images.shape, labels.shape) == ((4, 3, 4, 5), (4, 4, 5))
+    assert set(labels.unique().tolist()) <= {0, 1, 255}
+
+
+def test_one_number_is_height_and_width():
+    assert next(iter(make(size=8).val_dataloader()))[0].shape == (4, 3, 8, 8)
+
+
+def test_an_incomplete_batch_is_dropped_in_training_and_kept_in_validation():
+    data = make()
+    assert [len(images) for images, _ in data.train_dataloader()] == [4] * 5
+    assert [len(images) for images, _ in data.val_dataloader()] == [4, 1]
+    assert (len(data.train_dataloader()), len(data.val_dataloader())) == (5, 2)
+
+
+def test_the_hold_out_comes_out_of_the_training_split(folder):
+    data = make(source=Folder(folder, classes=2), batch_size=1, holdout=4, block=2)
+    train, held = numbers(data.train_dataloader()), numbers(data.val_dataloader())
+    assert sorted(train + held) == list(range(12))
+    assert len(held) == 4
+    assert {i // 2 for i in train}.isdisjoint(i // 2 for i in held)
+
+
+def test_the_hold_out_depends_on_its_own_seed_only():
+    assert make(holdout=0.3, seed=1).parts() == make(holdout=0.3, seed=2).parts()
+    assert make(holdout=0.3, holdout_seed=1).parts() != make(holdout=0.3, holdout_seed=2).parts()
+
+
+def test_without_a_hold_out_the_whole_split_trains(folder):
+    data = make(source=Folder(folder, classes=2), batch_size=1)
+    assert sorted(numbers(data.train_dataloader())) == list(range(12))
+    assert numbers(data.val_dataloader()) == [0, 1, 2]
+
+
+def test_the_same_seed_gives_the_same_batches_whatever_the_global_state():
+    torch.manual_seed(1)
+    first = list(make(augment=Augment()).train_dataloader())
+    torch.manual_seed(2)
+    np.random.seed(3)
+    loader = make(augment=Augment()).train_dataloader()
+    for batch, again in zip(first, loader, strict=True):
+        torch.rand(1)
+        assert_close(batch, again, rtol=0, atol=0)
+
+
+def test_loading_draws_nothing_from_the_global_state():
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    batches = make(augment=Augment()).train_dataloader()
+    for key in batches.sampler:
+        batches.dataset[key]
+    assert_close(torch.rand(1), expected)
+
+
+def test_another_seed_and_the_next_epoch_give_other_batches():
+    loader = make(augment=Augment()).train_dataloader()
+    epochs = [next(iter(loader))[0] for _ in range(2)]
+    other = next(iter(make(augment=Augment(), seed=1).train_dataloader()))[0]
+    assert not torch.equal(epochs[0], epochs[1])
+    assert not torch.equal(epochs[0], other)
+
+
+def test_the_order_does_not_depend_on_the_augmentation(folder):
+    source = Folder(folder, classes=2)
+    plain = numbers(make(source=source).train_dataloader())
+    assert plain == numbers(make(source=source, augment=Augment(scale=(1, 1))).train_dataloader())
+    assert plain != sorted(plain)
+
+
+def test_workers_give_the_same_batches():
+    alone = list(make(augment=Augment()).train_dataloader())
+    assert_close(list(make(augment=Augment(), num_workers=1).train_dataloader()), alone, rtol=0, atol=0)
+
+
+class Recorder(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.seen = torch.nn.Parameter(torch.zeros(())), []
+
+    def training_step(self, batch, index):
+        self.seen.append(batch)
+        return self.weight
+
+    def validation_step(self, batch, index):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # between Lightning and torch
+def test_a_trainer_sees_the_batches_of_a_plain_loop_over_epochs():
+    model = Recorder()
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(
+        max_steps=12, accelerator="cpu", enable_model_summary=False, log_every_n_steps=1, **quiet
+    )
+    trainer.fit(model, datamodule=make(augment=Augment()))
+    loader = make(augment=Augment()).train_dataloader()
+    plain = [batch for _ in range(3) for batch in loader][:12]
+    assert_close(model.seen, plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
+def test_processes_share_a_pass_without_overlap(name, folder):
+    source, seen = Folder(folder, classes=2), []
+    for rank in range(2):
+        loader = getattr(make(source=source, batch_size=3, eval_batch_size=2), name)()
+        loader.sampler.rank, loader.sampler.num_replicas = rank, 2
+        assert len(list(loader)) == len(loader)
+        seen += numbers(loader)
+    assert sorted(seen) == list(range(12 if name == "train_dataloader" else 3))
+
+
+def test_a_split_is_decoded_once_per_process():
+    """A search starts hundreds of runs in a process; each would pay for it again."""
+    first, again = (make(source=Shapes(train=9, size=16), size=8, holdout=3) for _ in range(2))
+    data = first.train_dataloader().dataset.data
+    assert again.train_dataloader().dataset.data is data
+    assert again.val_dataloader().dataset.data is data
+    other = make(source=Shapes(train=9, size=16), size=4).train_dataloader()
+    assert other.dataset.data is not data
+
+
+def test_no_training_batch():
+    with pytest.raises(
+        InputError, match=r"23 training samples do not fill one batch of 24: set data.batch_size=23"
+    ):
+        make(batch_size=24).train_dataloader()
+
+
+def test_no_validation_split():
+    with pytest.raises(InputError, match=r"no 'val' split: set data.holdout=0.2"):
+        make(source=Shapes(train=8, val=0, size=16)).val_dataloader()
+
+
+def test_no_test_split():
+    assert not make().has_test
+    assert make(source=Shapes(train=8, test=2, size=16)).has_test
+    with pytest.raises(InputError, match="no 'test' split"):
+        make().test_dataloader()
+
+
+@pytest.mark.parametrize("size", [0, [8], [8, 8, 3], [8, 0.5], -4])
+def test_a_size_that_is_none(size):
+    with pytest.raises(InputError, match=r"data.size must be H, \[H,W\]"):
+        make(size=size)
+
+
+def test_a_batch_of_none():
+    with pytest.raises(InputError, match="batch_size must be 1 or more"):
+        make(batch_size=0)

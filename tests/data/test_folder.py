@@ -1,0 +1,164 @@
+"""Folder: what it finds, and the line it says when it cannot."""
+
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+
+from autosegloss.data import Folder
+from autosegloss.data.memory import decode
+from autosegloss.data.pairs import natural_key, read_mask
+from autosegloss.errors import InputError
+
+
+def names(source, split):
+    return [sample.name.rsplit("/", 1)[-1] for sample in source.samples(split)]
+
+
+def test_it_finds_pairs_in_natural_order(folder):
+    source = Folder(folder, classes=2)
+    assert names(source, "train") == [f"frame{i}.png" for i in range(12)]
+    assert (len(source.samples("val")), source.samples("test")) == (3, [])
+
+
+def test_a_pair_loads_as_uint8(folder):
+    image, label = Folder(folder, classes=2).samples("train")[7].load()
+    assert_close(image, torch.full((3, 8, 10), 7, dtype=torch.uint8))
+    assert label.dtype == torch.uint8
+    assert label[:, 0].tolist() == [0, 1, 255, 0, 1, 255, 0, 1]
+
+
+def test_without_a_split_it_divides_by_seed(unsplit):
+    source = Folder(unsplit, val_fraction=0.25, test_fraction=0.1)
+    parts = [set(names(source, split)) for split in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [13, 5, 2]
+    assert len(set.union(*parts)) == 20
+    assert names(source, "val") == names(Folder(unsplit, val_fraction=0.25, test_fraction=0.1), "val")
+    assert set(names(Folder(unsplit, val_fraction=0.25, test_fraction=0.1, seed=1), "val")) != parts[1]
+
+
+def test_a_split_of_fraction_0_is_empty(unsplit):
+    assert Folder(unsplit, val_fraction=0).samples("val") == []
+
+
+def test_class_names_come_from_the_file_the_list_or_the_number(unsplit):
+    assert Folder(unsplit).class_names == ("sky", "road")
+    assert Folder(unsplit, classes=["a", "b", "c"]).class_names == ("a", "b", "c")
+    assert Folder(unsplit, classes=3).class_names == ("class 0", "class 1", "class 2")
+
+
+def test_sources_are_hashable_also_with_lists_from_a_config(unsplit):
+    assert hash(Folder(unsplit, classes=["a", "b"])) == hash(Folder(unsplit, classes=("a", "b")))
+
+
+def test_a_palette_mask_is_its_indices(tmp_path):
+    mask = Image.new("P", (2, 1), 3)
+    mask.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 9])
+    mask.save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png").tolist() == [[3, 3]]
+
+
+def test_numbers_sort_as_numbers():
+    assert sorted(["a10b2", "a2", "b", "10", "a10b10", "9"], key=natural_key) == [
+        "9",
+        "10",
+        "a2",
+        "a10b2",
+        "a10b10",
+        "b",
+    ]
+
+
+def fails(source, match, split="train"):
+    with pytest.raises(InputError, match=match) as caught:
+        decode(source, split, None)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_root():
+    fails(Folder(None), r"set data.source.root=ROOT; expected ROOT/\{train,val,test\}/\{images,masks\}")
+
+
+def test_missing_root(tmp_path):
+    fails(
+        Folder(tmp_path / "nowhere"), "no such folder: .*nowhere; set data.source.root=ROOT; expected ROOT/"
+    )
+
+
+def test_another_layout(tmp_path):
+    fails(Folder(tmp_path), "holds no images: expected ROOT/")
+
+
+def test_empty_folder(folder):
+    for path in (folder / "train/images").iterdir():
+        path.unlink()
+    fails(Folder(folder, classes=2), "train/images is empty: expected files ending in .png .jpg")
+
+
+def test_unknown_number_of_classes(folder):
+    fails(Folder(folder), "number of classes unknown: set data.source.classes=N, or list .*classes.txt")
+
+
+def test_images_without_a_mask(folder):
+    for i in (2, 3, 5, 10):
+        (folder / f"train/masks/frame{i}.png").unlink()
+    expected = (
+        r"4 image\(s\) without a partner .*train/masks: .*frame2.png, .*frame3.png, .*frame5.png, \.\.\.$"
+    )
+    fails(Folder(folder, classes=2), expected)
+
+
+def test_a_mask_without_an_image(folder):
+    (folder / "train/images/frame4.png").unlink()
+    fails(Folder(folder, classes=2), r"1 mask\(s\) without a partner .*train/images: .*masks/frame4.png$")
+
+
+def test_two_images_of_one_name(folder, files):
+    files[0](folder / "train/images/frame4.jpg")
+    fails(Folder(folder, classes=2), "two files of one name: .*frame4.jpg and frame4.png")
+
+
+def test_an_unreadable_file(folder):
+    (folder / "train/images/frame4.png").write_bytes(b"not a picture")
+    fails(Folder(folder, classes=2), "images/frame4.png: cannot be read as an image")
+
+
+def test_a_truncated_file(folder):
+    path = folder / "train/masks/frame4.png"
+    path.write_bytes(path.read_bytes()[:50])
+    fails(Folder(folder, classes=2), "masks/frame4.png: cannot be read as an image")
+
+
+def test_a_mask_in_colours(folder, files):
+    files[0](folder / "train/masks/frame4.png")
+    fails(Folder(folder, classes=2), "masks/frame4.png: expected a mask of one 8-bit channel .* got mode RGB")
+
+
+def test_an_image_of_16_bits(folder):
+    Image.new("I;16", (10, 8)).save(folder / "train/images/frame4.png")
+    fails(
+        Folder(folder, classes=2), "images/frame4.png: expected an image of 8 bits a channel, got mode I;16"
+    )
+
+
+def test_a_mask_of_another_size(folder, files):
+    files[1](folder / "train/masks/frame4.png", size=(8, 9))
+    fails(Folder(folder, classes=2), "images/frame4.png has 8x10, .*masks/frame4.png has 8x9")
+
+
+def test_a_label_that_is_no_class(folder, files):
+    files[1](folder / "train/masks/frame4.png", values=(0, 2, 7, 255))
+    fails(
+        Folder(folder, classes=2),
+        "frame4.png: label 2, 7 is no class: expected 0..1, or 255 for pixels to ign",
+    )
+
+
+def test_images_of_different_sizes(folder, files):
+    for kind, write in zip(("images", "masks"), files, strict=True):
+        write(folder / f"train/{kind}/frame4.png", size=(6, 10))
+    fails(Folder(folder, classes=2), r"frame0.png has 8x10, .*frame4.png has 6x10 .* set data.size=\[H,W\]")
+
+
+def test_fractions_that_leave_nothing(unsplit):
+    fails(Folder(unsplit, val_fraction=0.5, test_fraction=0.5), "leave nothing to train on")

@@ -1,0 +1,251 @@
+"""The flat vector theta, and the cards that keep it: exact round trips, the released numbers, errors in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from members import ABLATIONS, CURVES, METRICS
+from torch.testing import assert_close
+
+from autosegloss import InputError, SurrogateLoss, ThetaCard
+from autosegloss import theta as thetas
+from autosegloss.curves import Bezier, Identity, Linear
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
+from autosegloss.theta import shipped_cards
+
+FORMULAS = {**METRICS, "biou_fraction": BoundaryIoU(width=0.02), "bf1_tolerance": BoundaryF1(tolerance=2)}
+FAMILIES = {**CURVES, **ABLATIONS, "linear_scaled": Linear(pieces=3, scale=2.5)}
+every_formula = pytest.mark.parametrize("formula", FORMULAS.values(), ids=FORMULAS)
+every_family = pytest.mark.parametrize("curve", FAMILIES.values(), ids=FAMILIES)
+
+# The release of the paper (VOC, R50): absolute inner control points u1, v1, u2, v2, u3, v3 by operation.
+MACC = [2.1453928e-02, 7.3905742e-01, 4.1163361e-01, 7.9865617e-01, 9.1986191e-01, 9.5041156e-01]
+RELEASED = {
+    "miou": {
+        "and": [
+            5.69728440e-04,
+            6.43720450e-01,
+            3.38589169e-01,
+            7.05543360e-01,
+            6.25281252e-01,
+            7.79551927e-01,
+        ],
+        "or": [
+            6.90375570e-01,
+            1.30628900e-02,
+            8.34170515e-01,
+            9.62431815e-01,
+            9.42998269e-01,
+            9.80038125e-01,
+        ],
+    },
+    "fwiou": {
+        "and": [0.11907931, 0.669945, 0.19315827, 0.71179134, 0.46337387, 0.79494196],
+        "or": [0.5266451, 0.29869753, 0.706645, 0.4485701, 0.86858255, 0.7261703],
+    },
+    "biou": {
+        "and": [
+            3.65390355e-04,
+            9.84171689e-01,
+            9.69491959e-01,
+            9.92340326e-01,
+            9.88328516e-01,
+            9.95552719e-01,
+        ],
+        "or": [
+            3.54609758e-01,
+            2.67221928e-01,
+            5.60551465e-01,
+            4.35290039e-01,
+            5.65432191e-01,
+            6.01448298e-01,
+        ],
+    },
+    "macc": {"and": MACC},
+    "gacc": {"and": MACC},
+    "bf1": {  # one piece; one curve for each operand
+        "boundary_and": [
+            [0.8113003373146057, 0.8526162505149841],
+            [0.17164576053619385, 0.03164796531200409],
+        ],
+        "boundary_or": [
+            [0.20997394621372223, 0.44903290271759033],
+            [0.07847517728805542, 0.8753038048744202],
+        ],
+    },
+}
+
+
+# The vector
+
+
+@every_formula
+@every_family
+def test_size_identity_and_split_fit_together(formula, curve):
+    theta = thetas.identity(formula, curve)
+    assert theta.shape == (thetas.size(formula, curve),)
+    assert thetas.size(formula, curve) == len(formula.operations) * curve.num_parameters
+    for rows in thetas.split(theta, formula, curve).values():
+        assert_close(rows, curve.identity()[None])
+
+
+@every_formula
+@every_family
+def test_theta_is_laid_out_in_the_order_the_formula_declares(formula, curve):
+    flat = np.linspace(0, 1, thetas.size(formula, curve))
+    by_name = thetas.split(flat, formula, curve)
+    assert tuple(by_name) == formula.operations
+    for i, name in enumerate(formula.operations):
+        k = curve.num_parameters
+        assert by_name[name].shape == (1, k)
+        assert by_name[name][0].tolist() == flat[i * k : (i + 1) * k].tolist()
+
+
+def test_the_declared_orders_are_what_cards_and_records_rely_on():
+    operations = {name: formula.operations for name, formula in METRICS.items()}
+    assert operations["gacc"] == operations["macc"] == ("and",)
+    assert operations["miou"] == operations["fwiou"] == operations["biou"] == ("and", "or")
+    assert operations["bf1"] == ("boundary_and", "boundary_or", "precision_and", "recall_and")
+
+
+# Cards
+
+
+@every_formula
+@every_family
+@settings(max_examples=3, deadline=None)
+@given(data=st.data())
+def test_a_card_comes_back_as_it_went(tmp_path_factory, formula, curve, data):
+    rows = st.sampled_from([1, 2])
+    theta = {
+        name: torch.from_numpy(
+            data.draw(arrays(np.float64, (data.draw(rows), curve.num_parameters), elements=st.floats(0, 1)))
+        )
+        for name in formula.operations
+    }
+    path = tmp_path_factory.mktemp("cards") / "theta.yaml"
+    score = data.draw(st.none() | st.floats(0, 1))
+    card = ThetaCard(formula, curve, theta, "present", score, {"data": "Köln", "steps": [1, 2], "seed": 3})
+    card.save(path)
+    loaded = ThetaCard.load(path)
+    assert (loaded.metric, loaded.curve) == (formula, curve)
+    assert (loaded.classes, loaded.score, loaded.provenance) == (card.classes, card.score, card.provenance)
+    assert_close(loaded.theta, theta, rtol=0, atol=0)
+    assert_close(loaded.control_points, card.control_points, rtol=0, atol=0)
+    loaded.save(again := path.with_name("again.yaml"))
+    assert again.read_text() == path.read_text()
+
+
+def test_the_control_points_on_the_page_are_those_of_theta(tmp_path):
+    theta = thetas.split(torch.linspace(0.1, 0.9, 12), METRICS["miou"], Bezier())
+    ThetaCard(METRICS["miou"], Bezier(), theta).save(tmp_path / "card.yaml")
+    page = yaml.safe_load((tmp_path / "card.yaml").read_text())
+    assert list(page) == ["metric", "curve", "classes", "theta", "control_points", "score", "provenance"]
+    for name, rows in theta.items():
+        inner = [1 - np.prod(1 - rows.numpy().reshape(-1, 2)[:k], axis=0) for k in (1, 2, 3)]
+        np.testing.assert_allclose(page["control_points"][name], [[0, 0], *inner, [1, 1]], atol=1e-6)
+
+
+def test_a_card_needs_little(tmp_path):
+    page = tmp_path / "card.yaml"
+    page.write_text("metric: miou\ncurve: linear\ntheta: {and: [0.1, 0.2, 0.3, 0.4, 0.5]}\n")
+    card = ThetaCard.load(page)
+    assert (card.metric, card.curve) == (METRICS["miou"], Linear())
+    assert (card.classes, card.score, card.provenance) == ("all", None, {})
+    assert set(card.theta) == {"and"}  # OR is not bent
+
+
+def test_a_card_of_a_curve_without_parameters(tmp_path):
+    ThetaCard(METRICS["miou"], Identity(), thetas.split([], METRICS["miou"], Identity())).save(
+        tmp_path / "card.yaml"
+    )
+    assert SurrogateLoss.from_pretrained(tmp_path / "card.yaml").curve == Identity()
+
+
+def test_a_card_for_every_metric_of_the_paper_ships():
+    assert set(shipped_cards()) == set(RELEASED) == set(PAPER)
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_shipped_cards_carry_the_released_control_points(name):
+    card = ThetaCard.load(name)
+    assert card.metric == METRICS[name]
+    assert card.classes == "all"
+    assert "fundamentalvision/Auto-Seg-Loss" in card.provenance["source"]
+    assert set(card.control_points) == set(RELEASED[name])
+    for operation, numbers in RELEASED[name].items():
+        rows = torch.tensor(numbers, dtype=torch.float64).reshape(-1, card.curve.num_inner, 2)
+        rows = rows.reshape(len(card.theta[operation]), card.curve.num_inner, 2)
+        points = card.control_points[operation]
+        assert_close(points[:, 1:-1], rows, rtol=0, atol=1e-6)
+        assert_close(
+            points[:, [0, -1]], torch.tensor([[[0, 0], [1, 1]]]).expand_as(points[:, [0, -1]]).double()
+        )
+    page = yaml.safe_load(Path(shipped_cards()[name]).read_text())
+    for operation, points in card.control_points.items():
+        assert np.squeeze(points.numpy()).tolist() == page["control_points"][operation]
+
+
+# Errors
+
+GOOD = {"metric": {"name": "miou"}, "curve": {"name": "bezier"}, "theta": {"and": [0.5] * 6, "or": [0.5] * 6}}
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("not a theta card", "metric: [miou\ntheta: }"),
+        ("not a theta card", "just a sentence"),
+        ("not a theta card", ""),
+        ("not a theta card", "- 1\n- 2\n"),
+        ("not a theta card", b"\xff\xfe\x00\x81"),
+        ("not a theta card", {**GOOD, "theta": None}),
+        ("not a theta card", {**GOOD, "theta": {"and": "high"}}),
+        ("not a theta card", {**GOOD, "theta": {"and": [[0.5] * 6, [0.5]]}}),
+        ("not a theta card", {**GOOD, "metric": {"width": 5}}),
+        ("not a theta card.*'theta'", {key: GOOD[key] for key in ("metric", "curve")}),
+        ("not a theta card.*'metric'", {key: GOOD[key] for key in ("theta", "curve")}),
+        ("not a theta card.*'curve'", {key: GOOD[key] for key in ("theta", "metric")}),
+        ("unknown metric 'mios': choose one of miou", {**GOOD, "metric": "mios"}),
+        ("unknown curve 'besier': choose one of bezier", {**GOOD, "curve": "besier"}),
+        ("metric 'miou' has no option 'width'", {**GOOD, "metric": {"name": "miou", "width": 5}}),
+        ("at least 1 piece", {**GOOD, "curve": {"name": "bezier", "pieces": 0}}),
+        ("unknown operation of 'miou' 'xor'", {**GOOD, "theta": {"xor": [0.5] * 6}}),
+        (r"theta must lie in \[0, 1\], got .*1.5", {**GOOD, "theta": {"and": [1.5] * 6}}),
+        (r"theta must lie in \[0, 1\], got .*nan", {**GOOD, "theta": {"and": [float("nan")] * 6}}),
+        (r"operation 'and' is 6 numbers.*\(1, 4\)", {**GOOD, "theta": {"and": [0.5] * 4}}),
+        ("unknown class average 'most'", {**GOOD, "classes": "most"}),
+    ],
+)
+def test_a_malformed_card_is_told_in_one_line_with_its_path(tmp_path, message, text):
+    path = tmp_path / "my.yaml"
+    text = yaml.safe_dump(text) if isinstance(text, dict) else text
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=message) as error:
+        ThetaCard.load(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_path_with_no_card_is_told(tmp_path):
+    for path in (tmp_path, tmp_path / "none.yaml", tmp_path / "no" / "such" / "folder"):
+        with pytest.raises(
+            InputError, match="there is no theta card at .*; the cards that ship are bf1, "
+        ) as error:
+            ThetaCard.load(path)
+        assert str(path) in str(error.value)
+
+
+def test_a_near_miss_is_told_what_is_near():
+    with pytest.raises(InputError, match="unknown theta card 'mIoU2': choose one of miou, "):
+        ThetaCard.load("mIoU2")
+
+
+def test_a_card_checks_its_class_average():
+    with pytest.raises(InputError, match="unknown class average 'some'"):
+        ThetaCard(METRICS["miou"], Bezier(), {}, classes="some")

@@ -1,0 +1,15 @@
+"""Train a network with any loss and judge it by all metrics: python train.py loss=searched_miou"""
+
+import hydra
+from omegaconf import DictConfig
+
+from autosegloss.cli import train
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> dict[str, float]:
+    return train(cfg)
+
+
+if __name__ == "__main__":
+    main()
