@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli import train
+from autosegloss.cli import program, train
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -12,4 +12,4 @@ def main(cfg: DictConfig) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    program(main)

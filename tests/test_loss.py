@@ -199,6 +199,20 @@ def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula,
 
 
 @every_metric
+@pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+def test_a_hesitant_right_prediction_scores_at_most_1(formula, curve, data):
+    """Where a curve could push a score over 1: the right class everywhere, with room to bend upwards."""
+    theta = data.draw(
+        arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0, 0.1, 0.9, 1]))
+    )
+    labels = squares()
+    logits = data.draw(st.floats(0, 3)) * label_maps(labels, 3, 255)[0].float()
+    assert -1e-5 <= SurrogateLoss(formula, theta=theta, curve=curve)(logits, labels) <= 1 + 1e-5
+
+
+@every_metric
 @pytest.mark.parametrize("classes", ["all", "present"])
 def test_a_batch_that_is_all_ignored_teaches_nothing(formula, classes):
     logits, _ = batch()

@@ -1,6 +1,7 @@
-"""The flat vector theta, and the cards that keep it: exact round trips, the released numbers, errors in one line."""
+"""The flat theta, and the cards that keep it: round trips, the released numbers, errors in one line."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,6 +105,12 @@ def test_theta_is_laid_out_in_the_order_the_formula_declares(formula, curve):
         k = curve.num_parameters
         assert by_name[name].shape == (1, k)
         assert by_name[name][0].tolist() == flat[i * k : (i + 1) * k].tolist()
+
+
+def test_the_order_is_declared_and_not_alphabetical():
+    formula = SimpleNamespace(name="stub", operations=("z", "a", "m"))
+    by_name = thetas.split([0.1, 0.2, 0.3], formula, Linear(pieces=1))
+    assert {name: rows.item() for name, rows in by_name.items()} == {"z": 0.1, "a": 0.2, "m": 0.3}
 
 
 def test_the_declared_orders_are_what_cards_and_records_rely_on():
@@ -235,7 +242,7 @@ def test_a_malformed_card_is_told_in_one_line_with_its_path(tmp_path, message, t
 def test_a_path_with_no_card_is_told(tmp_path):
     for path in (tmp_path, tmp_path / "none.yaml", tmp_path / "no" / "such" / "folder"):
         with pytest.raises(
-            InputError, match="there is no theta card at .*; the cards that ship are bf1, "
+            InputError, match=r"there is no theta card at .*; the cards that ship are bf1, "
         ) as error:
             ThetaCard.load(path)
         assert str(path) in str(error.value)

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, unknown
+
+
+def program(main: Callable[[], None]) -> None:
+    """Run a Hydra main: a mistake ends it with one line, Ctrl-C without a traceback; anything else is a bug and shows.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error shows its traceback.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        return main()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra leaves the errors to us
+    try:
+        main()
+    except MissingConfigException as error:  # an OSError as well, and a CompactHydraException
+        sys.exit(f"error: {_missing_config(error)}")
+    except (CompactHydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {' '.join(_with_cause(error).split())}")
+    except OSError as error:
+        if not _is_about_output(error):
+            raise
+        sys.exit(f"error: the output folder cannot be written ({error}): choose one with hydra.run.dir=DIR")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
 
 
 def job(cfg: DictConfig) -> dict[str, float]:
@@ -30,17 +56,23 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 @contextmanager
 def mistakes_in_one_line() -> Iterator[None]:
-    """Raise an InputError, however deep it stands in a chain of errors, as the exception that Hydra prints plainly."""
+    """Turn an InputError, however deep it stands in a chain of errors, into one plain exception with one string."""
     try:
         yield
+    except MissingMandatoryValue as error:
+        message = f"{error.full_key} is not given: set {error.full_key}=VALUE"
     except Exception as error:
         mistake = find_mistake(error)
         if mistake is None:
             raise
-        message = f"error: {mistake}"
+        message = str(mistake)
     else:
         return
-    raise CompactHydraException(message)  # outside of `except`, so that no frame keeps the network alive
+    # Raised outside of `except`, so that no frame keeps the network alive. Hydra lets SystemExit pass in silence,
+    # but in a sweep it would end the launcher instead of the job.
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN:
+        raise SystemExit(f"error: {message}")
+    raise CompactHydraException(message)
 
 
 def find_mistake(error: BaseException | None) -> InputError | None:
@@ -48,3 +80,23 @@ def find_mistake(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
     return error
+
+
+def _is_about_output(error: OSError) -> bool:
+    """Whether Hydra failed to make its output folder: no frame of ours is in the traceback below it."""
+    frame = error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_globals.get("__name__", "").startswith("autosegloss.training"):
+            return False
+        frame = frame.tb_next
+    return True
+
+
+def _missing_config(error: MissingConfigException) -> str:
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    return str(unknown(group, name, error.options)) if error.options else str(error)
+
+
+def _with_cause(error: Exception) -> str:
+    cause = error.__cause__
+    return str(error) if cause is None or str(cause) in str(error) else f"{error}: {cause}"

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from autosegloss import theta as thetas
 from autosegloss.curves import Curve, CurveFamily
@@ -72,7 +71,7 @@ class SurrogateLoss(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             sums = self.statistics(logits, labels)
             if self.sync_statistics and dist.is_initialized():
-                sums = {name: all_reduce(value) for name, value in sums.items()}
+                sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
             loss = 1 - self.formula.score(sums, self.classes)
             return loss.where(sums["true"].sum() > 0, 0)
 
@@ -89,3 +88,17 @@ class SurrogateLoss(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.formula}, curve={self.curve}, classes={self.classes!r}, ignore_index={self.ignore_index}"
+
+
+class SumOverProcesses(torch.autograd.Function):
+    """Sum of a tensor over the processes of torch.distributed; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        value = value.clone()
+        dist.all_reduce(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return SumOverProcesses.apply(gradient)

@@ -111,14 +111,15 @@ class ThetaCard:
             metric = Formula.named(**_named(page["metric"]))
             curve = CurveFamily.named(**_named(page["curve"]))
             theta = by_name(page["theta"], metric, curve)
+            optional = {key: page[key] for key in ("classes", "score", "provenance") if page.get(key) is not None}
+            return cls(metric, curve, theta, **optional)
         except InputError as error:
             raise InputError(f"theta card {path}: {error}") from None
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())  # of YAML errors: several lines
             raise InputError(
-                f"{path} is not a theta card: expected YAML with metric, curve and theta ({type(error).__name__}: {error})"
+                f"{path} is not a theta card: expected YAML with metric, curve and theta ({reason})"
             ) from None
-        optional = {key: page[key] for key in ("classes", "score", "provenance") if page.get(key) is not None}
-        return cls(metric, curve, theta, **optional)
 
 
 def shipped_cards() -> dict[str, Path]:

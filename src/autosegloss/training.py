@@ -51,6 +51,8 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
     """Train the network of `cfg` for trainer.max_steps with its loss and judge it; leaves result.json in `directory`."""
     start = time.perf_counter()
     with _quiet_lightning():
+        if cfg.threads:
+            torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         data = instantiate(cfg.data)
         module = _module(cfg, data)
@@ -98,6 +100,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # Lightning 2.6 on torch 2.14
             yield
     finally:
         logger.setLevel(level)

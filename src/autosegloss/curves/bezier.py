@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -78,10 +79,21 @@ class Bezier(CurveFamily):
         width = end[:, 0] - start[:, 0]
         width = torch.where(width > 0, width, 1)  # no y falls into an empty piece
         a, b = (handle - start)[:, 0] / width, (end - handle)[:, 0] / width  # a + b = 1
-        piece = torch.zeros_like(y, dtype=torch.long)
-        for knot in end[:-1, 0]:
-            piece += y > knot
-        s = (y - start[piece, 0]) / width[piece]
-        t = s / (a[piece] + ((a * a)[piece] * (1 - s) + (b * b)[piece] * s).clamp_min(_FLOOR).sqrt())
+        pick = _pieces(y, end[:-1, 0])
+        s = (y - pick(start[:, 0])) / pick(width)
+        t = s / (pick(a) + (pick(a * a) * (1 - s) + pick(b * b) * s).clamp_min(_FLOOR).sqrt())
         rise, bend = (end - start)[:, 1], 2 * (handle - start)[:, 1]
-        return start[piece, 1] + t * ((1 - t) * bend[piece] + t * rise[piece])
+        return pick(start[:, 1]) + t * ((1 - t) * pick(bend) + t * pick(rise))
+
+
+def _pieces(y: Tensor, knots: Tensor) -> Callable[[Tensor], Tensor]:
+    """A function that picks for every y the value (of n values) of the piece it falls into, given n-1 inner knots."""
+    beyond = [y > knot for knot in knots]  # a few comparisons are faster than indexing with a map of pieces
+
+    def pick(values: Tensor) -> Tensor:
+        picked = values[0]
+        for later, value in zip(beyond, values[1:], strict=True):
+            picked = torch.where(later, value, picked)
+        return picked
+
+    return pick

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from segmentation_models_pytorch.encoders import get_encoder_names
 from torch import nn
 
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, unknown
 
 
 def build_network(architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options) -> nn.Module:
     """A network with `classes` output channels: images (N, 3, H, W) -> logits (N, C, H, W).
 
-    Raises InputError if the pretrained encoder weights cannot be fetched.
+    Raises InputError for an unknown encoder, and if its pretrained weights cannot be fetched.
     """
     try:
         return architecture(classes=classes, encoder_weights=encoder_weights, **options)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except KeyError as error:  # how segmentation-models-pytorch says that it does not know a name
+        name = options.get("encoder_name")
+        if name not in (known := get_encoder_names()):
+            raise unknown("encoder", name, known) from error
+        raise InputError(f"encoder {name} has no weights '{encoder_weights}': {error.args[0]}") from error
+    except (OSError, RuntimeError, ValueError) as error:
         if encoder_weights is None:
             raise
         raise InputError(

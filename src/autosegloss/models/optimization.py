@@ -6,6 +6,8 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
+from autosegloss.errors import InputError
+
 
 def poly_sgd(
     network: nn.Module,
@@ -18,7 +20,14 @@ def poly_sgd(
     min_lr: float,
 ) -> tuple[SGD, LambdaLR]:
     """SGD whose rate falls as min_lr + (lr - min_lr) (1 - step / max_steps)^power; all but the encoder learn
-    `head_multiplier` times as fast."""
+    `head_multiplier` times as fast.
+
+    Raises InputError for a setting that is not a number of 0 or more, or a learning rate of 0.
+    """
+    for name, value in {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "head_multiplier": head_multiplier,
+                        "power": power, "min_lr": min_lr}.items():  # fmt: skip
+        if not isinstance(value, (int, float)) or value < 0 or (value == 0 and name == "lr"):
+            raise InputError(f"optimizer.{name} must be a number of 0 or more (lr: above 0), got {value!r}")
     encoder = list(network.encoder.parameters())
     known = {id(p) for p in encoder}
     head = [p for p in network.parameters() if id(p) not in known]

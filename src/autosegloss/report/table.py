@@ -49,9 +49,9 @@ class ComparisonTable:
             lines.append([_escape(loss), *(_marked(cells[name], "**", "**") for name in self.metrics)])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{self.caption}\n"
 
-    def rich(self) -> Table:
+    def rich(self, title: str | None = None) -> Table:
         """The table for a terminal, the best of a column in bold."""
-        table = Table(caption=self.caption, caption_justify="left")
+        table = Table(title=title, caption=self.caption, caption_justify="left")
         for number, title in enumerate(self.header()):
             marked = number > 0 and self.metrics[number - 1] == self.target
             table.add_column(title, justify="right" if number else "left", style="cyan" if marked else None)

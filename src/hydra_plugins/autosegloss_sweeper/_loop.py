@@ -1,0 +1,186 @@
+"""The search itself: ask, train, tell, step after step; then choose a theta, compare it and write it all down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from autosegloss import ThetaCard
+from autosegloss import theta as thetas
+from autosegloss.errors import InputError
+from autosegloss.report import SearchProgress
+from autosegloss.report.summary import write_figures, write_tables
+from autosegloss.search import History, Strategy, Trial
+from autosegloss.training import Result
+
+from ._jobs import Jobs, need
+from .config import SweeperConf
+
+log = logging.getLogger(__name__)
+
+
+class Search:
+    """A search for the theta of the metric in `cfg`, its records kept in `directory` as they come."""
+
+    def __init__(self, settings: SweeperConf, launcher, cfg: DictConfig, arguments: Sequence[str], directory: Path):
+        self.settings, self.cfg, self.directory = settings, cfg, directory
+        self.metric, self.curve = instantiate(cfg.metric), instantiate(cfg.curve)
+        if not thetas.size(self.metric, self.curve):
+            raise InputError(f"curve '{self.curve.name}' has no parameters to search: choose another, e.g. curve=bezier")
+        self.strategy: Strategy = settings.strategy(
+            initial_mean=thetas.identity(self.metric, self.curve).tolist(),
+            samples=settings.samples,
+            sigma=settings.sigma,
+            seed=settings.seed,
+        )
+        self.history = History(directory)
+        if self.history.trials:
+            raise InputError(f"{directory} holds a search already: choose another folder with hydra.sweep.dir=DIR")
+        self.progress = SearchProgress(settings.steps, settings.samples)
+        self.jobs = Jobs(launcher, directory, arguments, self.progress, self.metric.name)
+
+    def run(self) -> dict[str, Any]:
+        """All of it; an interrupt leaves the records of what was finished and says where they are."""
+        try:
+            with self.progress:
+                start = self._warm_up()
+                for step in range(self.settings.steps):
+                    self._step(step, start)
+                label, theta, score = self._choose(start)
+                card = self._card(theta, score, label)
+                card.save(self.directory / "theta.yaml")
+                write_figures(self.directory, self.history, card)
+                rows = self._compare()
+        except (KeyboardInterrupt, SystemExit):
+            raise SystemExit(self._interrupted()) from None
+        self._tell_user(rows)
+        return {"theta": str(self.directory / "theta.yaml"), "score": score, "chosen": label}
+
+    def _warm_up(self) -> list[str]:
+        """The overrides that start every trial from the same weights w_0 (drawn by the seed where none are trained)."""
+        if self.settings.warmup is None:
+            return []
+        self.progress.phase("warm-up", 1)
+        need(self.jobs.run({"warmup": [*self.settings.warmup, "save_weights=true"]})["warmup"], "the warm-up")
+        return [f"init_weights='{self.directory / 'warmup' / 'weights.pt'}'"]
+
+    def _step(self, step: int, start: list[str]) -> None:
+        self.progress.start_step(step + 1)
+        mean, drawn = self.strategy.mean, self.strategy.ask()
+        folders = [f"step_{step:04d}/trial_{index:03d}" for index in range(len(drawn))]
+        outcomes = self.jobs.run(
+            {folder: [*start, _override(theta)] for folder, theta in zip(folders, drawn, strict=True)}
+        )
+        for index, folder in enumerate(folders):
+            self.history.add(self._trial(step, index, drawn[index], outcomes[folder]))
+        closed = self.history.close_step(step, mean)
+        finished = [trial for trial in closed.trials if trial.score is not None]
+        if not finished:
+            raise HydraException(
+                f"all {len(drawn)} trials of step {step + 1} failed; the last one: {closed.trials[-1].message}"
+            )
+        self.strategy.tell(np.array([trial.theta for trial in finished]), np.array(closed.scores))
+
+    def _trial(self, step: int, index: int, theta: np.ndarray, outcome: Result | str) -> Trial:
+        if isinstance(outcome, str):
+            return Trial(step, index, theta, None, status="failed", message=outcome)
+        return Trial(step, index, theta, outcome.scores[self.metric.name], outcome.scores, outcome.seconds)
+
+    def _choose(self, start: list[str]) -> tuple[str, Iterable[float], float]:
+        """(label, theta, hold-out score): the mu of the best mean score (section 4.3), or the best finalist."""
+        if not self.settings.finalists:
+            best = self.history.best_step()
+            return f"mu of step {best.index + 1}", best.mean, best.average
+        candidates = self.history.candidates(self.settings.finalists, self.strategy.mean)
+        self.progress.phase("finalists", len(candidates))
+        folders = {label: "finalists/" + label.replace(" ", "_") for label in candidates}
+        outcomes = self.jobs.run(
+            {
+                folders[label]: [*start, *self.settings.final, _override(theta)]
+                for label, theta in candidates.items()
+            }
+        )
+        scores = {
+            label: outcomes[folder].scores[self.metric.name]
+            for label, folder in folders.items()
+            if isinstance(outcomes[folder], Result)
+        }
+        if not scores:
+            raise HydraException(f"all finalists failed; the last one: {outcomes[folders[label]]}")
+        best = max(scores, key=scores.get)
+        return best, candidates[best], scores[best]
+
+    def _card(self, theta: Iterable[float], score: float, label: str) -> ThetaCard:
+        cfg = self.cfg
+        provenance = {
+            "origin": f"search of {self.settings.steps} steps of {self.settings.samples} trials; {label}",
+            "strategy": OmegaConf.to_container(cfg.hydra.sweeper.strategy),
+            "data": OmegaConf.to_container(cfg.data.source, resolve=True),
+            "size": OmegaConf.to_container(cfg.data, resolve=True)["size"],
+            "network": OmegaConf.to_container(cfg.network, resolve=True),
+            "trial": {"max_steps": cfg.trainer.max_steps, "batch_size": cfg.data.batch_size, "lr": cfg.optimizer.lr},
+            "seed": cfg.seed,
+            "versions": {name: version(name) for name in ("autosegloss", "torch", "pytorch-lightning")},
+            "date": date.today().isoformat(),
+        }
+        split = thetas.split(list(theta), self.metric, self.curve)
+        return ThetaCard(self.metric, self.curve, split, cfg.loss.classes, score, provenance)
+
+    def _compare(self) -> Mapping[str, list[Result]]:
+        """The runs of every row of the comparison, one a seed."""
+        seeds, rows = self.settings.comparison_seeds, self.settings.comparison
+        if not (seeds and rows):
+            return {}
+        self.progress.phase("comparison", len(seeds) * len(rows))
+        found = {"FOUND": f"'{self.directory / 'theta.yaml'}'", "METRIC": self.metric.name}
+        folders = {(name, seed): f"comparison/{name.replace(' ', '_')}/seed_{seed}" for name in rows for seed in seeds}
+        outcomes = self.jobs.run(
+            {
+                folder: [*self.settings.comparison_common, *(_fill(o, found) for o in rows[name]), f"seed={seed}"]
+                for (name, seed), folder in folders.items()
+            }
+        )
+        return {
+            name: [need(outcomes[folders[name, seed]], f"{name}, seed {seed},") for seed in seeds]
+            for name in rows
+        }
+
+    def _tell_user(self, rows: Mapping[str, list[Result]]) -> None:
+        console, where, name = Console(), _short(self.directory), self.metric.name
+        for split in write_tables(self.directory, rows, name):
+            console.print(split)
+        for line in (
+            f"Found {where}/theta.yaml; the figures search.png and curves.png and all records are beside it.",
+            "Train with it:",
+            f"  python train.py metric={name} loss=searched loss.theta={where}/theta.yaml",
+        ):
+            console.print(line, soft_wrap=True, highlight=False)
+
+    def _interrupted(self) -> str:
+        finished = sum(trial.score is not None for trial in self.history.trials)
+        return f"interrupted: {finished} finished trials are kept in {_short(self.directory)}"
+
+
+def _override(theta: Iterable[float]) -> str:
+    return "theta=[" + ",".join(repr(float(x)) for x in theta) + "]"
+
+
+def _fill(override: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        override = override.replace(name, value)
+    return override
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
