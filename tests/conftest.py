@@ -1,5 +1,47 @@
-"""One thread: the tensors are small, and threads of a busy machine wait for each other."""
+"""What the tests share: one thread, and the programs run in this process as from a command line."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
 import torch
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # the tensors are small, and threads of a busy machine wait for each other
+
+ROOT = Path(__file__).parent.parent
+TINY = [
+    "data.source.train=24",
+    "data.source.val=8",
+    "data.source.test=8",
+    "data.source.size=32",
+    "data.batch_size=4",
+    "trainer.max_steps=2",
+    "trainer.accelerator=cpu",
+    "network.decoder_channels=16",
+]
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    """`command("train", "loss=dice")` is `python train.py loss=dice` in an empty folder; gives what it printed.
+
+    Where the program ends with a message, SystemExit carries it.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(program: str, *overrides: str, tiny: bool = True) -> str:
+        path = ROOT / f"{program}.py"
+        monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *overrides])
+        spec = importlib.util.spec_from_file_location(f"{program}_program", path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        try:
+            module.program(module.main)
+        finally:
+            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        return capsys.readouterr().out
+
+    return run

@@ -1,0 +1,78 @@
+"""Every configuration composes, and every object it names can be made."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from members import CONF
+from torch import nn
+
+from autosegloss.search import PPO, RandomSearch
+
+ENTRIES = ["train", "search"]
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def composed(entry: str, *overrides: str):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(entry, list(overrides), return_hydra_config=True)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [(g, n) for g in ("metric", "curve", "loss", "data", "network", "optimizer", "trainer") for n in names(g)],
+)
+def test_every_choice_composes(entry, group, name):
+    assert composed(entry, f"{group}={name}")[group]
+
+
+@pytest.mark.parametrize("name", names("loss"))
+def test_every_loss_is_made_with_the_ignore_index_of_the_data(name):
+    cfg = composed("train", f"loss={name}", *(["loss.theta=miou"] if name == "searched" else []))
+    loss = instantiate(cfg.loss, ignore_index=7)
+    assert isinstance(loss, nn.Module)
+    assert loss.ignore_index == 7
+
+
+@pytest.mark.parametrize("name", names("network"))
+def test_every_network_is_made(name):
+    network = instantiate(composed("train", f"network={name}", "network.encoder_weights=null").network)(classes=3)
+    assert hasattr(network, "encoder")
+
+
+@pytest.mark.parametrize("name", names("profile"))
+@pytest.mark.parametrize("sweeper", ["ppo", "random"])
+def test_every_profile_composes_with_every_sweeper(name, sweeper):
+    settings = composed("search", f"profile={name}", f"hydra/sweeper={sweeper}").hydra.sweeper
+    assert settings.steps * settings.samples > 0
+    assert issubclass({"ppo": PPO, "random": RandomSearch}[sweeper], instantiate(settings.strategy).func)
+
+
+def test_the_paper_profile_has_the_numbers_of_appendix_a():
+    cfg = composed("search", "profile=paper")
+    sweeper, optimizer = cfg.hydra.sweeper, cfg.optimizer
+    assert (sweeper.steps, sweeper.samples, sweeper.sigma) == (20, 32, 0.2)
+    assert (sweeper.strategy.epsilon, sweeper.strategy.updates, sweeper.strategy.ratio) == (0.1, 100, "joint")
+    assert (sweeper.finalists, sweeper.warmup) == (0, None)
+    assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (0.02, 0.9, 5e-4)
+    assert (optimizer.power, optimizer.min_lr, optimizer.head_multiplier) == (0.9, 1e-4, 10)
+    assert (cfg.trainer.max_steps, cfg.data.batch_size, list(cfg.data.size)) == (1000, 32, [128, 128])
+    assert cfg.network.encoder_name == "resnet50"
+
+
+def test_settings_of_ppo_stand_in_conf_as_in_the_class():
+    """The class has defaults for those who use it without Hydra; they must not drift apart."""
+    strategy = composed("search").hydra.sweeper.strategy
+    defaults = {name: p.default for name, p in inspect.signature(PPO.__init__).parameters.items()}
+    assert {key: value for key, value in strategy.items() if not key.startswith("_")}.items() <= defaults.items()
+
+
+def test_configs_name_no_path_of_a_machine():
+    for path in Path(CONF).rglob("*.yaml"):
+        assert "/home/" not in path.read_text()

@@ -1,0 +1,115 @@
+"""One training run, from the command line to its result, and the module and optimiser it is made of."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from autosegloss.errors import InputError
+from autosegloss.formulas import PAPER
+from autosegloss.metrics import segmentation_metrics
+from autosegloss.models import SegmentationModule, build_network, poly_sgd
+
+SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "head_multiplier": 10, "power": 0.9, "min_lr": 1e-3}
+
+
+class TwoParts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1)
+
+    def forward(self, x):
+        assert all(side % 32 == 0 for side in x.shape[2:])
+        return self.head(self.encoder(x))
+
+
+def test_the_rate_falls_polynomially_and_the_head_learns_faster():
+    optimizer, schedule = poly_sgd(TwoParts(), max_steps=10, **SGD)
+    seen = []
+    for _ in range(12):
+        seen.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        schedule.step()
+    for index, base in enumerate((0.1, 1.0)):
+        expected = [1e-3 + (base - 1e-3) * max(0, 1 - step / 10) ** 0.9 for step in range(12)]
+        assert_close([rates[index] for rates in seen], expected)
+    head = {id(p) for p in optimizer.param_groups[1]["params"]}
+    assert len(head) == 2
+    assert not head & {id(p) for p in optimizer.param_groups[0]["params"]}
+
+
+@pytest.mark.parametrize("change", [{"lr": "abc"}, {"lr": 0}, {"momentum": -1}])
+def test_an_optimiser_setting_that_is_no_number_is_refused(change):
+    with pytest.raises(InputError, match=rf"optimizer.{next(iter(change))} must be a number"):
+        poly_sgd(TwoParts(), max_steps=10, **{**SGD, **change})
+
+
+def test_images_of_any_size_are_padded_for_the_network_and_cropped_back():
+    module = SegmentationModule(TwoParts(), nn.CrossEntropyLoss(), segmentation_metrics(5), poly_sgd)
+    images = torch.randn(2, 3, 33, 47)
+    inner = module.network.head(module.network.encoder(images))
+    assert_close(module(images), inner)
+
+
+def test_an_encoder_that_does_not_exist_names_the_nearest():
+    import segmentation_models_pytorch as smp
+
+    with pytest.raises(InputError, match=r"unknown encoder 'resnet19': choose one of resnet1"):
+        build_network(smp.Unet, classes=2, encoder_weights=None, encoder_name="resnet19")
+
+
+def test_weights_that_cannot_be_fetched_say_so():
+    def offline(**_):
+        raise OSError("Name or service not known")
+
+    with pytest.raises(InputError, match=r"'imagenet' of resnet50 cannot be had .*Name or service.*encoder_weights=null"):
+        build_network(offline, classes=2, encoder_weights="imagenet", encoder_name="resnet50")
+    with pytest.raises(OSError, match="Name or service"):
+        build_network(offline, classes=2, encoder_weights=None, encoder_name="resnet50")
+
+
+def test_train_leaves_scores_weights_and_a_log(command, tmp_path):
+    out = command("train", "hydra.run.dir=run", "test=true", "validate_every=1", "trainer.enable_progress_bar=false")
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert set(result["scores"]) == set(result["test"]) == set(PAPER)
+    assert f"miou {100 * result['scores']['miou']:.1f}" in out
+    assert (tmp_path / "run/weights.pt").exists()
+    assert len((tmp_path / "run/log/metrics.csv").read_text().splitlines()) > 2
+
+
+def test_the_same_seed_gives_the_same_scores_and_weights_can_be_carried_on(command, tmp_path):
+    quiet = ["trainer.enable_progress_bar=false", "loss=naive"]
+    for run, extra in {"a": [], "b": [], "c": ["seed=1"], "d": ["init_weights=a/weights.pt"]}.items():
+        command("train", f"hydra.run.dir={run}", *quiet, *extra)
+    weights = {run: torch.load(tmp_path / run / "weights.pt") for run in "abcd"}
+    scores = {run: json.loads((tmp_path / run / "result.json").read_text())["scores"] for run in "abcd"}
+    assert scores["a"] == scores["b"]
+    for name, value in weights["a"].items():
+        assert_close(weights["b"][name], value, rtol=0, atol=0)
+    assert any(not torch.equal(weights["c"][name], value) for name, value in weights["a"].items())
+    assert any(not torch.equal(weights["d"][name], value) for name, value in weights["a"].items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["metric=miuo"], "error: unknown metric 'miuo': choose one of miou, biou"),
+        (["curve=bezir"], "error: unknown curve 'bezir': choose one of bezier"),
+        (["loss=searched"], "error: loss.theta is not given: set loss.theta=VALUE"),
+        (["loss.theta=mio"], "error: unknown theta card 'mio': choose one of miou"),
+        (["loss.theta=no/such/card.yaml"], "error: there is no theta card at no/such/card.yaml"),
+        (["loss=surrogate", "theta=[0.5]"], "error: theta of 'miou' with curve 'bezier' is 12 numbers"),
+        (["loss=surrogate", f"theta={[1.5] * 12}"], "error: theta must lie in \\[0, 1\\], got"),
+        (["init_weights=missing.pt"], "error: init_weights=missing.pt cannot be read"),
+        (["data.batch_size=1000"], "error: 24 training samples do not fill one batch of 1000"),
+        (["unheard_of=1"], "error: Could not override 'unheard_of'"),
+        (["hydra.run.dir=file/run"], "error: the output folder cannot be written"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(command, tmp_path, overrides, message):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(SystemExit, match=message) as ended:
+        command("train", *overrides)
+    assert "\n" not in str(ended.value)
