@@ -1,6 +1,6 @@
 """What the tests share: one thread, and the programs run in this process as from a command line."""
 
-import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
@@ -34,12 +34,8 @@ def command(monkeypatch, tmp_path, capsys):
     def run(program: str, *overrides: str, tiny: bool = True) -> str:
         path = ROOT / f"{program}.py"
         monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *overrides])
-        spec = importlib.util.spec_from_file_location(f"{program}_program", path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
         try:
-            module.program(module.main)
+            runpy.run_path(str(path), run_name="__main__")
         finally:
             monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return capsys.readouterr().out

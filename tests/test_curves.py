@@ -115,9 +115,7 @@ def test_bezier_is_the_parametric_curve(pieces, data):
     np.testing.assert_allclose(g(torch.as_tensor(y)).numpy(), sampled(g.points.numpy(), y), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "a", [0.0, 1e-6, 0.25, 0.5, 0.500001, 0.50001, 0.499999, 0.75, 1 - 1e-5, 1 - 1e-6, 1.0]
-)
+@pytest.mark.parametrize("a", [0.0, 1e-6, 0.25, 0.5, 0.500001, 0.50001, 0.499999, 0.75, 1 - 1e-5, 1 - 1e-6, 1.0])
 @pytest.mark.parametrize("height", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("pieces", [1, 2], ids=["whole", "half"])
 def test_float32_is_as_good_as_float64(a, height, pieces):

@@ -28,7 +28,9 @@ def draw_theta(data, formula, curve):
 
 
 def test_every_registered_formula_has_a_config():
-    assert {name for name, formula in Formula.members.items() if formula.__module__.startswith("autosegloss.")} == {*METRICS}
+    assert {name for name, formula in Formula.members.items() if formula.__module__.startswith("autosegloss.")} == {
+        *METRICS
+    }
     assert all(formula.name == name for name, formula in METRICS.items())
 
 

@@ -76,12 +76,8 @@ def test_theta_by_name_bends_the_operation_it_names_and_the_operand_it_stands_fo
     bent, straight = [0.1, 0.8, 0.3, 0.6, 0.5, 0.5], Bezier().identity().tolist()
     both = SurrogateLoss("miou", theta=[*bent, *straight])(logits, labels)
     assert_close(SurrogateLoss("miou", theta={"and": bent})(logits, labels), both, rtol=0, atol=1e-5)
-    assert not torch.isclose(
-        SurrogateLoss("miou", theta={"or": bent})(logits, labels), both, rtol=0, atol=1e-3
-    )
-    of_pred = SurrogateLoss("miou", theta={"and": [bent, straight]})(
-        logits, labels
-    )  # truth is crisp: g leaves it
+    assert not torch.isclose(SurrogateLoss("miou", theta={"or": bent})(logits, labels), both, rtol=0, atol=1e-3)
+    of_pred = SurrogateLoss("miou", theta={"and": [bent, straight]})(logits, labels)  # truth is crisp: g leaves it
     assert_close(of_pred, both, rtol=0, atol=1e-5)
     of_true = SurrogateLoss("miou", theta={"and": [straight, bent]})(logits, labels)
     assert_close(of_true, SurrogateLoss("miou")(logits, labels), rtol=0, atol=1e-5)
@@ -103,9 +99,7 @@ def parametric(points, y):
     """A curve through its absolute control points, read off a polygon along (u(t), v(t))."""
     t = np.linspace(0, 1, 100_001)[:, None]
     p = points.numpy()
-    pieces = [
-        (1 - t) ** 2 * p[i] + 2 * t * (1 - t) * p[i + 1] + t**2 * p[i + 2] for i in range(0, len(p) - 1, 2)
-    ]
+    pieces = [(1 - t) ** 2 * p[i] + 2 * t * (1 - t) * p[i + 1] + t**2 * p[i + 2] for i in range(0, len(p) - 1, 2)]
     return np.interp(y, *np.concatenate(pieces).T)
 
 
@@ -191,9 +185,7 @@ def test_a_card_may_hold_one_curve_per_operand():
 def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula, curve, data):
     theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0.0, 1.0])))
     logits, labels = batch((2, 5, 6), seed=data.draw(st.integers(0, 99)))
-    value, gradient = value_and_gradient(
-        SurrogateLoss(formula, theta=theta, curve=curve), logits.sign() * 1e4, labels
-    )
+    value, gradient = value_and_gradient(SurrogateLoss(formula, theta=theta, curve=curve), logits.sign() * 1e4, labels)
     assert value.isfinite()
     assert gradient.isfinite().all()
 
@@ -204,9 +196,7 @@ def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula,
 @given(data=st.data())
 def test_a_hesitant_right_prediction_scores_at_most_1(formula, curve, data):
     """Where a curve could push a score over 1: the right class everywhere, with room to bend upwards."""
-    theta = data.draw(
-        arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0, 0.1, 0.9, 1]))
-    )
+    theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0, 0.1, 0.9, 1])))
     labels = squares()
     logits = data.draw(st.floats(0, 3)) * label_maps(labels, 3, 255)[0].float()
     assert -1e-5 <= SurrogateLoss(formula, theta=theta, curve=curve)(logits, labels) <= 1 + 1e-5
@@ -216,9 +206,7 @@ def test_a_hesitant_right_prediction_scores_at_most_1(formula, curve, data):
 @pytest.mark.parametrize("classes", ["all", "present"])
 def test_a_batch_that_is_all_ignored_teaches_nothing(formula, classes):
     logits, _ = batch()
-    value, gradient = value_and_gradient(
-        SurrogateLoss(formula, classes=classes), logits, torch.full((2, 9, 11), 255)
-    )
+    value, gradient = value_and_gradient(SurrogateLoss(formula, classes=classes), logits, torch.full((2, 9, 11), 255))
     assert value == 0
     assert gradient.eq(0).all()
 

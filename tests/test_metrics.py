@@ -140,9 +140,7 @@ def test_the_score_of_huge_counts_keeps_its_digits():
         "union": torch.tensor([10**10]),
         "true": torch.tensor([10**10]),
     }
-    assert_close(
-        1 - formulas.MeanIoU().score(sums), torch.tensor(1e-10, dtype=torch.float64), rtol=1e-5, atol=0
-    )
+    assert_close(1 - formulas.MeanIoU().score(sums), torch.tensor(1e-10, dtype=torch.float64), rtol=1e-5, atol=0)
 
 
 @every_metric
@@ -233,9 +231,7 @@ def test_the_named_classes_are_the_formulas(name):
     preds, labels = next(batches())
     metric = NAMED[name](3)
     metric.update(preds, labels)
-    assert_close(
-        metric.compute(), torch.tensor(reference(name, preds.numpy(), labels.numpy(), 3), dtype=torch.float32)
-    )
+    assert_close(metric.compute(), torch.tensor(reference(name, preds.numpy(), labels.numpy(), 3), dtype=torch.float32))
 
 
 @pytest.mark.parametrize(("name", "option"), [("biou", "width"), ("bf1", "tolerance")])

@@ -56,9 +56,7 @@ def formula():
 
 
 def property_test(**given_by):
-    shared = settings(
-        max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    shared = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     return lambda test: shared(given(**given_by)(test))
 
 
@@ -85,9 +83,7 @@ def test_scores_are_bounded_and_perfect_is_one(formula, curve, data, scene):
     laws.bounded_and_perfect(formula, curve, draw_theta(data, formula, curve), scene)
 
 
-@pytest.mark.parametrize(
-    "law", [laws.additive, laws.symmetric, laws.blind_to_ignored], ids=lambda law: law.__name__
-)
+@pytest.mark.parametrize("law", [laws.additive, laws.symmetric, laws.blind_to_ignored], ids=lambda law: law.__name__)
 @property_test(scene=laws.scenes())
 def test_it_obeys(law, formula, scene):
     law(formula, scene)
@@ -102,9 +98,7 @@ def test_a_hesitant_right_prediction_scores_at_most_1(formula):
 
 @every_curve
 def test_its_gradient_is_right(formula, curve):
-    laws.gradient_is_right(
-        formula, curve, np.random.default_rng(1).uniform(0.15, 0.85, thetas.size(formula, curve))
-    )
+    laws.gradient_is_right(formula, curve, np.random.default_rng(1).uniform(0.15, 0.85, thetas.size(formula, curve)))
 
 
 def test_it_declares_what_it_uses(formula):
@@ -148,9 +142,7 @@ def test_the_naive_loss_is_the_soft_dice_loss(formula):
 def test_theta_cards_and_collections_know_it(formula, tmp_path):
     assert thetas.size(formula, Bezier()) == 6
     assert tuple(thetas.split([0.5] * 6, formula, Bezier())) == ("and",)
-    ThetaCard(formula, Bezier(), thetas.split([0.3] * 6, formula, Bezier()), score=0.9).save(
-        tmp_path / "dice.yaml"
-    )
+    ThetaCard(formula, Bezier(), thetas.split([0.3] * 6, formula, Bezier()), score=0.9).save(tmp_path / "dice.yaml")
     assert SurrogateLoss.from_pretrained(tmp_path / "dice.yaml").formula == formula
     assert set(segmentation_metrics(3, metrics=["miou", "dice"]).keys()) == {"miou", "dice"}
     with pytest.raises(InputError, match="unknown metric 'dise': choose one of dice, "):

@@ -168,9 +168,7 @@ def test_a_card_needs_little(tmp_path):
 
 
 def test_a_card_of_a_curve_without_parameters(tmp_path):
-    ThetaCard(METRICS["miou"], Identity(), thetas.split([], METRICS["miou"], Identity())).save(
-        tmp_path / "card.yaml"
-    )
+    ThetaCard(METRICS["miou"], Identity(), thetas.split([], METRICS["miou"], Identity())).save(tmp_path / "card.yaml")
     assert SurrogateLoss.from_pretrained(tmp_path / "card.yaml").curve == Identity()
 
 
@@ -190,9 +188,7 @@ def test_shipped_cards_carry_the_released_control_points(name):
         rows = rows.reshape(len(card.theta[operation]), card.curve.num_inner, 2)
         points = card.control_points[operation]
         assert_close(points[:, 1:-1], rows, rtol=0, atol=1e-6)
-        assert_close(
-            points[:, [0, -1]], torch.tensor([[[0, 0], [1, 1]]]).expand_as(points[:, [0, -1]]).double()
-        )
+        assert_close(points[:, [0, -1]], torch.tensor([[[0, 0], [1, 1]]]).expand_as(points[:, [0, -1]]).double())
     page = yaml.safe_load(Path(shipped_cards()[name]).read_text())
     for operation, points in card.control_points.items():
         assert np.squeeze(points.numpy()).tolist() == page["control_points"][operation]
@@ -241,9 +237,7 @@ def test_a_malformed_card_is_told_in_one_line_with_its_path(tmp_path, message, t
 
 def test_a_path_with_no_card_is_told(tmp_path):
     for path in (tmp_path, tmp_path / "none.yaml", tmp_path / "no" / "such" / "folder"):
-        with pytest.raises(
-            InputError, match=r"there is no theta card at .*; the cards that ship are bf1, "
-        ) as error:
+        with pytest.raises(InputError, match=r"there is no theta card at .*; the cards that ship are bf1, ") as error:
             ThetaCard.load(path)
         assert str(path) in str(error.value)
 

@@ -64,7 +64,9 @@ def test_weights_that_cannot_be_fetched_say_so():
     def offline(**_):
         raise OSError("Name or service not known")
 
-    with pytest.raises(InputError, match=r"'imagenet' of resnet50 cannot be had .*Name or service.*encoder_weights=null"):
+    with pytest.raises(
+        InputError, match=r"'imagenet' of resnet50 cannot be had .*Name or service.*encoder_weights=null"
+    ):
         build_network(offline, classes=2, encoder_weights="imagenet", encoder_name="resnet50")
     with pytest.raises(OSError, match="Name or service"):
         build_network(offline, classes=2, encoder_weights=None, encoder_name="resnet50")

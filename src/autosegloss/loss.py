@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autosegloss import theta as thetas
 from autosegloss.curves import Curve, CurveFamily
-from autosegloss.errors import InputError, unknown
+from autosegloss.errors import unknown
 from autosegloss.formulas import CLASS_RULES, Formula, Statistics
 from autosegloss.logic import SoftLogic
 from autosegloss.maps import check_shapes, label_maps, soft_map
@@ -85,6 +85,14 @@ class SurrogateLoss(nn.Module):
     def _logic(self, dtype: torch.dtype) -> SoftLogic:
         points = {name: self.curve.control_points(rows.to(dtype)) for name, rows in self.theta.items()}
         return SoftLogic({name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()})
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SurrogateLoss:
+        """Follow the module to its device, but keep theta in float32: `half()` would make another loss of it."""
+        kept = {name: buffer for name, buffer in self.named_buffers() if buffer.device.type != "meta"}
+        super()._apply(fn, recurse)
+        for name, rows in kept.items():
+            setattr(self, name, rows.to(getattr(self, name).device))
+        return self
 
     def extra_repr(self) -> str:
         return f"{self.formula}, curve={self.curve}, classes={self.classes!r}, ignore_index={self.ignore_index}"

@@ -48,14 +48,14 @@ class Result:
 
 
 def run(cfg: DictConfig, directory: str | Path) -> Result:
-    """Train the network of `cfg` for trainer.max_steps with its loss and judge it; leaves result.json in `directory`."""
+    """Train the network of `cfg` for trainer.max_steps and judge it; leaves result.json in `directory`."""
     start = time.perf_counter()
     with _quiet_lightning():
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         data = instantiate(cfg.data)
-        module = _module(cfg, data)
+        module = make_module(cfg, data)
         trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(directory))
         during = {"val_dataloaders": data.val_dataloader()} if cfg.validate_every < trainer.max_steps else {}
         trainer.fit(module, data.train_dataloader(), **during)
@@ -68,7 +68,8 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
     return result
 
 
-def _module(cfg: DictConfig, data: pl.LightningDataModule) -> SegmentationModule:
+def make_module(cfg: DictConfig, data: pl.LightningDataModule) -> SegmentationModule:
+    """The module that `cfg` describes: network (with init_weights if given), loss, metrics, optimiser."""
     architecture = instantiate(cfg.network)
     network = build_network(architecture.func, classes=data.num_classes, **architecture.keywords)
     if cfg.init_weights:

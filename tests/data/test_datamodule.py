@@ -135,9 +135,7 @@ class Recorder(pl.LightningModule):
 def test_a_trainer_sees_the_batches_of_a_plain_loop_over_epochs():
     model = Recorder()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = pl.Trainer(
-        max_steps=12, accelerator="cpu", enable_model_summary=False, log_every_n_steps=1, **quiet
-    )
+    trainer = pl.Trainer(max_steps=12, accelerator="cpu", enable_model_summary=False, log_every_n_steps=1, **quiet)
     trainer.fit(model, datamodule=make(augment=Augment()))
     loader = make(augment=Augment()).train_dataloader()
     plain = [batch for _ in range(3) for batch in loader][:12]
@@ -166,9 +164,7 @@ def test_a_split_is_decoded_once_per_process():
 
 
 def test_no_training_batch():
-    with pytest.raises(
-        InputError, match=r"23 training samples do not fill one batch of 24: set data.batch_size=23"
-    ):
+    with pytest.raises(InputError, match=r"23 training samples do not fill one batch of 24: set data.batch_size=23"):
         make(batch_size=24).train_dataloader()
 
 

@@ -80,9 +80,7 @@ def test_no_root():
 
 
 def test_missing_root(tmp_path):
-    fails(
-        Folder(tmp_path / "nowhere"), "no such folder: .*nowhere; set data.source.root=ROOT; expected ROOT/"
-    )
+    fails(Folder(tmp_path / "nowhere"), "no such folder: .*nowhere; set data.source.root=ROOT; expected ROOT/")
 
 
 def test_another_layout(tmp_path):
@@ -102,9 +100,7 @@ def test_unknown_number_of_classes(folder):
 def test_images_without_a_mask(folder):
     for i in (2, 3, 5, 10):
         (folder / f"train/masks/frame{i}.png").unlink()
-    expected = (
-        r"4 image\(s\) without a partner .*train/masks: .*frame2.png, .*frame3.png, .*frame5.png, \.\.\.$"
-    )
+    expected = r"4 image\(s\) without a partner .*train/masks: .*frame2.png, .*frame3.png, .*frame5.png, \.\.\.$"
     fails(Folder(folder, classes=2), expected)
 
 
@@ -136,9 +132,7 @@ def test_a_mask_in_colours(folder, files):
 
 def test_an_image_of_16_bits(folder):
     Image.new("I;16", (10, 8)).save(folder / "train/images/frame4.png")
-    fails(
-        Folder(folder, classes=2), "images/frame4.png: expected an image of 8 bits a channel, got mode I;16"
-    )
+    fails(Folder(folder, classes=2), "images/frame4.png: expected an image of 8 bits a channel, got mode I;16")
 
 
 def test_a_mask_of_another_size(folder, files):

@@ -44,9 +44,7 @@ def test_another_seed_is_another_data_set_and_the_same_seed_the_same():
 def test_every_class_occurs_and_the_rare_ones_are_rare(split):
     source = Shapes(train=100, val=100, test=100)
     labels = load(source, split)[1]
-    shares = dict(
-        zip(source.class_names, torch.bincount(labels.flatten().long()) / labels.numel(), strict=True)
-    )
+    shares = dict(zip(source.class_names, torch.bincount(labels.flatten().long()) / labels.numel(), strict=True))
     assert 0.75 < shares["background"] < 0.9
     for rare in ("ring", "cross", "wire"):
         assert 0.005 < shares[rare] < 0.03

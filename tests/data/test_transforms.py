@@ -55,9 +55,7 @@ def test_zooming_out_keeps_the_whole_image_in_padding():
     images, labels = augmented(Augment(scale=(0.5, 0.5), flip=0), count=50)
     inside = labels != 255
     assert (inside.sum((1, 2)) - 6 * 8).abs().max() <= 8 + 6 + 1  # a quarter of the pixels, up to a border
-    assert (
-        images[:, 0][~inside] < 191 * 0.51
-    ).all()  # beyond the border: less than half of any pixel's value
+    assert (images[:, 0][~inside] < 191 * 0.51).all()  # beyond the border: less than half of any pixel's value
     assert (images[:, 0, 0, 0] == 0).any()
     assert len(inside.flatten(1).unique(dim=0)) > 10  # places differ
 

@@ -97,9 +97,7 @@ def test_threads_lose_no_trial():
     stream = io.StringIO()
     with SearchProgress(1, 400, stream) as progress:
         progress.start_step(1)
-        work = [
-            threading.Thread(target=lambda: [progress.trial_done(0.5) for _ in range(50)]) for _ in range(8)
-        ]
+        work = [threading.Thread(target=lambda: [progress.trial_done(0.5) for _ in range(50)]) for _ in range(8)]
         for thread in work:
             thread.start()
         for thread in work:

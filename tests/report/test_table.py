@@ -20,8 +20,7 @@ def test_markdown():
         "| cross-entropy | 45.0 ± 1.4 |  | **31.0 ± 1.4** |",
         "| searched | **52.0 ± 2.8** |  | **31.0** |",
         "",
-        "In percent, mean ± standard deviation over 2 seeds; "
-        "→ the searched metric, bold the best of a column.",
+        "In percent, mean ± standard deviation over 2 seeds; → the searched metric, bold the best of a column.",
     ]
 
 

@@ -34,9 +34,7 @@ failed = st.builds(
 
 def trial(step, index, score, theta=None):
     theta = (step / 10, index / 10) if theta is None else theta
-    return Trial(
-        step, index, theta, score, status="ok" if score is not None else "failed", message="no memory"
-    )
+    return Trial(step, index, theta, score, status="ok" if score is not None else "failed", message="no memory")
 
 
 def filled(directory=None, *, scores=((0.1, 0.3), (0.4, None), (0.2, 0.5))):
@@ -170,9 +168,7 @@ def test_candidates():
     assert list(filled().candidates(0, last_mean=(2 / 7, 0.5))) == ["mu of step 2"]
 
 
-@pytest.mark.parametrize(
-    ("score", "status"), [(None, "ok"), (0.5, "failed"), (math.nan, "ok"), (math.inf, "ok")]
-)
+@pytest.mark.parametrize(("score", "status"), [(None, "ok"), (0.5, "failed"), (math.nan, "ok"), (math.inf, "ok")])
 def test_score_and_status_agree(score, status):
     with pytest.raises(ValueError, match="finite score"):
         Trial(1, 0, (0.5,), score, status=status)

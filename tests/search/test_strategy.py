@@ -16,9 +16,7 @@ from autosegloss.search.ppo import ADVANTAGES, PARAMETERS, RATIOS
 IDENTITY = np.tile([1 / 4, 1 / 4, 1 / 3, 1 / 3, 1 / 2, 1 / 2], 2)
 OPTIMUM = np.random.default_rng(7).uniform(0.1, 0.9, IDENTITY.size)
 VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for parameter in PARAMETERS]
-VARIANTS += [
-    {"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"
-]
+VARIANTS += [{"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"]
 STRATEGIES = [
     lambda **settings: RandomSearch(IDENTITY, **settings),
     *(lambda v=variant, **settings: PPO(IDENTITY, updates=10, **v, **settings) for variant in VARIANTS),

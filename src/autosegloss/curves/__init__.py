@@ -1,9 +1,9 @@
 """Curve families: a new one is one file here (and a yaml in conf/curve)."""
 
-from autosegloss.registry import import_members
 from autosegloss.curves.bezier import Bezier
 from autosegloss.curves.family import Curve, CurveFamily
 from autosegloss.curves.linear import Identity, Linear
+from autosegloss.registry import import_members
 
 __all__ = ["Bezier", "Curve", "CurveFamily", "Identity", "Linear"]
 

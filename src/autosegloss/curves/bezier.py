@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autosegloss.errors import InputError
 from autosegloss.curves.family import CurveFamily
+from autosegloss.errors import InputError
 
 # Control points lie on a grid: a piece is at least one step wide or empty, so that widths are exact in float32 and no
 # slope overflows, however close two points come. Inner points keep one step from the ends, so that a jump at an end

@@ -13,7 +13,7 @@ from autosegloss.registry import Registered
 
 
 class CurveFamily(Registered, ABC):
-    """Curves g: [0,1] -> [0,1] with K numbers in [0,1] each; unless an option says otherwise g(0) = 0, g(1) = 1, increasing."""
+    """Curves g: [0,1] -> [0,1] with K parameters in [0,1]; increasing, g(0) = 0, g(1) = 1 unless set free."""
 
     kind: ClassVar[str] = "curve"
 

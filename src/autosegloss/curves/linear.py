@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autosegloss.errors import InputError
 from autosegloss.curves.family import CurveFamily
+from autosegloss.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,7 @@ class Folder(Source):
         path = self._folder() / "classes.txt"
         if not path.is_file():
             raise InputError(
-                f"number of classes unknown: set data.source.classes=N, or list their names in {path}, "
-                "one a line"
+                f"number of classes unknown: set data.source.classes=N, or list their names in {path}, one a line"
             )
         return tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
 

@@ -58,9 +58,7 @@ def read_image(path: Path) -> Tensor:
     """An image file of 8 bits a channel, grey or colour, as RGB uint8 (3, H, W)."""
     picture = _open(path)
     if picture.mode.startswith(("I", "F")):
-        raise InputError(
-            f"{path}: expected an image of 8 bits a channel, got mode {picture.mode}; convert it"
-        )
+        raise InputError(f"{path}: expected an image of 8 bits a channel, got mode {picture.mode}; convert it")
     return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
@@ -86,9 +84,7 @@ def _open(path: Path) -> Image.Image:
             picture.load()
             return picture
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read as an image ({error}); replace or remove the file"
-        ) from error
+        raise InputError(f"{path}: cannot be read as an image ({error}); replace or remove the file") from error
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

@@ -7,9 +7,7 @@ import numpy as np
 from autosegloss.errors import InputError
 
 
-def block_split(
-    count: int, holdout: int | float, block: int = 1, seed: int = 0
-) -> tuple[list[int], list[int]]:
+def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0) -> tuple[list[int], list[int]]:
     """Divide range(count) into (kept, held out), both sorted; a function of its arguments alone.
 
     holdout: a number of items if it is 1 or more, else a fraction of count (rounded). Whole blocks of `block`

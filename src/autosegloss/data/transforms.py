@@ -36,9 +36,7 @@ class Augment:
     def __post_init__(self):
         object.__setattr__(self, "scale", tuple(self.scale))  # a list, if it comes from a config
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1]:
-            raise InputError(
-                f"augment.scale must be [low, high] with 0 < low <= high, got {list(self.scale)}"
-            )
+            raise InputError(f"augment.scale must be [low, high] with 0 < low <= high, got {list(self.scale)}")
         if not 0 <= self.flip <= 1:
             raise InputError(f"augment.flip must be a probability in [0, 1], got {self.flip}")
 

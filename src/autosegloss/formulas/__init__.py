@@ -1,10 +1,10 @@
 """The metrics, each written once: a new one is one file here (and a yaml in conf/metric)."""
 
-from autosegloss.registry import import_members
 from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
 from autosegloss.formulas.formula import CLASS_RULES, Formula, Statistics
 from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
+from autosegloss.registry import import_members
 
 __all__ = [
     "CLASS_RULES",

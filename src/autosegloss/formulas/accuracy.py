@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from autosegloss.formulas.formula import Formula, Statistics, ratio
 from autosegloss.logic import Logic
 from autosegloss.maps import total
-from autosegloss.formulas.formula import Formula, Statistics, ratio
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from autosegloss.errors import InputError
+from autosegloss.formulas.formula import Formula, Statistics, ratio
+from autosegloss.formulas.iou import MeanIoU
 from autosegloss.logic import Logic
 from autosegloss.maps import total
 from autosegloss.morphology import dilate, erode
-from autosegloss.formulas.formula import Formula, Statistics, ratio
-from autosegloss.formulas.iou import MeanIoU
 
 
 def radius(extent: float, shape: torch.Size) -> int:
-    """Pixels meant by `extent`: a whole number of pixels, or below 1 a fraction of the diagonal of `shape` (at least 1)."""
+    """Pixels meant by `extent`: a number of pixels, or below 1 a fraction of the diagonal of `shape` (at least 1)."""
     return int(extent) if extent >= 1 else max(1, round(extent * math.hypot(*shape)))
 
 

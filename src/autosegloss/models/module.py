@@ -39,16 +39,16 @@ class SegmentationModule(pl.LightningModule):
         padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
         return self.network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
         loss = self.loss(self(images), labels)
         self.log("loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         self._judge(self.val_metrics, batch)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+    def test_step(self, batch: tuple[Tensor, Tensor]) -> None:
         self._judge(self.test_metrics, batch)
 
     def _judge(self, metrics: MetricCollection, batch: tuple[Tensor, Tensor]) -> None:

@@ -10,7 +10,9 @@ from torch import nn
 from autosegloss.errors import InputError, unknown
 
 
-def build_network(architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options) -> nn.Module:
+def build_network(
+    architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options
+) -> nn.Module:
     """A network with `classes` output channels: images (N, 3, H, W) -> logits (N, C, H, W).
 
     Raises InputError for an unknown encoder, and if its pretrained weights cannot be fetched.

@@ -24,8 +24,8 @@ def poly_sgd(
 
     Raises InputError for a setting that is not a number of 0 or more, or a learning rate of 0.
     """
-    for name, value in {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "head_multiplier": head_multiplier,
-                        "power": power, "min_lr": min_lr}.items():  # fmt: skip
+    rates = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "min_lr": min_lr}
+    for name, value in {**rates, "head_multiplier": head_multiplier, "power": power}.items():
         if not isinstance(value, (int, float)) or value < 0 or (value == 0 and name == "lr"):
             raise InputError(f"optimizer.{name} must be a number of 0 or more (lr: above 0), got {value!r}")
     encoder = list(network.encoder.parameters())

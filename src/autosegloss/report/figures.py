@@ -76,9 +76,7 @@ def curves_figure(panels: Curves, points: Mapping[str, np.ndarray] | None = None
             axes.plot(u, v, "o:", markevery=slice(1, -1), label="control points", **style)
         _unit_square(axes, operation)
     legend = {line.get_label(): line for axes in grid for line in axes.lines}
-    figure.legend(
-        handles=list(legend.values()), loc="outside upper center", ncols=4, frameon=False, fontsize=8.5
-    )
+    figure.legend(handles=list(legend.values()), loc="outside upper center", ncols=4, frameon=False, fontsize=8.5)
     return figure
 
 
@@ -124,9 +122,7 @@ def _class_legend(figure: Figure, class_names: Sequence[str], ignored: bool) -> 
     colours = np.vstack([palette(len(class_names)), _VOID]) / 255
     patches = [Patch(color=tuple(colour), label=name) for colour, name in zip(colours, names, strict=False)]
     size = {"fontsize": 8, "handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2}
-    figure.legend(
-        handles=patches, loc="outside lower center", ncols=min(7, len(patches)), frameon=False, **size
-    )
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(7, len(patches)), frameon=False, **size)
 
 
 _VOID = np.array([190, 190, 190], np.uint8)

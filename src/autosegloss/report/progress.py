@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -46,7 +47,7 @@ class SearchProgress:
         with self._lock:
             self._done += 1
             self._clock.done += 1
-            if score is not None:
+            if score is not None and math.isfinite(score):
                 self._best = score if self._best is None else max(self._best, score)
             self._show()
 
@@ -129,9 +130,7 @@ class _Live:
         self._bar.start()
 
     def show(self, name: str, done: int, total: int, best: str, clock: _Clock) -> None:
-        self._bar.update(
-            self._task, description=name, completed=done, total=total, best=best, left=clock.left()
-        )
+        self._bar.update(self._task, description=name, completed=done, total=total, best=best, left=clock.left())
 
     def close(self) -> None:
         self._bar.stop()

@@ -38,7 +38,7 @@ def card_figure(card: ThetaCard):
 
 
 def write_tables(directory: Path, rows: Mapping[str, Sequence[Result]], target: str) -> list[Table]:
-    """comparison.md with a table of the validation split, and of the test split if there is one; the same for the console."""
+    """Write comparison.md, a table per split (validation, and test if it was scored); returns them for the console."""
     metrics = [*PAPER, *([] if target in PAPER else [target])]
     splits = {
         "Validation": {loss: [run.scores for run in runs] for loss, runs in rows.items()},

@@ -56,9 +56,7 @@ class ComparisonTable:
             marked = number > 0 and self.metrics[number - 1] == self.target
             table.add_column(title, justify="right" if number else "left", style="cyan" if marked else None)
         for loss, cells in self.cells.items():
-            table.add_row(
-                loss.replace("[", r"\["), *(_marked(cells[m], "[bold]", "[/bold]") for m in self.metrics)
-            )
+            table.add_row(loss.replace("[", r"\["), *(_marked(cells[m], "[bold]", "[/bold]") for m in self.metrics))
         return table
 
 

@@ -34,9 +34,7 @@ class Trial:
         object.__setattr__(self, "theta", tuple(map(float, self.theta)))
         finished = self.score is not None
         if finished != (self.status == "ok") or (finished and not math.isfinite(self.score)):
-            raise ValueError(
-                f"expected a finite score exactly for status 'ok', got {self.score} for '{self.status}'"
-            )
+            raise ValueError(f"expected a finite score exactly for status 'ok', got {self.score} for '{self.status}'")
 
 
 @dataclass(frozen=True)

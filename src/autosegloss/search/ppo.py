@@ -54,9 +54,7 @@ class Parameter(NamedTuple):
     high: float
 
 
-RATIOS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {"joint": joint, "coordinate": coordinate}
-)
+RATIOS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({"joint": joint, "coordinate": coordinate})
 ADVANTAGES = MappingProxyType({"centred": centred, "standardised": standardised})
 PARAMETERS = MappingProxyType(
     {

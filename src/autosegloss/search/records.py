@@ -39,9 +39,7 @@ class JsonLines:
         try:
             return json.loads(line)
         except ValueError:
-            raise InputError(
-                f"{self.path}, line {number}: not a JSON record; remove the line or the file"
-            ) from None
+            raise InputError(f"{self.path}, line {number}: not a JSON record; remove the line or the file") from None
 
     def _cut_torn_end(self) -> None:
         if self.path.exists():

@@ -57,9 +57,7 @@ class Strategy(ABC):
         """Continue where `state_dict` was taken, bit for bit; raises ValueError where D differs."""
         mean = np.array(state["mean"], np.float64)
         if mean.shape != self.mean.shape:
-            raise ValueError(
-                f"expected the state of a search over {self.mean.size} control values, got {mean.size}"
-            )
+            raise ValueError(f"expected the state of a search over {self.mean.size} control values, got {mean.size}")
         self.mean = mean
         self._rng.bit_generator.state = state["rng"]
 

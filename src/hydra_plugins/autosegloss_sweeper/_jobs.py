@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,27 +15,42 @@ from hydra.plugins.launcher import Launcher
 from autosegloss.report import SearchProgress
 from autosegloss.training import RESULT, Result
 
+Record = Callable[[str, Result | str], None]
+
 log = logging.getLogger(__name__)
 
 
 class Jobs:
     """Runs batches of trainings, each in a folder of its own below `directory`."""
 
-    def __init__(self, launcher: Launcher, directory: Path, arguments: Sequence[str], progress: SearchProgress, target: str):
+    def __init__(
+        self,
+        launcher: Launcher,
+        directory: Path,
+        arguments: Sequence[str],
+        progress: SearchProgress,
+        target: str,
+    ):
         self.launcher, self.directory, self.arguments = launcher, directory, list(arguments)
         self.progress, self.target = progress, target
         self._launched = 0
 
-    def run(self, batch: Mapping[str, Sequence[str]]) -> dict[str, Result | str]:
+    def run(self, batch: Mapping[str, Sequence[str]], record: Record = lambda *_: None) -> dict[str, Result | str]:
         """Train {folder: overrides}; gives {folder: its result, or why there is none}.
 
-        Raises a user's mistake that a run has met: the other runs would meet it as well.
+        `record(folder, outcome)` is called with each as it comes, from a thread while others still run. Raises a
+        user's mistake that a run has met: the other runs would meet it as well.
         """
         overrides = [[*self.arguments, *own, f"hydra.sweep.subdir={folder}"] for folder, own in batch.items()]
-        with self._watched(list(batch)):
+        with self._watched(list(batch), record):
             returns = self.launcher.launch(overrides, initial_job_idx=self._launched)
         self._launched += len(batch)
-        return {folder: self._outcome(folder, job) for folder, job in zip(batch, returns, strict=True)}
+        outcomes = {folder: self._outcome(folder, job) for folder, job in zip(batch, returns, strict=True)}
+        for folder, outcome in outcomes.items():
+            if isinstance(outcome, str):
+                self.progress.trial_done(None)
+                record(folder, outcome)
+        return outcomes
 
     def _outcome(self, folder: str, job: JobReturn) -> Result | str:
         if job.status == JobStatus.COMPLETED:
@@ -47,7 +62,7 @@ class Jobs:
         return f"{type(error).__name__}: {error}"
 
     @contextmanager
-    def _watched(self, folders: list[str]) -> Iterator[None]:
+    def _watched(self, folders: list[str], record: Record) -> Iterator[None]:
         """Launchers come back when a whole batch is done: a thread looks for results on disk meanwhile."""
         waiting, done = set(folders), threading.Event()
 
@@ -55,7 +70,9 @@ class Jobs:
             for folder in sorted(waiting):
                 if (self.directory / folder / RESULT).exists():
                     waiting.discard(folder)
-                    self.progress.trial_done(Result.load(self.directory / folder).scores[self.target])
+                    result = Result.load(self.directory / folder)
+                    record(folder, result)
+                    self.progress.trial_done(result.scores[self.target])
 
         def watch() -> None:
             while not done.wait(0.5):

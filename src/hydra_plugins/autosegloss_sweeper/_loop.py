@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -37,7 +37,9 @@ class Search:
         self.settings, self.cfg, self.directory = settings, cfg, directory
         self.metric, self.curve = instantiate(cfg.metric), instantiate(cfg.curve)
         if not thetas.size(self.metric, self.curve):
-            raise InputError(f"curve '{self.curve.name}' has no parameters to search: choose another, e.g. curve=bezier")
+            raise InputError(
+                f"curve '{self.curve.name}' has no parameters to search: choose another, e.g. curve=bezier"
+            )
         self.strategy: Strategy = settings.strategy(
             initial_mean=thetas.identity(self.metric, self.curve).tolist(),
             samples=settings.samples,
@@ -79,11 +81,12 @@ class Search:
         self.progress.start_step(step + 1)
         mean, drawn = self.strategy.mean, self.strategy.ask()
         folders = [f"step_{step:04d}/trial_{index:03d}" for index in range(len(drawn))]
-        outcomes = self.jobs.run(
-            {folder: [*start, _override(theta)] for folder, theta in zip(folders, drawn, strict=True)}
-        )
-        for index, folder in enumerate(folders):
-            self.history.add(self._trial(step, index, drawn[index], outcomes[folder]))
+        thetas_of = dict(zip(folders, drawn, strict=True))
+
+        def record(folder: str, outcome: Result | str) -> None:
+            self.history.add(self._trial(step, folders.index(folder), thetas_of[folder], outcome))
+
+        self.jobs.run({folder: [*start, _override(theta)] for folder, theta in thetas_of.items()}, record)
         closed = self.history.close_step(step, mean)
         finished = [trial for trial in closed.trials if trial.score is not None]
         if not finished:
@@ -95,29 +98,27 @@ class Search:
     def _trial(self, step: int, index: int, theta: np.ndarray, outcome: Result | str) -> Trial:
         if isinstance(outcome, str):
             return Trial(step, index, theta, None, status="failed", message=outcome)
-        return Trial(step, index, theta, outcome.scores[self.metric.name], outcome.scores, outcome.seconds)
+        score, why = outcome.scores[self.metric.name], ""
+        if not math.isfinite(score):
+            score, why = None, f"{self.metric.name} is not defined on the hold-out images: no class occurs in them"
+        status = "failed" if why else "ok"
+        return Trial(step, index, theta, score, outcome.scores, outcome.seconds, status, why)
 
     def _choose(self, start: list[str]) -> tuple[str, Iterable[float], float]:
         """(label, theta, hold-out score): the mu of the best mean score (section 4.3), or the best finalist."""
         if not self.settings.finalists:
             best = self.history.best_step()
-            return f"mu of step {best.index + 1}", best.mean, best.average
+            return f"mu of step {best.index}", best.mean, best.average
         candidates = self.history.candidates(self.settings.finalists, self.strategy.mean)
         self.progress.phase("finalists", len(candidates))
-        folders = {label: "finalists/" + label.replace(" ", "_") for label in candidates}
+        folders = {f"finalists/{label.replace(' ', '_')}": label for label in candidates}
         outcomes = self.jobs.run(
-            {
-                folders[label]: [*start, *self.settings.final, _override(theta)]
-                for label, theta in candidates.items()
-            }
+            {folder: [*start, *self.settings.final, _override(candidates[label])] for folder, label in folders.items()}
         )
-        scores = {
-            label: outcomes[folder].scores[self.metric.name]
-            for label, folder in folders.items()
-            if isinstance(outcomes[folder], Result)
-        }
-        if not scores:
-            raise HydraException(f"all finalists failed; the last one: {outcomes[folders[label]]}")
+        finished = {folder: outcome for folder, outcome in outcomes.items() if isinstance(outcome, Result)}
+        if not finished:
+            raise HydraException(f"all finalists failed: {next(iter(outcomes.values()))}")
+        scores = {folders[folder]: result.scores[self.metric.name] for folder, result in finished.items()}
         best = max(scores, key=scores.get)
         return best, candidates[best], scores[best]
 
@@ -129,7 +130,11 @@ class Search:
             "data": OmegaConf.to_container(cfg.data.source, resolve=True),
             "size": OmegaConf.to_container(cfg.data, resolve=True)["size"],
             "network": OmegaConf.to_container(cfg.network, resolve=True),
-            "trial": {"max_steps": cfg.trainer.max_steps, "batch_size": cfg.data.batch_size, "lr": cfg.optimizer.lr},
+            "trial": {
+                "max_steps": cfg.trainer.max_steps,
+                "batch_size": cfg.data.batch_size,
+                "lr": cfg.optimizer.lr,
+            },
             "seed": cfg.seed,
             "versions": {name: version(name) for name in ("autosegloss", "torch", "pytorch-lightning")},
             "date": date.today().isoformat(),
@@ -147,14 +152,15 @@ class Search:
         folders = {(name, seed): f"comparison/{name.replace(' ', '_')}/seed_{seed}" for name in rows for seed in seeds}
         outcomes = self.jobs.run(
             {
-                folder: [*self.settings.comparison_common, *(_fill(o, found) for o in rows[name]), f"seed={seed}"]
+                folder: [
+                    *self.settings.comparison_common,
+                    *(_fill(o, found) for o in rows[name]),
+                    f"seed={seed}",
+                ]
                 for (name, seed), folder in folders.items()
             }
         )
-        return {
-            name: [need(outcomes[folders[name, seed]], f"{name}, seed {seed},") for seed in seeds]
-            for name in rows
-        }
+        return {name: [need(outcomes[folders[name, seed]], f"{name}, seed {seed},") for seed in seeds] for name in rows}
 
     def _tell_user(self, rows: Mapping[str, list[Result]]) -> None:
         console, where, name = Console(), _short(self.directory), self.metric.name

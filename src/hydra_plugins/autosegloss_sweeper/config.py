@@ -48,9 +48,7 @@ class PPOConf(SweeperConf):
 class RandomConf(SweeperConf):
     """Random search (Fig. 3)."""
 
-    strategy: Any = field(
-        default_factory=lambda: {"_target_": "autosegloss.search.RandomSearch", "_partial_": True}
-    )
+    strategy: Any = field(default_factory=lambda: {"_target_": "autosegloss.search.RandomSearch", "_partial_": True})
 
 
 for name, node in (("ppo", PPOConf), ("random", RandomConf)):

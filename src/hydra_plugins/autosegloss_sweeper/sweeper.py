@@ -35,8 +35,9 @@ class AutoSegLossSweeper(Sweeper):
         self._check(arguments)
         directory = Path(self.config.hydra.sweep.dir).absolute()
         self._make(directory)
-        from ._loop import Search
         from autosegloss.cli import mistakes_in_one_line
+
+        from ._loop import Search
 
         with mistakes_in_one_line():
             cfg = self.hydra_context.config_loader.load_sweep_config(self.config, arguments)
@@ -61,5 +62,6 @@ class AutoSegLossSweeper(Sweeper):
             OmegaConf.save(self.config, directory / "multirun.yaml")
         except OSError as error:
             raise CompactHydraException(
-                f"the output folder {directory} cannot be written ({error.strerror}): choose one with hydra.sweep.dir=DIR"
+                f"the output folder {directory} cannot be written ({error.strerror}): "
+                "choose one with hydra.sweep.dir=DIR"
             ) from None

@@ -1,0 +1,39 @@
+"""Draw what trained networks predict: python docs/predictions.py OUT.png NAME=RUN_FOLDER ...
+
+A run folder is one that train.py left (weights.pt and .hydra/config.yaml); all must be of the same data.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from autosegloss.data.memory import decode
+from autosegloss.models import SegmentationModule
+from autosegloss.report import samples_figure, save
+from autosegloss.training import make_module
+
+SHOWN = 3
+
+
+def main(out: str, *runs: str) -> None:
+    folders = dict(run.split("=", 1) for run in runs)
+    configs = {name: OmegaConf.load(Path(folder, ".hydra/config.yaml")) for name, folder in folders.items()}
+    data = instantiate(next(iter(configs.values())).data)
+    split = decode(data.source, "val", data.size)
+    batch, _ = next(iter(data.val_dataloader()))
+    columns = {"ground truth": split.labels[:SHOWN].numpy()}
+    for name, cfg in configs.items():
+        cfg.init_weights = str(Path(folders[name], "weights.pt"))
+        module: SegmentationModule = make_module(cfg, data).eval()
+        with torch.inference_mode():
+            columns[name] = module(batch[:SHOWN]).argmax(dim=1).numpy()
+    save(samples_figure(split.images[:SHOWN].numpy(), columns, data.class_names, data.ignore_index), out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

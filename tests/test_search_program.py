@@ -1,0 +1,145 @@
+"""A whole search from the command line: what it leaves, what it refuses, and that it ends well when interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import ROOT, TINY
+from torch.testing import assert_close
+
+from autosegloss import SurrogateLoss, ThetaCard
+from autosegloss.formulas import PAPER
+from autosegloss.search import History
+
+SMALL = [
+    "hydra.sweeper.steps=2",
+    "hydra.sweeper.samples=2",
+    "hydra.sweeper.finalists=1",
+    'hydra.sweeper.warmup=["loss=cross_entropy","trainer.max_steps=2"]',
+    'hydra.sweeper.final=["trainer.max_steps=3"]',
+    'hydra.sweeper.comparison_common=["data.holdout=null","trainer.max_steps=2","test=true"]',
+    "hydra.sweep.dir=found",
+]
+
+
+def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
+    out = command("search", "metric=macc", *SMALL)
+    found = tmp_path / "found"
+    card = ThetaCard.load(found / "theta.yaml")
+    assert card.metric.name == "macc"
+    assert card.provenance["seed"] == 0
+    history = History(found)
+    assert [(trial.step, trial.index) for trial in history.trials] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert all(set(trial.scores) == set(PAPER) and trial.status == "ok" for trial in history.trials)
+    assert history.steps[0].mean == pytest.approx(SurrogateLoss("macc").theta["and"][0].tolist())
+    for name in ("search.png", "curves.png"):
+        assert (found / name).stat().st_size > 5000
+    table = (found / "comparison.md").read_text()
+    assert all(f"| {row} |" in table for row in ("cross-entropy", "identity", "searched"))
+    assert "## Validation" in table
+    assert "## Test" in table
+    assert "1 seed" in out
+    assert "python train.py metric=macc loss=searched loss.theta=found/theta.yaml" in out
+    # the next command that it prints works, and trains with the found theta
+    command("train", "metric=macc", "loss=searched", "loss.theta=found/theta.yaml", "trainer.enable_progress_bar=false")
+
+
+def test_the_same_seed_finds_the_same_theta_and_trials_share_data_and_weights(command, tmp_path):
+    """Also without a warm-up: identical thetas get identical scores, so w_0 and the data order are common to all."""
+    plain = [*SMALL, "hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
+    for name in ("one", "two"):
+        command("search", *plain, f"hydra.sweep.dir={name}", "hydra.sweeper.sigma=1e-9", "hydra/sweeper=random")
+    one, two = (History(tmp_path / name) for name in ("one", "two"))
+    assert [t.theta for t in one.trials] == [t.theta for t in two.trials]
+    assert [t.scores for t in one.trials] == [t.scores for t in two.trials]
+    assert_close(torch.tensor([t.score for t in one.trials]), torch.full((4,), one.trials[0].score), rtol=0, atol=1e-3)
+    page = yaml.safe_load((tmp_path / "one/theta.yaml").read_text())
+    assert page["provenance"]["origin"].endswith("mu of step 0")
+    assert page["score"] == one.steps[0].average
+
+
+def test_one_trial_runs_by_itself(command, tmp_path):
+    theta = SurrogateLoss("miou").theta
+    flat = [x for rows in theta.values() for x in rows.flatten().tolist()]
+    command("search", "hydra.mode=RUN", f"theta={flat}", "hydra.run.dir=trial")
+    assert 0 <= json.loads((tmp_path / "trial/result.json").read_text())["scores"]["miou"] <= 1
+
+
+def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(command, tmp_path):
+    with pytest.raises(SystemExit, match=r"all 2 trials of step 1 failed; the last one: \w+Error"):
+        command("search", *SMALL, "hydra.sweeper.warmup=null", "+trainer.accumulate_grad_batches=nonsense")
+    trials = [json.loads(line) for line in (tmp_path / "found/trials.jsonl").read_text().splitlines()]
+    assert [trial["status"] for trial in trials] == ["failed", "failed"]
+    assert all("Error" in trial["message"] for trial in trials)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["metric=miou,bf1"], "error: a search takes one value for each key, got metric=miou,bf1"),
+        (["theta=[0.5]"], "error: theta is what the search finds, got"),
+        (["curve=identity"], "error: curve 'identity' has no parameters to search"),
+        (["hydra.sweep.dir=file/found"], "error: the output folder .* cannot be written"),
+        (["hydra.sweeper.samples=0"], "error: samples: expected an integer of 1 or more, got 0"),
+        (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
+        (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
+        (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
+        (["hydra.sweep.dir=old"], "error: .*old holds a search already"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_path, overrides, message):
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/trials.jsonl").write_text('{"step": 0, "index": 0, "theta": [0.5], "score": 0.5, "scores": {}}\n')
+    tiny = not overrides[0].startswith("data=")
+    with pytest.raises(SystemExit, match=message) as ended:
+        command("search", *overrides, tiny=tiny)
+    assert "\n" not in str(ended.value)
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_an_interrupt_ends_within_seconds_and_keeps_what_was_finished(tmp_path):
+    overrides = [*TINY, "hydra.sweeper.warmup=null", "hydra.sweeper.samples=50", "hydra.sweep.dir=found"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "search.py"), *overrides],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    records = tmp_path / "found/trials.jsonl"
+    _wait(lambda: records.exists() and records.read_text().count("\n") >= 2, process)
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - start < 10
+    assert process.returncode != 0
+    assert "finished trials are kept in found" in errors
+    assert "Traceback" not in errors
+    assert len(History(tmp_path / "found").trials) >= 2
+
+
+def _wait(condition, process) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_fresh_interpreter_sees_the_plugin_without_importing_torch(tmp_path):
+    """Hydra imports every plugin at the start of every program."""
+    code = (
+        "import sys; from hydra.core.plugins import Plugins; Plugins.instance(); "
+        "from hydra.core.config_store import ConfigStore; "
+        "assert 'ppo.yaml' in ConfigStore.instance().list('hydra/sweeper'); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(tmp_path))
