@@ -78,6 +78,7 @@ def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(comm
     trials = [json.loads(line) for line in (tmp_path / "found/trials.jsonl").read_text().splitlines()]
     assert [trial["status"] for trial in trials] == ["failed", "failed"]
     assert all("Error" in trial["message"] for trial in trials)
+    assert "Traceback" in (tmp_path / "found/hydra.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.errors import CompactHydraException, HydraException
+from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
 from autosegloss.report import SearchProgress
@@ -92,4 +92,4 @@ def need(outcome: Result | str, what: str) -> Result:
     """The result of a run that the search cannot do without."""
     if isinstance(outcome, Result):
         return outcome
-    raise HydraException(f"{what} failed: {outcome}")
+    raise CompactHydraException(f"{what} failed: {outcome}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -90,8 +90,9 @@ class Search:
         closed = self.history.close_step(step, mean)
         finished = [trial for trial in closed.trials if trial.score is not None]
         if not finished:
-            raise HydraException(
-                f"all {len(drawn)} trials of step {step + 1} failed; the last one: {closed.trials[-1].message}"
+            raise CompactHydraException(
+                f"all {len(drawn)} trials of step {step + 1} failed; the last one: "
+                f"{closed.trials[-1].message} (traceback: {_short(self.directory)}/hydra.log)"
             )
         self.strategy.tell(np.array([trial.theta for trial in finished]), np.array(closed.scores))
 
@@ -117,7 +118,7 @@ class Search:
         )
         finished = {folder: outcome for folder, outcome in outcomes.items() if isinstance(outcome, Result)}
         if not finished:
-            raise HydraException(f"all finalists failed: {next(iter(outcomes.values()))}")
+            raise CompactHydraException(f"all finalists failed: {next(iter(outcomes.values()))}")
         scores = {folders[folder]: result.scores[self.metric.name] for folder, result in finished.items()}
         best = max(scores, key=scores.get)
         return best, candidates[best], scores[best]
