@@ -1,0 +1,64 @@
+"""What the documents show works: their Python runs, their commands name what exists, their links lead somewhere."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import laws
+import pytest
+import torch
+from conftest import ROOT
+from members import CONF
+
+from autosegloss.formulas import Formula
+from autosegloss.formulas.formula import ratio
+from autosegloss.maps import total
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text()
+    return [
+        re.sub(r"^ {3}(?=.)", "", block, flags=re.M) if block.startswith("   ") else block
+        for block in re.findall(rf"```{language}\n(.*?)```", text, flags=re.S)
+    ]
+
+
+def test_the_python_of_the_readme_runs():
+    space = {"logits": torch.randn(2, 21, 16, 16, requires_grad=True), "labels": torch.randint(21, (2, 16, 16))}
+    for block in blocks("README.md", "python"):
+        exec(block, space)
+    assert space["logits"].grad.isfinite().all()
+
+
+def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
+    space = {
+        "dataclass": dataclass,
+        "ClassVar": ClassVar,
+        "Formula": Formula,
+        "ratio": ratio,
+        "total": total,
+        "torch": torch,
+    }
+    before = dict(Formula.members)
+    try:
+        exec(blocks("CONTRIBUTING.md", "python")[0], space)
+        laws.declares_what_it_uses(space["Dice"]())
+    finally:
+        Formula.members.clear()
+        Formula.members.update(before)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_name_configs_that_exist(page):
+    for command in re.findall(r"python (?:train|search)\.py[^`\n#]*", page.read_text()):
+        for group, names in re.findall(r"(?<=\s)(metric|loss|data|network|optimizer|profile|curve)=([\w,]+)", command):
+            for name in names.split(","):
+                assert (CONF / group / f"{name}.yaml").exists() or name == "dice", command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
