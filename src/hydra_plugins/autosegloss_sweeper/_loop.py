@@ -111,6 +111,8 @@ class Search:
             best = self.history.best_step()
             return f"mu of step {best.index}", best.mean, best.average
         candidates = self.history.candidates(self.settings.finalists, self.strategy.mean)
+        if (identity := self.history.steps[0].mean) not in candidates.values():
+            candidates["identity"] = identity  # where the search began: what is found shall not be worse
         self.progress.phase("finalists", len(candidates))
         folders = {f"finalists/{label.replace(' ', '_')}": label for label in candidates}
         outcomes = self.jobs.run(

@@ -19,7 +19,8 @@ class SweeperConf:
     sigma: float = MISSING  # of the truncated normal that theta is drawn from
     seed: int = 0  # of the draws
     warmup: list[str] | None = None  # the run that makes the weights w_0 all trials start from; null: w_0 is random
-    finalists: int = 0  # best trials run again with `final`, beside both mu; 0: the mu of the best step, as the paper
+    finalists: int = 0  # best trials to run again with `final`, beside both mu and the identity; 0: the paper's rule,
+    # the mu of the step with the best mean score
     final: list[str] = field(default_factory=list)
     comparison: dict[str, list[str]] = field(default_factory=dict)  # rows of the table after the search
     comparison_common: list[str] = field(default_factory=list)
