@@ -1,9 +1,12 @@
 """One training run, from the command line to its result, and the module and optimiser it is made of."""
 
 import json
+import runpy
+import sys
 
 import pytest
 import torch
+from conftest import ROOT
 from torch import nn
 from torch.testing import assert_close
 
@@ -92,6 +95,13 @@ def test_the_same_seed_gives_the_same_scores_and_weights_can_be_carried_on(comma
         assert_close(weights["b"][name], value, rtol=0, atol=0)
     assert any(not torch.equal(weights["c"][name], value) for name, value in weights["a"].items())
     assert any(not torch.equal(weights["d"][name], value) for name, value in weights["a"].items())
+
+
+def test_predictions_of_runs_are_drawn(command, tmp_path, monkeypatch):
+    command("train", "hydra.run.dir=run", "trainer.enable_progress_bar=false")
+    monkeypatch.setattr(sys, "argv", ["predictions.py", "out.png", "first=run", "second=run"])
+    runpy.run_path(str(ROOT / "docs/predictions.py"), run_name="__main__")
+    assert (tmp_path / "out.png").stat().st_size > 5000
 
 
 @pytest.mark.parametrize(
