@@ -91,6 +91,8 @@ def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(comm
         (["hydra.sweeper.samples=0"], "error: samples: expected an integer of 1 or more, got 0"),
         (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
         (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
+        (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
+        (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
         (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
         (["hydra.sweep.dir=old"], "error: .*old holds a search already"),
     ],

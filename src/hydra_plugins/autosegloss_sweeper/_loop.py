@@ -40,6 +40,8 @@ class Search:
             raise InputError(
                 f"curve '{self.curve.name}' has no parameters to search: choose another, e.g. curve=bezier"
             )
+        if not _depends_on_theta(cfg):
+            raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
         self.strategy: Strategy = settings.strategy(
             initial_mean=thetas.identity(self.metric, self.curve).tolist(),
             samples=settings.samples,
@@ -143,27 +145,42 @@ class Search:
             "date": date.today().isoformat(),
         }
         split = thetas.split(list(theta), self.metric, self.curve)
-        return ThetaCard(self.metric, self.curve, split, cfg.loss.classes, score, provenance)
+        return ThetaCard(self.metric, self.curve, split, cfg.loss.get("classes", "all"), score, provenance)
+
+    def jobs_around(self) -> dict[str, list[str]]:
+        """{folder: overrides} of every run that is not a trial, with any theta where one is needed."""
+        finalist = {"finalists/any": [*self.settings.final, _override(self.strategy.mean)]}
+        return {"warmup": self.settings.warmup or [], **finalist, **self._comparison()}
+
+    def _comparison(self) -> dict[str, list[str]]:
+        """{folder: overrides} of the comparison, a run for every row and seed."""
+        found = {"FOUND": f"'{self.directory / 'theta.yaml'}'", "METRIC": self.metric.name}
+        return {
+            self._folder(name, seed): [
+                *self.settings.comparison_common,
+                *(_fill(o, found) for o in row),
+                f"seed={seed}",
+            ]
+            for name, row in self.settings.comparison.items()
+            for seed in self.settings.comparison_seeds
+        }
+
+    def _folder(self, name: str, seed: int) -> str:
+        return f"comparison/{name.replace(' ', '_')}/seed_{seed}"
 
     def _compare(self) -> Mapping[str, list[Result]]:
         """The runs of every row of the comparison, one a seed."""
-        seeds, rows = self.settings.comparison_seeds, self.settings.comparison
-        if not (seeds and rows):
+        if not (jobs := self._comparison()):
             return {}
-        self.progress.phase("comparison", len(seeds) * len(rows))
-        found = {"FOUND": f"'{self.directory / 'theta.yaml'}'", "METRIC": self.metric.name}
-        folders = {(name, seed): f"comparison/{name.replace(' ', '_')}/seed_{seed}" for name in rows for seed in seeds}
-        outcomes = self.jobs.run(
-            {
-                folder: [
-                    *self.settings.comparison_common,
-                    *(_fill(o, found) for o in rows[name]),
-                    f"seed={seed}",
-                ]
-                for (name, seed), folder in folders.items()
-            }
-        )
-        return {name: [need(outcomes[folders[name, seed]], f"{name}, seed {seed},") for seed in seeds] for name in rows}
+        self.progress.phase("comparison", len(jobs))
+        outcomes = self.jobs.run(jobs)
+        return {
+            name: [
+                need(outcomes[self._folder(name, seed)], f"the run of {name}, seed {seed},")
+                for seed in self.settings.comparison_seeds
+            ]
+            for name in self.settings.comparison
+        }
 
     def _tell_user(self, rows: Mapping[str, list[Result]]) -> None:
         console, where, name = Console(), _short(self.directory), self.metric.name
@@ -179,6 +196,15 @@ class Search:
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
         return f"interrupted: {finished} finished trials are kept in {_short(self.directory)}"
+
+
+def _depends_on_theta(cfg: DictConfig) -> bool:
+    losses = []
+    for theta in ([0.0], [1.0]):
+        other = cfg.copy()
+        other.theta = theta
+        losses.append(OmegaConf.to_container(other.loss, resolve=True))
+    return losses[0] != losses[1]
 
 
 def _override(theta: Iterable[float]) -> str:

@@ -41,7 +41,10 @@ class AutoSegLossSweeper(Sweeper):
 
         with mistakes_in_one_line():
             cfg = self.hydra_context.config_loader.load_sweep_config(self.config, arguments)
-            return Search(self.settings, self.launcher, cfg, arguments, directory).run()
+            search = Search(self.settings, self.launcher, cfg, arguments, directory)
+            # A mistake in what comes after hours of trials is told before them.
+            self.validate_batch_is_legal([[*arguments, *overrides] for overrides in search.jobs_around().values()])
+            return search.run()
 
     def _check(self, arguments: list[str]) -> None:
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
