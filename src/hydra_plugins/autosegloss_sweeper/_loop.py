@@ -24,6 +24,7 @@ from autosegloss.report.summary import write_figures, write_tables
 from autosegloss.search import History, Strategy, Trial
 from autosegloss.training import Result
 
+from ._comparison import Comparison
 from ._jobs import Jobs, need
 from .config import SweeperConf
 
@@ -51,6 +52,7 @@ class Search:
         self.history = History(directory)
         if self.history.trials:
             raise InputError(f"{directory} holds a search already: choose another folder with hydra.sweep.dir=DIR")
+        self.comparison = Comparison(settings, directory / "theta.yaml", self.metric.name)
         self.progress = SearchProgress(settings.steps, settings.samples)
         self.jobs = Jobs(launcher, directory, arguments, self.progress, self.metric.name)
 
@@ -149,38 +151,15 @@ class Search:
 
     def jobs_around(self) -> dict[str, list[str]]:
         """{folder: overrides} of every run that is not a trial, with any theta where one is needed."""
-        finalist = {"finalists/any": [*self.settings.final, _override(self.strategy.mean)]}
-        return {"warmup": self.settings.warmup or [], **finalist, **self._comparison()}
-
-    def _comparison(self) -> dict[str, list[str]]:
-        """{folder: overrides} of the comparison, a run for every row and seed."""
-        found = {"FOUND": f"'{self.directory / 'theta.yaml'}'", "METRIC": self.metric.name}
-        return {
-            self._folder(name, seed): [
-                *self.settings.comparison_common,
-                *(_fill(o, found) for o in row),
-                f"seed={seed}",
-            ]
-            for name, row in self.settings.comparison.items()
-            for seed in self.settings.comparison_seeds
-        }
-
-    def _folder(self, name: str, seed: int) -> str:
-        return f"comparison/{name.replace(' ', '_')}/seed_{seed}"
+        finalist = [*self.settings.final, _override(self.strategy.mean)]
+        return {"warmup": self.settings.warmup or [], "finalists": finalist, **self.comparison.jobs()}
 
     def _compare(self) -> Mapping[str, list[Result]]:
         """The runs of every row of the comparison, one a seed."""
-        if not (jobs := self._comparison()):
-            return {}
-        self.progress.phase("comparison", len(jobs))
-        outcomes = self.jobs.run(jobs)
-        return {
-            name: [
-                need(outcomes[self._folder(name, seed)], f"the run of {name}, seed {seed},")
-                for seed in self.settings.comparison_seeds
-            ]
-            for name in self.settings.comparison
-        }
+        jobs = self.comparison.jobs()
+        if jobs:
+            self.progress.phase("comparison", len(jobs))
+        return self.comparison.rows(self.jobs.run(jobs) if jobs else {})
 
     def _tell_user(self, rows: Mapping[str, list[Result]]) -> None:
         console, where, name = Console(), _short(self.directory), self.metric.name
@@ -209,12 +188,6 @@ def _depends_on_theta(cfg: DictConfig) -> bool:
 
 def _override(theta: Iterable[float]) -> str:
     return "theta=[" + ",".join(repr(float(x)) for x in theta) + "]"
-
-
-def _fill(override: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        override = override.replace(name, value)
-    return override
 
 
 def _short(path: Path) -> Path:
