@@ -3,12 +3,12 @@
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli import program, train
+from autosegloss.cli import job, program
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> dict[str, float]:
-    return train(cfg)
+    return job(cfg)
 
 
 if __name__ == "__main__":

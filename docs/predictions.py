@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from autosegloss.data.memory import decode
+from autosegloss.errors import InputError
 from autosegloss.models import SegmentationModule
 from autosegloss.report import samples_figure, save
 from autosegloss.training import make_module
@@ -36,4 +37,7 @@ def main(out: str, *runs: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"error: {error}")

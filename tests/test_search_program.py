@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -46,9 +47,14 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
     assert "## Validation" in table
     assert "## Test" in table
     assert "1 seed" in out
-    assert "python train.py metric=macc loss=searched loss.theta=found/theta.yaml" in out
-    # the next command that it prints works, and trains with the found theta
-    command("train", "metric=macc", "loss=searched", "loss.theta=found/theta.yaml", "trainer.enable_progress_bar=false")
+    assert "Chosen: " in out
+    assert len(json.loads((found / "finalists.json").read_text())) >= 2
+    # the next command that it prints works: it trains on the data of the search with the found theta
+    _, _, printed = out.partition("python train.py ")
+    next_arguments = shlex.split(printed.splitlines()[0])
+    assert {"metric=macc", "loss=searched", "data.source.train=24"} <= set(next_arguments)
+    out = command("train", *next_arguments, "trainer.max_steps=1", "trainer.enable_progress_bar=false", tiny=False)
+    assert "macc" in out
 
 
 def test_the_same_seed_finds_the_same_theta_and_trials_share_data_and_weights(command, tmp_path):
@@ -61,8 +67,7 @@ def test_the_same_seed_finds_the_same_theta_and_trials_share_data_and_weights(co
     assert [t.scores for t in one.trials] == [t.scores for t in two.trials]
     assert_close(torch.tensor([t.score for t in one.trials]), torch.full((4,), one.trials[0].score), rtol=0, atol=1e-3)
     page = yaml.safe_load((tmp_path / "one/theta.yaml").read_text())
-    assert page["provenance"]["origin"].endswith("mu of step 0")
-    assert page["score"] == one.steps[0].average
+    assert page["score"] == max(trial.score for trial in one.trials)
 
 
 def test_one_trial_runs_by_itself(command, tmp_path):
@@ -70,6 +75,41 @@ def test_one_trial_runs_by_itself(command, tmp_path):
     flat = [x for rows in theta.values() for x in rows.flatten().tolist()]
     command("search", "hydra.mode=RUN", f"theta={flat}", "hydra.run.dir=trial")
     assert 0 <= json.loads((tmp_path / "trial/result.json").read_text())["scores"]["miou"] <= 1
+
+
+def test_random_search_ends_with_its_best_trial(command, tmp_path):
+    """Its mu never moves: the paper's rule would give the identity back."""
+    plain = ["hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
+    command("search", *SMALL, *plain, "hydra/sweeper=random", "metric=macc")
+    best = History(tmp_path / "found").best_trials(1)[0]
+    card = ThetaCard.load(tmp_path / "found/theta.yaml")
+    assert_close(card.theta["and"][0], torch.tensor(best.theta, dtype=torch.float64))
+    assert card.score == best.score
+
+
+def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(command, tmp_path):
+    with pytest.raises(SystemExit, match="all 2 trials of step 1 failed; the last one: DivergedError"):
+        command("search", *SMALL, "hydra.sweeper.warmup=null", "optimizer.lr=1e30", "trainer.max_steps=4")
+    assert {trial.status for trial in History(tmp_path / "found").trials} == {"diverged"}
+    with pytest.raises(SystemExit, match="error: the training diverged: its weights are not finite after 4 steps"):
+        command("train", "optimizer.lr=1e30", "trainer.max_steps=4", "trainer.enable_progress_bar=false")
+
+
+def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_path):
+    """A row whose card does not ship is left out; a run that fails leaves its cells empty."""
+    out = command(
+        "search",
+        *SMALL,
+        "hydra.sweeper.warmup=null",
+        "hydra.sweeper.finalists=0",
+        "+hydra.sweeper.comparison.broken=['+trainer.accumulate_grad_batches=nonsense']",
+        "+hydra.sweeper.comparison.released=['loss=searched','loss.theta=RELEASED']",
+    )
+    assert "Not every run of 'broken' finished: see found/hydra.log." in out
+    table = (tmp_path / "found/comparison.md").read_text()
+    assert "| searched |" in table
+    assert "| broken |  |" in table
+    assert "| released |" in table
 
 
 def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(command, tmp_path):
@@ -88,7 +128,8 @@ def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(comm
         (["theta=[0.5]"], "error: theta is what the search finds, got"),
         (["curve=identity"], "error: curve 'identity' has no parameters to search"),
         (["hydra.sweep.dir=file/found"], "error: the output folder .* cannot be written"),
-        (["hydra.sweeper.samples=0"], "error: samples: expected an integer of 1 or more, got 0"),
+        (["hydra.sweeper.samples=0"], "error: hydra.sweeper.samples must be 1 or more, got 0"),
+        (["hydra.sweeper.steps=0"], "error: hydra.sweeper.steps must be 1 or more, got 0"),
         (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
         (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
         (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
@@ -142,7 +183,7 @@ def test_a_fresh_interpreter_sees_the_plugin_without_importing_torch(tmp_path):
     code = (
         "import sys; from hydra.core.plugins import Plugins; Plugins.instance(); "
         "from hydra.core.config_store import ConfigStore; "
-        "assert 'ppo.yaml' in ConfigStore.instance().list('hydra/sweeper'); "
+        "assert 'autosegloss.yaml' in ConfigStore.instance().list('hydra/sweeper'); "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(tmp_path))

@@ -80,6 +80,7 @@ def test_train_leaves_scores_weights_and_a_log(command, tmp_path):
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert set(result["scores"]) == set(result["test"]) == set(PAPER)
     assert f"miou {100 * result['scores']['miou']:.1f}" in out
+    assert "test: gacc" in out
     assert (tmp_path / "run/weights.pt").exists()
     assert len((tmp_path / "run/log/metrics.csv").read_text().splitlines()) > 2
 
@@ -104,6 +105,17 @@ def test_predictions_of_runs_are_drawn(command, tmp_path, monkeypatch):
     assert (tmp_path / "out.png").stat().st_size > 5000
 
 
+def test_data_without_a_test_split_are_trained_on_all_the_same(command, tmp_path):
+    command("train", "data.source.test=0", "test=true", "hydra.run.dir=run", "trainer.enable_progress_bar=false")
+    assert json.loads((tmp_path / "run/result.json").read_text())["test"] == {}
+
+
+def test_data_that_cannot_be_validated_on_are_refused_before_training(command, tmp_path):
+    with pytest.raises(SystemExit, match="error: the data have no 'val' split"):
+        command("train", "data.source.val=0", "hydra.run.dir=run")
+    assert not (tmp_path / "run/weights.pt").exists()
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -114,7 +126,14 @@ def test_predictions_of_runs_are_drawn(command, tmp_path, monkeypatch):
         (["loss.theta=no/such/card.yaml"], "error: there is no theta card at no/such/card.yaml"),
         (["loss=surrogate", "theta=[0.5]"], "error: theta of 'miou' with curve 'bezier' is 12 numbers"),
         (["loss=surrogate", f"theta={[1.5] * 12}"], "error: theta must lie in \\[0, 1\\], got"),
-        (["init_weights=missing.pt"], "error: init_weights=missing.pt cannot be read"),
+        (["init_weights=missing.pt"], "error: init_weights=missing.pt cannot be loaded"),
+        (["init_weights=file"], "error: init_weights=file cannot be loaded"),
+        (["trainer.max_steps=0"], "error: trainer.max_steps must be a whole number of 1 or more, got 0"),
+        (["validate_every=0"], "error: validate_every must be a whole number of 1 or more, got 0"),
+        (["seed=-1"], "error: seed must be a whole number of 0 or more, got -1"),
+        (["threads=-2"], "error: threads must be a whole number of 1 or more, got -2"),
+        (["data.batch_size=1"], "error: data.batch_size must be 2 or more"),
+        (["trainer.precision=17"], "error: trainer: .*17"),
         (["data.batch_size=1000"], "error: 24 training samples do not fill one batch of 1000"),
         (["unheard_of=1"], "error: Could not override 'unheard_of'"),
         (["hydra.run.dir=file/run"], "error: the output folder cannot be written"),

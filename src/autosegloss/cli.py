@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, MissingConfigException
+from hydra.errors import CompactHydraException, InstantiationException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -33,46 +34,56 @@ def program(main: Callable[[], None]) -> None:
     except OSError as error:
         if not _is_about_output(error):
             raise
-        sys.exit(f"error: the output folder cannot be written ({error}): choose one with hydra.run.dir=DIR")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+        where = "choose one with hydra.run.dir=DIR, for several runs hydra.sweep.dir=DIR"
+        sys.exit(f"error: the output folder cannot be written ({error}): {where}")
+    except KeyboardInterrupt as error:
+        sys.exit(f"interrupted {error}".rstrip())
 
 
 def job(cfg: DictConfig) -> dict[str, float]:
-    """Run one training in the output folder of the current Hydra job; returns its validation scores."""
+    """Run one training in the output folder of the current Hydra job and print its scores; returns those."""
     from autosegloss import training  # imports torch: --help need not wait for it
 
+    directory = HydraConfig.get().runtime.output_dir
     with mistakes_in_one_line():
-        return training.run(cfg, HydraConfig.get().runtime.output_dir).scores
-
-
-def train(cfg: DictConfig) -> dict[str, float]:
-    """`job`, and its scores on the console."""
-    scores = job(cfg)
-    print("  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
-    print(f"results: {HydraConfig.get().runtime.output_dir}")
-    return scores
+        result = training.run(cfg, directory)
+    for split, scores in {"validation": result.scores, "test": result.test}.items():
+        if scores and not cfg.quiet:
+            print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
+    if not cfg.quiet:
+        print(f"results: {directory}")
+    return result.scores
 
 
 @contextmanager
 def mistakes_in_one_line() -> Iterator[None]:
     """Turn an InputError, however deep it stands in a chain of errors, into one plain exception with one string."""
+    alone = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
     try:
         yield
     except MissingMandatoryValue as error:
         message = f"{error.full_key} is not given: set {error.full_key}=VALUE"
     except Exception as error:
-        mistake = find_mistake(error)
-        if mistake is None:
+        message = _mistake(error) or (alone and type(error).__name__ == "DivergedError" and str(error))
+        if not message:
             raise
-        message = str(mistake)
     else:
         return
     # Raised outside of `except`, so that no frame keeps the network alive. Hydra lets SystemExit pass in silence,
     # but in a sweep it would end the launcher instead of the job.
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN:
+    if alone:
         raise SystemExit(f"error: {message}")
     raise CompactHydraException(message)
+
+
+def _mistake(error: Exception) -> str | None:
+    """What a user should read of `error`: an InputError, or what the config names could not be made."""
+    if mistake := find_mistake(error):
+        return str(mistake)
+    if isinstance(error, InstantiationException):
+        reason = " ".join(str(error.__cause__ or error).split())
+        return f"{' '.join(str(error).split()).rpartition('full_key: ')[2]}: {reason}"
+    return None
 
 
 def find_mistake(error: BaseException | None) -> InputError | None:
@@ -83,13 +94,10 @@ def find_mistake(error: BaseException | None) -> InputError | None:
 
 
 def _is_about_output(error: OSError) -> bool:
-    """Whether Hydra failed to make its output folder: no frame of ours is in the traceback below it."""
-    frame = error.__traceback__
-    while frame is not None:
-        if frame.tb_frame.f_globals.get("__name__", "").startswith("autosegloss.training"):
-            return False
-        frame = frame.tb_next
-    return True
+    """Whether Hydra failed to make its output folder: nothing of ours but this module is in the traceback."""
+    frames = traceback.walk_tb(error.__traceback__)
+    names = {frame.f_globals.get("__name__", "") for frame, _ in frames} - {__name__}
+    return not any(name.startswith(("autosegloss", "hydra_plugins.autosegloss")) for name in names)
 
 
 def _missing_config(error: MissingConfigException) -> str:

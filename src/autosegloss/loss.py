@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from autosegloss import theta as thetas
 from autosegloss.curves import Curve, CurveFamily
-from autosegloss.errors import unknown
-from autosegloss.formulas import CLASS_RULES, Formula, Statistics
+from autosegloss.errors import InputError, unknown
+from autosegloss.formulas import LOSS_RULES, Formula, Statistics
 from autosegloss.logic import SoftLogic
 from autosegloss.maps import check_shapes, label_maps, soft_map
 
@@ -27,11 +27,14 @@ class SurrogateLoss(nn.Module):
         curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
         ignore_index: label of pixels that count for nothing; None if there is none.
         classes: average over "all" classes (1/C, as the paper) or over those "present" in the batch.
+        num_classes: the number of channels that logits must have; None takes any.
         sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
             optimises the loss of the whole batch (with gradients averaged over processes, as DDP does).
 
     Call it with logits (N, C, *S), floating point, and labels (N, *S), integers -> scalar in [0, 1], at least float32.
-    A batch in which every pixel is ignored has loss 0 and gradient 0. Raises InputError for input of another form.
+    Over "all" classes an absent one scores 0, so that even a perfect prediction has a loss where classes are missing.
+    A batch without anything to score (all ignored; for boundaries also one class alone) has loss 0 and gradient 0.
+    Raises InputError for input of another form.
     """
 
     def __init__(
@@ -41,13 +44,15 @@ class SurrogateLoss(nn.Module):
         curve: str | CurveFamily = "bezier",
         ignore_index: int | None = 255,
         classes: str = "all",
+        num_classes: int | None = None,
         sync_statistics: bool = False,
     ):
         super().__init__()
         self.formula: Formula = Formula.resolve(formula)
         self.curve: CurveFamily = CurveFamily.resolve(curve)
-        if classes not in CLASS_RULES:
-            raise unknown("class average", classes, CLASS_RULES)
+        if classes not in LOSS_RULES:
+            raise unknown("class average", classes, LOSS_RULES)
+        self.num_classes = num_classes
         self.ignore_index, self.classes, self.sync_statistics = ignore_index, classes, sync_statistics
         read = thetas.by_name if isinstance(theta, Mapping) else thetas.split
         theta = thetas.identity(self.formula, self.curve) if theta is None else theta
@@ -68,9 +73,11 @@ class SurrogateLoss(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         check_shapes(logits, labels)
+        if self.num_classes is not None and logits.shape[1] != self.num_classes:
+            raise InputError(f"expected logits with num_classes={self.num_classes} channels, got {logits.shape[1]}")
         with torch.autocast(logits.device.type, enabled=False):
             sums = self.statistics(logits, labels)
-            if self.sync_statistics and dist.is_initialized():
+            if self.sync_statistics and dist.is_available() and dist.is_initialized():
                 sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
             loss = 1 - self.formula.score(sums, self.classes)
             return loss.where(sums["true"].sum() > 0, 0)
@@ -95,7 +102,8 @@ class SurrogateLoss(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        return f"{self.formula}, curve={self.curve}, classes={self.classes!r}, ignore_index={self.ignore_index}"
+        options = {name: getattr(self, name) for name in ("curve", "classes", "ignore_index", "sync_statistics")}
+        return ", ".join([str(self.formula), *(f"{name}={value!r}" for name, value in options.items())])
 
 
 class SumOverProcesses(torch.autograd.Function):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor
 
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
-from autosegloss.formulas import CLASS_RULES, Formula
+from autosegloss.formulas import LOSS_RULES, Formula
 
 Theta = dict[str, Tensor]
 """Parameters (R, K) by operation name: R = 1 curve for both operands, or R = 2, one per operand."""
@@ -32,7 +34,7 @@ def identity(formula: Formula, curve: CurveFamily) -> Tensor:
 
 def split(theta: Sequence[float] | Tensor, formula: Formula, curve: CurveFamily) -> Theta:
     """A flat theta (D,) by operation name, in the order the formula declares; raises InputError for length or range."""
-    theta = torch.as_tensor(theta, dtype=torch.float64)
+    theta = _numbers(f"theta of '{formula.name}'", theta)
     expected = size(formula, curve)
     if theta.shape != (expected,):
         raise InputError(
@@ -48,7 +50,7 @@ def by_name(theta: Mapping[str, Any], formula: Formula, curve: CurveFamily) -> T
     for name in theta:
         if name not in formula.operations:
             raise unknown(f"operation of '{formula.name}'", name, formula.operations)
-    rows = {name: torch.atleast_2d(torch.as_tensor(value, dtype=torch.float64)) for name, value in theta.items()}
+    rows = {name: torch.atleast_2d(_numbers(f"theta of operation '{name}'", row)) for name, row in theta.items()}
     for name, row in rows.items():
         if row.ndim != 2 or row.shape[0] > 2 or row.shape[1] != curve.num_parameters:
             raise InputError(
@@ -56,6 +58,19 @@ def by_name(theta: Mapping[str, Any], formula: Formula, curve: CurveFamily) -> T
                 f"(one per operand), got shape {tuple(row.shape)}"
             )
     return _in_range(rows)
+
+
+def _numbers(what: str, values: Any) -> Tensor:
+    """A tensor, an array or nested lists as float64; raises InputError if they hold anything but numbers."""
+    if isinstance(values, Tensor):
+        return values.double()
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError):  # of ragged lists, or of tensors numpy cannot read
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{what}: expected numbers, got {reprlib.repr(values)}")
+    return torch.tensor(array, dtype=torch.float64)
 
 
 def _in_range(theta: Theta) -> Theta:
@@ -77,8 +92,8 @@ class ThetaCard:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
-        if self.classes not in CLASS_RULES:
-            raise unknown("class average", self.classes, CLASS_RULES)
+        if self.classes not in LOSS_RULES:
+            raise unknown("class average", self.classes, LOSS_RULES)
 
     @property
     def control_points(self) -> Theta:

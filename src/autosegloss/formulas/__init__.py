@@ -2,12 +2,12 @@
 
 from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
-from autosegloss.formulas.formula import CLASS_RULES, Formula, Statistics
+from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics
 from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
 from autosegloss.registry import import_members
 
 __all__ = [
-    "CLASS_RULES",
+    "LOSS_RULES",
     "PAPER",
     "BoundaryF1",
     "BoundaryIoU",

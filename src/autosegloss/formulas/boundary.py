@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, is_number
 from autosegloss.formulas.formula import Formula, Statistics, ratio
 from autosegloss.formulas.iou import MeanIoU
 from autosegloss.logic import Logic
@@ -23,9 +23,9 @@ def radius(extent: float, shape: torch.Size) -> int:
 
 
 def check_extent(what: str, extent: float) -> None:
-    if not (0 < extent < 1 or (extent >= 1 and float(extent).is_integer())):
+    if not is_number(extent) or not (0 < extent < 1 or (extent >= 1 and float(extent).is_integer())):
         raise InputError(
-            f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), got {extent}"
+            f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), got {extent!r}"
         )
 
 

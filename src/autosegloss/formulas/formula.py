@@ -54,6 +54,9 @@ CLASS_RULES = {
 }
 """Which classes count in the average, by the name that stands on a theta card."""
 
+LOSS_RULES = ("all", "present")
+"""The rules of a loss: softly read, every class has a union, so that "defined" would be "all" again."""
+
 
 def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """numerator / denominator with 0 / 0 = 0; counts divide in float64, and a vanishing soft sum has a finite slope."""

@@ -48,5 +48,6 @@ def write_tables(directory: Path, rows: Mapping[str, Sequence[Result]], target: 
         split: comparison_table(scores, metrics, target) for split, scores in splits.items() if any(scores.values())
     }
     pages = [f"## {split}\n\n{table.markdown()}" for split, table in tables.items()]
-    (directory / "comparison.md").write_text("\n".join(pages))
+    if pages:
+        (directory / "comparison.md").write_text("\n".join(pages))
     return [table.rich(title=split) for split, table in tables.items()]

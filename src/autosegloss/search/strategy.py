@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, positive, whole_number
+from autosegloss.search.history import History, Theta
 from autosegloss.search.policy import TruncatedNormal
 
 
@@ -19,9 +20,9 @@ class Strategy(ABC):
 
     def __init__(self, initial_mean: Sequence[float], samples: int = 32, sigma: float = 0.2, seed: int = 0):
         self.mean = _checked_mean(initial_mean)
-        self.samples = _at_least("samples", samples, 1)
-        self.sigma = _positive("sigma", sigma)
-        self._rng = np.random.default_rng(seed)
+        self.samples = whole_number("samples", samples, least=1)
+        self.sigma = positive("sigma", sigma)
+        self._rng = np.random.default_rng(whole_number("seed", seed, least=0))
 
     def ask(self) -> np.ndarray:
         """Draw the thetas of the next step, (M, D)."""
@@ -49,6 +50,11 @@ class Strategy(ABC):
     def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
         """Move `mean` by thetas (M', D) and scores (M',), already checked."""
 
+    def result(self, history: History) -> tuple[str, Theta, float]:
+        """(what, theta (D,), score): the mu of the step of the best mean score, the paper's rule (section 4.3)."""
+        best = history.best_step()
+        return f"mu of step {best.index}", best.mean, best.average
+
     def state_dict(self) -> dict:
         """All that the next `ask` depends on, in plain types that JSON keeps exactly."""
         return {"mean": self.mean.tolist(), "rng": self._rng.bit_generator.state}
@@ -68,21 +74,16 @@ class RandomSearch(Strategy):
     def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
         """Learn nothing."""
 
+    def result(self, history: History) -> tuple[str, Theta, float]:
+        """(what, theta (D,), score): the best trial, since mu has not moved."""
+        best = history.best_trials(1)
+        if not best:
+            history.best_step()  # says that nothing has finished
+        return f"sample {best[0].index} of step {best[0].step}", best[0].theta, best[0].score
+
 
 def _checked_mean(initial_mean: Sequence[float]) -> np.ndarray:
     mean = np.array(initial_mean, np.float64)
     if mean.ndim != 1 or not mean.size or not ((mean >= 0) & (mean <= 1)).all():
         raise InputError(f"initial mean: expected a list of numbers in [0, 1], got {initial_mean}")
     return mean
-
-
-def _at_least(name: str, value: int, least: int) -> int:
-    if value < least:
-        raise InputError(f"{name}: expected an integer of {least} or more, got {value}")
-    return value
-
-
-def _positive(name: str, value: float) -> float:
-    if not 0 < value < np.inf:
-        raise InputError(f"{name}: expected a number above 0, got {value}")
-    return value

@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from autosegloss.theta import shipped_cards
 from autosegloss.training import Result
 
-from ._jobs import need
+from ._jobs import Outcome
 from .config import SweeperConf
 
 
 class Comparison:
-    """A run for each row and seed of the settings; FOUND and METRIC in an override are the card and the metric."""
+    """A run for each row and seed of the settings, whose overrides may name two cards: FOUND and RELEASED."""
 
-    def __init__(self, settings: SweeperConf, card: Path, metric: str):
+    def __init__(self, settings: SweeperConf, found: Path, metric: str):
         self.settings = settings
-        self._meaning = {"FOUND": f"'{card}'", "METRIC": metric}
+        self._cards = {"FOUND": found, "RELEASED": shipped_cards().get(metric)}
 
     def jobs(self) -> dict[str, list[str]]:
-        """{folder: overrides}."""
-        common = self.settings.comparison_common
-        return {
-            folder: [*common, *map(self._fill, self.settings.comparison[row]), f"seed={seed}"]
-            for row, seed, folder in self._runs()
-        }
+        """{folder: overrides}; a row that names a card which does not exist is left out."""
+        return {folder: [*overrides, f"seed={seed}"] for _, seed, folder, overrides in self._runs()}
 
-    def rows(self, outcomes: Mapping[str, Result | str]) -> dict[str, list[Result]]:
-        """{row: its results, one a seed} from {folder: outcome}; raises where a run has failed."""
+    def rows(self, outcomes: Mapping[str, Outcome]) -> dict[str, list[Result]]:
+        """{row: the results of its finished runs} from {folder: outcome}."""
         rows: dict[str, list[Result]] = {}
-        for row, seed, folder in self._runs():
-            rows.setdefault(row, []).append(need(outcomes[folder], f"the run of {row}, seed {seed},"))
+        for row, _, folder, _ in self._runs():
+            results = rows.setdefault(row, [])
+            if isinstance(outcomes[folder], Result):
+                results.append(outcomes[folder])
         return rows
 
-    def _runs(self) -> Iterator[tuple[str, int, str]]:
-        for row in self.settings.comparison:
+    def _runs(self) -> Iterator[tuple[str, int, str, list[str]]]:
+        for row, overrides in self.settings.comparison.items():
+            named = [name for name in self._cards if any(o.endswith(f"={name}") for o in overrides)]
+            if any(self._cards[name] is None for name in named):
+                continue
             for seed in self.settings.comparison_seeds:
-                yield row, seed, f"comparison/{row.replace(' ', '_')}/seed_{seed}"
+                filled = [*self.settings.comparison_common, *map(self._fill, overrides)]
+                yield row, seed, f"comparison/{row.replace(' ', '_')}/seed_{seed}", filled
 
     def _fill(self, override: str) -> str:
-        for name, value in self._meaning.items():
-            override = override.replace(name, value)
-        return override
+        key, _, value = override.partition("=")
+        return f"{key}='{self._cards[value]}'" if value in self._cards else override

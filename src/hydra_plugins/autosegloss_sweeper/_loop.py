@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hydra.errors import CompactHydraException
@@ -25,10 +23,17 @@ from autosegloss.search import History, Strategy, Trial
 from autosegloss.training import Result
 
 from ._comparison import Comparison
-from ._jobs import Jobs, need
+from ._jobs import Failure, Jobs, Outcome, need
+from ._provenance import next_command, provenance
 from .config import SweeperConf
 
-log = logging.getLogger(__name__)
+
+class Choice(NamedTuple):
+    """The theta that a search ends with, why, and its score on the hold-out images."""
+
+    label: str
+    theta: tuple[float, ...]
+    score: float
 
 
 class Search:
@@ -43,6 +48,9 @@ class Search:
             )
         if not _depends_on_theta(cfg):
             raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
+        for name, least in {"steps": 1, "samples": 1, "finalists": 0}.items():
+            if getattr(settings, name) < least:
+                raise InputError(f"hydra.sweeper.{name} must be {least} or more, got {getattr(settings, name)}")
         self.strategy: Strategy = settings.strategy(
             initial_mean=thetas.identity(self.metric, self.curve).tolist(),
             samples=settings.samples,
@@ -63,15 +71,15 @@ class Search:
                 start = self._warm_up()
                 for step in range(self.settings.steps):
                     self._step(step, start)
-                label, theta, score = self._choose(start)
-                card = self._card(theta, score, label)
+                choice = self._choose(start)
+                card = self._card(choice)
                 card.save(self.directory / "theta.yaml")
                 write_figures(self.directory, self.history, card)
                 rows = self._compare()
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
-        self._tell_user(rows)
-        return {"theta": str(self.directory / "theta.yaml"), "score": score, "chosen": label}
+        self._tell_user(choice, rows)
+        return {"theta": str(self.directory / "theta.yaml"), "score": choice.score, "chosen": choice.label}
 
     def _warm_up(self) -> list[str]:
         """The overrides that start every trial from the same weights w_0 (drawn by the seed where none are trained)."""
@@ -87,7 +95,7 @@ class Search:
         folders = [f"step_{step:04d}/trial_{index:03d}" for index in range(len(drawn))]
         thetas_of = dict(zip(folders, drawn, strict=True))
 
-        def record(folder: str, outcome: Result | str) -> None:
+        def record(folder: str, outcome: Outcome) -> None:
             self.history.add(self._trial(step, folders.index(folder), thetas_of[folder], outcome))
 
         self.jobs.run({folder: [*start, _override(theta)] for folder, theta in thetas_of.items()}, record)
@@ -100,54 +108,40 @@ class Search:
             )
         self.strategy.tell(np.array([trial.theta for trial in finished]), np.array(closed.scores))
 
-    def _trial(self, step: int, index: int, theta: np.ndarray, outcome: Result | str) -> Trial:
-        if isinstance(outcome, str):
-            return Trial(step, index, theta, None, status="failed", message=outcome)
+    def _trial(self, step: int, index: int, theta: np.ndarray, outcome: Outcome) -> Trial:
+        if isinstance(outcome, Failure):
+            return Trial(step, index, theta, None, status=outcome.status, message=outcome.message)
         score, why = outcome.scores[self.metric.name], ""
         if not math.isfinite(score):
             score, why = None, f"{self.metric.name} is not defined on the hold-out images: no class occurs in them"
         status = "failed" if why else "ok"
         return Trial(step, index, theta, score, outcome.scores, outcome.seconds, status, why)
 
-    def _choose(self, start: list[str]) -> tuple[str, Iterable[float], float]:
-        """(label, theta, hold-out score): the mu of the best mean score (section 4.3), or the best finalist."""
+    def _choose(self, start: list[str]) -> Choice:
+        """What the strategy's own rule names (section 4.3), or the best finalist."""
         if not self.settings.finalists:
-            best = self.history.best_step()
-            return f"mu of step {best.index}", best.mean, best.average
+            return Choice(*self.strategy.result(self.history))
         candidates = self.history.candidates(self.settings.finalists, self.strategy.mean)
         if (identity := self.history.steps[0].mean) not in candidates.values():
             candidates["identity"] = identity  # where the search began: what is found shall not be worse
         self.progress.phase("finalists", len(candidates))
-        folders = {f"finalists/{label.replace(' ', '_')}": label for label in candidates}
-        outcomes = self.jobs.run(
-            {folder: [*start, *self.settings.final, _override(candidates[label])] for folder, label in folders.items()}
-        )
-        finished = {folder: outcome for folder, outcome in outcomes.items() if isinstance(outcome, Result)}
-        if not finished:
-            raise CompactHydraException(f"all finalists failed: {next(iter(outcomes.values()))}")
-        scores = {folders[folder]: result.scores[self.metric.name] for folder, result in finished.items()}
-        best = max(scores, key=scores.get)
-        return best, candidates[best], scores[best]
+        folders = {label: f"finalists/{label.replace(' ', '_')}" for label in candidates}
+        jobs = {folders[label]: [*start, *self.settings.final, _override(theta)] for label, theta in candidates.items()}
+        outcomes = self.jobs.run(jobs)
+        choices = [
+            Choice(label, candidates[label], outcomes[folder].scores[self.metric.name])
+            for label, folder in folders.items()
+            if isinstance(outcomes[folder], Result)
+        ]
+        if not choices:
+            raise CompactHydraException(f"all finalists failed; see {_short(self.directory)}/hydra.log")
+        (self.directory / "finalists.json").write_text(json.dumps([choice._asdict() for choice in choices], indent=1))
+        return max(choices, key=lambda choice: choice.score)
 
-    def _card(self, theta: Iterable[float], score: float, label: str) -> ThetaCard:
-        cfg = self.cfg
-        provenance = {
-            "origin": f"search of {self.settings.steps} steps of {self.settings.samples} trials; {label}",
-            "strategy": OmegaConf.to_container(cfg.hydra.sweeper.strategy),
-            "data": OmegaConf.to_container(cfg.data.source, resolve=True),
-            "size": OmegaConf.to_container(cfg.data, resolve=True)["size"],
-            "network": OmegaConf.to_container(cfg.network, resolve=True),
-            "trial": {
-                "max_steps": cfg.trainer.max_steps,
-                "batch_size": cfg.data.batch_size,
-                "lr": cfg.optimizer.lr,
-            },
-            "seed": cfg.seed,
-            "versions": {name: version(name) for name in ("autosegloss", "torch", "pytorch-lightning")},
-            "date": date.today().isoformat(),
-        }
-        split = thetas.split(list(theta), self.metric, self.curve)
-        return ThetaCard(self.metric, self.curve, split, cfg.loss.get("classes", "all"), score, provenance)
+    def _card(self, choice: Choice) -> ThetaCard:
+        theta = thetas.split(list(choice.theta), self.metric, self.curve)
+        origin = provenance(self.cfg, self.settings, choice.label)
+        return ThetaCard(self.metric, self.curve, theta, self.cfg.classes, choice.score, origin)
 
     def jobs_around(self) -> dict[str, list[str]]:
         """{folder: overrides} of every run that is not a trial, with any theta where one is needed."""
@@ -155,26 +149,30 @@ class Search:
         return {"warmup": self.settings.warmup or [], "finalists": finalist, **self.comparison.jobs()}
 
     def _compare(self) -> Mapping[str, list[Result]]:
-        """The runs of every row of the comparison, one a seed."""
+        """The finished runs of every row of the comparison, one a seed."""
         jobs = self.comparison.jobs()
         if jobs:
             self.progress.phase("comparison", len(jobs))
         return self.comparison.rows(self.jobs.run(jobs) if jobs else {})
 
-    def _tell_user(self, rows: Mapping[str, list[Result]]) -> None:
+    def _tell_user(self, choice: Choice, rows: Mapping[str, list[Result]]) -> None:
         console, where, name = Console(), _short(self.directory), self.metric.name
-        for split in write_tables(self.directory, rows, name):
-            console.print(split)
+        for table in write_tables(self.directory, rows, name):
+            console.print(table)
+        missing = [row for row, results in rows.items() if len(results) < len(self.settings.comparison_seeds)]
         for line in (
+            *(f"Not every run of '{row}' finished: see {where}/hydra.log." for row in missing),
+            f"Chosen: {choice.label}, {name} {100 * choice.score:.1f} on the hold-out images.",
             f"Found {where}/theta.yaml; the figures search.png and curves.png and all records are beside it.",
             "Train with it:",
-            f"  python train.py metric={name} loss=searched loss.theta={where}/theta.yaml",
+            "  " + next_command(self.jobs.arguments, name, where / "theta.yaml"),
         ):
-            console.print(line, soft_wrap=True, highlight=False)
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
-        return f"interrupted: {finished} finished trials are kept in {_short(self.directory)}"
+        card = ", with the found theta.yaml" if (self.directory / "theta.yaml").exists() else ""
+        return f"interrupted: {finished} finished trials are kept in {_short(self.directory)}{card}"
 
 
 def _depends_on_theta(cfg: DictConfig) -> bool:
