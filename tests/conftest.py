@@ -29,15 +29,12 @@ def command(monkeypatch, tmp_path, capsys):
     Where the program ends with a message, SystemExit carries it.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def run(program: str, *overrides: str, tiny: bool = True) -> str:
         path = ROOT / f"{program}.py"
         monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *overrides])
-        try:
-            runpy.run_path(str(path), run_name="__main__")
-        finally:
-            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the program sets it; the fixture puts it back
+        runpy.run_path(str(path), run_name="__main__")
         return capsys.readouterr().out
 
     return run

@@ -14,10 +14,10 @@ from laws import exact_score, value_and_gradient
 from members import CURVES, METRICS
 from torch.testing import assert_close
 
-from autosegloss import InputError, SurrogateLoss, ThetaCard
+from autosegloss import InputError, SurrogateLoss, ThetaCard, metrics
 from autosegloss import theta as thetas
 from autosegloss.curves import Bezier
-from autosegloss.formulas import BoundaryF1, BoundaryIoU
+from autosegloss.formulas import BoundaryF1, BoundaryIoU, MeanIoU
 from autosegloss.maps import label_maps
 from autosegloss.theta import shipped_cards
 
@@ -347,6 +347,9 @@ def test_repr_says_what_it_is():
     ("message", "arguments"),
     [
         (r"unknown metric 'mio': choose one of miou, .*bf1", {"formula": "mio"}),
+        (r"expected a metric by name .*miou.* got an object of NoneType", {"formula": None}),
+        (r"expected .* got the class autosegloss.formulas.iou.MeanIoU, not an object", {"formula": MeanIoU}),
+        (r"expected .* got an object of autosegloss.metrics.MeanIoU$", {"formula": metrics.MeanIoU(3)}),
         (r"unknown curve 'bezeir': choose one of bezier, ", {"curve": "bezeir"}),
         (r"unknown class average 'presant': choose one of present, ", {"classes": "presant"}),
         (
@@ -382,6 +385,8 @@ def test_an_unknown_card_and_a_missing_file_are_told(tmp_path):
         (r"labels must lie in \[0, 3\), got \[-1\]; .*255", lambda x, y: (x, y.where(y != 1, -1))),
         (r"logits must be floating point .*int64", lambda x, y: (x.long(), y)),
         (r"labels must be class indices of an integer type, got torch.float32", lambda x, y: (x, y.float())),
+        (r"expected torch tensors, got numpy.ndarray", lambda x, y: (x.numpy(), y.numpy())),
+        (r"expected torch tensors, got numpy.ndarray", lambda x, y: (x, y.numpy())),
         (r"labels must be .* got torch.bool", lambda x, y: (x, y.bool())),
         (r"labels of the same shape.*\(2, 3, 9, 11\) and labels \(2, 9, 10\)", lambda x, y: (x, y[..., :-1])),
         (r"labels of the same shape.*labels \(2, 1, 9, 11\)", lambda x, y: (x, y[:, None])),

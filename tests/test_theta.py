@@ -179,7 +179,8 @@ def test_a_card_for_every_metric_of_the_paper_ships():
 @pytest.mark.parametrize("name", RELEASED)
 def test_shipped_cards_carry_the_released_control_points(name):
     card = ThetaCard.load(name)
-    assert card.metric == METRICS[name]
+    # the release's band, a 3x3 edge dilated by 5, is wider than the metric's default by a pixel
+    assert card.metric == {**METRICS, "biou": BoundaryIoU(width=6)}[name]
     assert card.classes == "all"
     assert "fundamentalvision/Auto-Seg-Loss" in card.provenance["source"]
     assert set(card.control_points) == set(RELEASED[name])
@@ -208,8 +209,8 @@ GOOD = {"metric": {"name": "miou"}, "curve": {"name": "bezier"}, "theta": {"and"
         ("not a theta card", "- 1\n- 2\n"),
         ("not a theta card", b"\xff\xfe\x00\x81"),
         ("not a theta card", {**GOOD, "theta": None}),
-        ("not a theta card", {**GOOD, "theta": {"and": "high"}}),
-        ("not a theta card", {**GOOD, "theta": {"and": [[0.5] * 6, [0.5]]}}),
+        ("theta of operation 'and': expected numbers", {**GOOD, "theta": {"and": "high"}}),
+        ("theta of operation 'and': expected numbers", {**GOOD, "theta": {"and": [[0.5] * 6, [0.5]]}}),
         ("not a theta card", {**GOOD, "metric": {"width": 5}}),
         ("not a theta card.*'theta'", {key: GOOD[key] for key in ("metric", "curve")}),
         ("not a theta card.*'metric'", {key: GOOD[key] for key in ("theta", "curve")}),
@@ -217,7 +218,7 @@ GOOD = {"metric": {"name": "miou"}, "curve": {"name": "bezier"}, "theta": {"and"
         ("unknown metric 'mios': choose one of miou", {**GOOD, "metric": "mios"}),
         ("unknown curve 'besier': choose one of bezier", {**GOOD, "curve": "besier"}),
         ("metric 'miou' has no option 'width'", {**GOOD, "metric": {"name": "miou", "width": 5}}),
-        ("at least 1 piece", {**GOOD, "curve": {"name": "bezier", "pieces": 0}}),
+        ("pieces: expected an integer of 1 or more", {**GOOD, "curve": {"name": "bezier", "pieces": 0}}),
         ("unknown operation of 'miou' 'xor'", {**GOOD, "theta": {"xor": [0.5] * 6}}),
         (r"theta must lie in \[0, 1\], got .*1.5", {**GOOD, "theta": {"and": [1.5] * 6}}),
         (r"theta must lie in \[0, 1\], got .*nan", {**GOOD, "theta": {"and": [float("nan")] * 6}}),
@@ -250,3 +251,26 @@ def test_a_near_miss_is_told_what_is_near():
 def test_a_card_checks_its_class_average():
     with pytest.raises(InputError, match="unknown class average 'some'"):
         ThetaCard(METRICS["miou"], Bezier(), {}, classes="some")
+
+
+@pytest.mark.parametrize("theta", ["abc", ["a"] * 12, [None] * 12, [[0.5] * 6, [0.5]], {"and": 0.5}])
+def test_a_flat_theta_that_holds_no_numbers_is_told(theta):
+    with pytest.raises(InputError, match="theta of 'miou': expected numbers, got ") as error:
+        thetas.split(theta, METRICS["miou"], Bezier())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("rows", ["abc", ["a"] * 6, [[0.5] * 6, [0.5]], None])
+def test_a_row_that_holds_no_numbers_is_told(rows):
+    with pytest.raises(InputError, match="theta of operation 'and': expected numbers, got "):
+        SurrogateLoss("miou", theta={"and": rows})
+
+
+def test_rows_may_be_numpy_arrays():
+    """Without a warning, which would be an error here."""
+    row = np.full(6, 0.5)
+    row.flags.writeable = False
+    assert thetas.by_name({"and": [row, row], "or": row}, METRICS["miou"], Bezier())["and"].shape == (2, 6)
+    assert_close(
+        thetas.split(list(np.full(12, 0.5)), METRICS["miou"], Bezier())["or"], torch.full((1, 6), 0.5).double()
+    )

@@ -1,12 +1,16 @@
 """One training run, from the command line to its result, and the module and optimiser it is made of."""
 
 import json
+import os
 import runpy
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, TINY
 from torch import nn
 from torch.testing import assert_close
 
@@ -96,6 +100,28 @@ def test_the_same_seed_gives_the_same_scores_and_weights_can_be_carried_on(comma
         assert_close(weights["b"][name], value, rtol=0, atol=0)
     assert any(not torch.equal(weights["c"][name], value) for name, value in weights["a"].items())
     assert any(not torch.equal(weights["d"][name], value) for name, value in weights["a"].items())
+
+
+def test_an_interrupt_keeps_the_weights_and_says_so(tmp_path):
+    arguments = [*TINY, "trainer.max_steps=100000", "trainer.enable_progress_bar=false", "hydra.run.dir=run"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "run/log/metrics.csv").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert "interrupted after" in errors
+    assert "the weights are kept in" in errors
+    assert "Traceback" not in errors
+    assert (tmp_path / "run/weights.pt").exists()
 
 
 def test_predictions_of_runs_are_drawn(command, tmp_path, monkeypatch):

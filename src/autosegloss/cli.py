@@ -47,10 +47,10 @@ def job(cfg: DictConfig) -> dict[str, float]:
     directory = HydraConfig.get().runtime.output_dir
     with mistakes_in_one_line():
         result = training.run(cfg, directory)
-    for split, scores in {"validation": result.scores, "test": result.test}.items():
-        if scores and not cfg.quiet:
-            print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
-    if not cfg.quiet:
+    if not cfg.quiet and int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        for split, scores in {"validation": result.scores, "test": result.test}.items():
+            if scores:
+                print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
         print(f"results: {directory}")
     return result.scores
 

@@ -13,6 +13,7 @@ def label_maps(labels: Tensor, num_classes: int, ignore_index: int | None) -> tu
 
     Raises InputError for labels that are not integers or lie outside [0, C) without being `ignore_index`.
     """
+    check_tensors(labels)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InputError(f"labels must be class indices of an integer type, got {labels.dtype}")
     labels = labels.long()
@@ -34,8 +35,17 @@ def hard_map(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
     return _one_hot(preds, num_classes) & valid
 
 
+def check_tensors(*values: Tensor) -> None:
+    """Raise InputError for anything but tensors, such as arrays of numpy."""
+    for value in values:
+        if not isinstance(value, Tensor):
+            kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+            raise InputError(f"expected torch tensors, got {kind}: convert it with torch.as_tensor")
+
+
 def check_shapes(logits: Tensor, labels: Tensor) -> None:
     """Raise InputError unless logits (N, C, *S) are floating point and fit labels (N, *S), with 2 or 3 axes in S."""
+    check_tensors(logits, labels)
     if not logits.is_floating_point():
         raise InputError(f"logits must be floating point scores (N, C, H, W), got {logits.dtype}")
     if logits.ndim not in (4, 5) or logits.shape[:1] + logits.shape[2:] != labels.shape:
@@ -57,7 +67,8 @@ def _one_hot(classes: Tensor, num_classes: int) -> Tensor:
 
 def _check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
     seen = values.where(valid, 0)
-    if seen.numel() and (seen.min() < 0 or seen.max() >= num_classes):
+    low, high = torch.stack(seen.aminmax()).tolist() if seen.numel() else (0, 0)  # one wait for the device
+    if low < 0 or high >= num_classes:
         found = seen[(seen < 0) | (seen >= num_classes)].unique()[:5].tolist()
         remedy = f"; pixels to leave out must be {ignore_index} (ignore_index)" if ignore_index is not None else ""
         raise InputError(f"{what} must lie in [0, {num_classes}), got {found}{remedy}")

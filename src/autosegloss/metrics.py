@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,10 +11,10 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from autosegloss import formulas
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, whole_number
 from autosegloss.formulas import PAPER, Formula
 from autosegloss.logic import ExactLogic
-from autosegloss.maps import check_shapes, hard_map, label_maps
+from autosegloss.maps import check_shapes, check_tensors, hard_map, label_maps
 
 
 class FormulaMetric(Metric):
@@ -43,9 +43,17 @@ class FormulaMetric(Metric):
         per_class: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        self.formula: Formula = Formula.resolve(formula)
-        self.num_classes, self.ignore_index, self.per_class = num_classes, ignore_index, per_class
+        formula = Formula.resolve(formula)
+        try:
+            super().__init__(**kwargs)
+        except ValueError as error:
+            known = ", ".join(formula.options()) or "(none)"
+            raise InputError(
+                f"{type(self).__name__}: {error}; '{formula.name}' has the options {known}, and torchmetrics its own"
+            ) from None
+        self.formula: Formula = formula
+        self.num_classes = whole_number("num_classes", num_classes, least=1)
+        self.ignore_index, self.per_class = ignore_index, per_class
         for name, value in self._statistics_of_nothing().items():
             self.add_state(name, value, dist_reduce_fx="sum")
 
@@ -55,6 +63,7 @@ class FormulaMetric(Metric):
         return self.formula.statistics(ExactLogic(), nothing, nothing, nothing[:, :1])
 
     def update(self, preds: Tensor, labels: Tensor) -> None:
+        check_tensors(preds, labels)
         true, valid = label_maps(labels, self.num_classes, self.ignore_index)
         pred = hard_map(self._classes(preds, labels), valid, self.num_classes)
         for name, value in self.formula.statistics(ExactLogic(), pred, true, valid).items():
@@ -80,6 +89,10 @@ class FormulaMetric(Metric):
         else:
             scores = self.formula.score(sums).where(self.formula.class_weights(sums, "defined").any(), torch.nan)
         return scores.float()
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Any = None) -> Any:
+        """Figure and axes of matplotlib with a value, or with several in their order; None computes it."""
+        return self._plot(val, ax)
 
 
 class _PaperMetric(FormulaMetric):
@@ -136,6 +149,10 @@ def segmentation_metrics(
 ) -> MetricCollection:
     """The six metrics of the paper (or others), by name, updated together: gacc macc miou fwiou biou bf1."""
     members = [Formula.resolve(metric) for metric in metrics]
+    if twice := [name for name, count in Counter(formula.name for formula in members).items() if count > 1]:
+        raise InputError(
+            f"metrics: two are named {', '.join(twice)}: keep one of them, or make a FormulaMetric of each"
+        )
     groups = defaultdict(list)
     for formula in members:  # formulas that keep the same sums count them once
         groups[type(formula).statistics, tuple(formula.options().items())].append(formula.name)

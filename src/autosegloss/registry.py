@@ -22,6 +22,9 @@ class Registered:
         if "kind" in cls.__dict__:
             cls.members = {}
         elif "name" in cls.__dict__:
+            taken = cls.members.get(cls.name, cls)
+            if _full_name(taken) != _full_name(cls):  # the same is a module loaded again
+                raise ValueError(f"{cls.kind} '{cls.name}' is {_full_name(taken)}: choose another name")
             cls.members[cls.name] = cls
 
     @classmethod
@@ -37,12 +40,23 @@ class Registered:
 
     @classmethod
     def resolve(cls, member):
-        """A member given as itself or by name."""
-        return cls.named(member) if isinstance(member, str) else member
+        """A member given as itself or by name; raises InputError for anything else."""
+        if isinstance(member, cls):
+            return member
+        if isinstance(member, str):
+            return cls.named(member)
+        known = f"expected a {cls.kind} by name ({', '.join(cls.members)}) or an object of {_full_name(cls)}"
+        if isinstance(member, type):
+            raise InputError(f"{known}, got the class {_full_name(member)}, not an object of it")
+        raise InputError(f"{known}, got an object of {_full_name(type(member))}")
 
     def options(self) -> dict[str, Any]:
         """The member's options, as they stand on a theta card."""
         return dataclasses.asdict(self)
+
+
+def _full_name(member: type) -> str:
+    return f"{member.__module__}.{member.__qualname__}".removeprefix("builtins.")
 
 
 def import_members(package: str, path: list[str]) -> None:

@@ -143,13 +143,18 @@ def test_a_trainer_sees_the_batches_of_a_plain_loop_over_epochs():
 
 
 @pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
-def test_processes_share_a_pass_without_overlap(name, folder):
+def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
+    """They may be joined after the loader was made."""
     source, seen = Folder(folder, classes=2), []
-    for rank in range(2):
-        loader = getattr(make(source=source, batch_size=3, eval_batch_size=2), name)()
-        loader.sampler.rank, loader.sampler.num_replicas = rank, 2
-        assert len(list(loader)) == len(loader)
-        seen += numbers(loader)
+    loaders = [getattr(make(source=source, batch_size=3, eval_batch_size=2), name)() for _ in range(2)]
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda *_: 2)
+    for rank, loader in enumerate(loaders):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda *_, rank=rank: rank)
+        length = len(loader)
+        batches = list(loader)
+        assert len(batches) == length
+        seen += numbers(batches)
     assert sorted(seen) == list(range(12 if name == "train_dataloader" else 3))
 
 
@@ -180,12 +185,26 @@ def test_no_test_split():
         make().test_dataloader()
 
 
-@pytest.mark.parametrize("size", [0, [8], [8, 8, 3], [8, 0.5], -4])
+@pytest.mark.parametrize("size", [0, 3.5, True, "8", "88", [8], [8, 8, 3], [8, 0.5], -4])
 def test_a_size_that_is_none(size):
     with pytest.raises(InputError, match=r"data.size must be H, \[H,W\]"):
         make(size=size)
 
 
-def test_a_batch_of_none():
-    with pytest.raises(InputError, match="batch_size must be 1 or more"):
-        make(batch_size=0)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("batch_size", value) for value in (0, 1.5, 4.0, "4", None, True)),
+        ("eval_batch_size", 2.5),
+        ("eval_batch_size", 0),
+        ("num_workers", -1),
+        ("num_workers", 0.5),
+        ("block", 0),
+        ("block", 2.0),
+        ("seed", -1),
+        ("holdout_seed", -1),
+    ],
+)
+def test_a_setting_that_is_no_whole_number(name, value):
+    with pytest.raises(InputError, match=rf"data\.{name}: expected an integer of [01] or more, got {value!r}$"):
+        make(**{name: value})

@@ -1,5 +1,6 @@
 """Folder: what it finds, and the line it says when it cannot."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -45,6 +46,7 @@ def test_class_names_come_from_the_file_the_list_or_the_number(unsplit):
     assert Folder(unsplit).class_names == ("sky", "road")
     assert Folder(unsplit, classes=["a", "b", "c"]).class_names == ("a", "b", "c")
     assert Folder(unsplit, classes=3).class_names == ("class 0", "class 1", "class 2")
+    assert Folder(unsplit, classes=np.int64(1)).class_names == ("class 0",)
 
 
 def test_sources_are_hashable_also_with_lists_from_a_config(unsplit):
@@ -144,7 +146,7 @@ def test_a_label_that_is_no_class(folder, files):
     files[1](folder / "train/masks/frame4.png", values=(0, 2, 7, 255))
     fails(
         Folder(folder, classes=2),
-        "frame4.png: label 2, 7 is no class: expected 0..1, or 255 for pixels to ign",
+        "train/masks/frame4.png: label 2, 7 is no class: expected 0..1, or 255 for pixels to ign",
     )
 
 
@@ -156,3 +158,34 @@ def test_images_of_different_sizes(folder, files):
 
 def test_fractions_that_leave_nothing(unsplit):
     fails(Folder(unsplit, val_fraction=0.5, test_fraction=0.5), "leave nothing to train on")
+
+
+@pytest.mark.parametrize("fractions", [{"val_fraction": -0.1, "test_fraction": 0.3}, {"val_fraction": "some"}])
+def test_fractions_that_are_none(unsplit, fractions):
+    fails(Folder(unsplit, **fractions), "must be fractions of 0 or more whose sum is below 1")
+
+
+@pytest.mark.parametrize("setting", [{"seed": -1}, {"block": 0}, {"block": 1.5}])
+def test_a_seed_or_block_that_is_none(unsplit, setting):
+    fails(Folder(unsplit, **setting), f"{next(iter(setting))}: expected an integer of [01] or more")
+
+
+@pytest.mark.parametrize("classes", [3.0, 0, -1, "3", True])
+def test_a_number_of_classes_that_is_none(unsplit, classes):
+    with pytest.raises(InputError, match=r"classes: expected an integer of 1 or more, got"):
+        Folder(unsplit, classes=classes)
+
+
+@pytest.mark.parametrize(("classes", "message"), [([], "no class is named"), (["a", "b", "a"], "twice: a")])
+def test_a_list_of_classes_that_is_none(unsplit, classes, message):
+    with pytest.raises(InputError, match=f"classes: .*{message}"):
+        Folder(unsplit, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "no class is named"), (b"sky\nroad\nsky\n", "twice: sky"), (b"B\xe4ume\n", "not UTF-8")],
+)
+def test_a_file_of_classes_that_is_none(unsplit, content, message):
+    (unsplit / "classes.txt").write_bytes(content)
+    fails(Folder(unsplit), f"classes.txt: .*{message}")

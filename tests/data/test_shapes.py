@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from autosegloss.data import Shapes
+from autosegloss.errors import InputError
 
 
 def load(source, split):
@@ -50,3 +51,11 @@ def test_every_class_occurs_and_the_rare_ones_are_rare(split):
         assert 0.005 < shares[rare] < 0.03
     for common in ("disc", "square"):
         assert shares[common] > 2.5 * shares["ring"]
+
+
+@pytest.mark.parametrize(
+    "setting", [{"size": 0}, {"size": 8.5}, {"train": 0}, {"train": 2.0}, {"val": -1}, {"test": -1}, {"seed": -1}]
+)
+def test_settings_that_are_no_whole_numbers_are_named(setting):
+    with pytest.raises(InputError, match=f"{next(iter(setting))}: expected an integer of [01] or more"):
+        Shapes(**setting)

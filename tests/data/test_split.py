@@ -1,5 +1,7 @@
 """The block split: a partition of the right size that keeps blocks whole."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,12 +46,13 @@ def test_a_fraction_is_rounded():
     assert len(block_split(367, 0.25)[1]) == 92
 
 
-@pytest.mark.parametrize("holdout", [0, 0.01, 10, 0.99, 2.5, -3, True])
+@pytest.mark.parametrize("holdout", [0, 0.01, 10, 0.99, 2.5, -3, True, "3", "some", None, math.nan, math.inf])
 def test_a_hold_out_that_leaves_nothing_is_refused(holdout):
     with pytest.raises(InputError, match="holdout"):
         block_split(10, holdout)
 
 
-def test_a_block_of_none_is_refused():
-    with pytest.raises(InputError, match="block must be 1 or more"):
-        block_split(10, 3, block=0)
+@pytest.mark.parametrize(("name", "value"), [("block", 0), ("block", 2.0), ("block", "2"), ("seed", -1), ("seed", 0.5)])
+def test_a_block_or_seed_that_is_none_is_refused(name, value):
+    with pytest.raises(InputError, match=f"{name}: expected an integer of [01] or more, got {value!r}"):
+        block_split(10, 3, **{name: value})

@@ -32,6 +32,11 @@ def test_search_figure_draws_the_numbers_of_the_history():
     assert "mIoU" in figure.axes[0].get_ylabel()
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_search_figure_shows_half_a_step_on_either_side(steps):
+    assert search_figure(a_history(steps)).axes[0].get_xlim() == (0.5, steps + 0.5)
+
+
 def test_an_empty_history_gives_an_empty_figure(tmp_path):
     assert save(search_figure(History()), tmp_path / "empty.png").stat().st_size > 0
 

@@ -115,3 +115,22 @@ def test_time_left_counts_only_what_was_timed(monkeypatch):
             now[0] += 60.0
             progress.trial_done(0.5)
     assert stream.getvalue().splitlines()[-1] == "step 6/10: 2/2, best 0.5000, 0:02:00 elapsed, 0:08:00 left"
+
+
+def test_a_phase_before_the_search_leaves_neither_its_best_nor_its_clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("autosegloss.report.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with SearchProgress(2, 2, stream, interval=1e9) as progress:
+        progress.phase("warm-up", 1)
+        now[0] += 500.0
+        progress.trial_done(0.9)
+        for step in (1, 2):
+            progress.start_step(step)
+            for _ in range(2):
+                now[0] += 60.0
+                progress.trial_done(0.5)
+    assert stream.getvalue().splitlines()[1:] == [
+        "step 1/2: 2/2, best 0.5000, 0:02:00 elapsed, 0:02:00 left",
+        "step 2/2: 2/2, best 0.5000, 0:04:00 elapsed, 0:00:00 left",
+    ]

@@ -157,6 +157,12 @@ def test_best_trials_are_distinct_and_sorted():
     assert len(history.best_trials(99)) == 5
 
 
+def test_a_negative_number_of_best_trials_is_refused():
+    for choose in (filled().best_trials, filled().candidates):
+        with pytest.raises(ValueError, match="0 or more trials, got -1"):
+            choose(-1)
+
+
 def test_candidates():
     assert filled().candidates(2, last_mean=(0.9, 0.9)) == {
         "mu of step 2": (2 / 7, 0.5),

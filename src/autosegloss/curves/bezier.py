@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.curves.family import CurveFamily
-from autosegloss.errors import InputError
+from autosegloss.errors import whole_number
 
 # Control points lie on a grid: a piece is at least one step wide or empty, so that widths are exact in float32 and no
 # slope overflows, however close two points come. Inner points keep one step from the ends, so that a jump at an end
@@ -24,7 +24,8 @@ class Bezier(CurveFamily):
     """Quadratic Bezier curve of n pieces with inner points P_k = 1 - prod_{j<=k} (1 - theta_j), k = 1 .. 2n-1.
 
     Each pair (u, v) of theta is relative to the remaining distance to (1, 1), which keeps g increasing.
-    `monotone=False` reads v as an absolute height; `truth_table=False` frees g(0) and g(1) by two numbers more.
+    `monotone=False` reads v as an absolute height; `truth_table=False` frees g(0) and g(1) by two numbers more. With
+    free ends scores are not bounded, so that a loss may leave [0, 1]: a union can vanish where its intersection stays.
     """
 
     name: ClassVar[str] = "bezier"
@@ -33,8 +34,7 @@ class Bezier(CurveFamily):
     monotone: bool = True
 
     def __post_init__(self):
-        if self.pieces < 1:
-            raise InputError(f"a Bezier curve needs at least 1 piece, got pieces={self.pieces}")
+        whole_number("pieces", self.pieces, least=1)
 
     @property
     def num_inner(self) -> int:

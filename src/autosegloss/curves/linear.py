@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.curves.family import CurveFamily
-from autosegloss.errors import InputError
+from autosegloss.errors import positive, whole_number
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Linear(CurveFamily):
     scale: float = 5.0
 
     def __post_init__(self):
-        if self.pieces < 1:
-            raise InputError(f"a linear curve needs at least 1 piece, got pieces={self.pieces}")
+        whole_number("pieces", self.pieces, least=1)
+        positive("scale", self.scale)
 
     @property
     def num_parameters(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
@@ -11,7 +13,7 @@ from autosegloss.data.memory import Decoded, decode
 from autosegloss.data.source import Source
 from autosegloss.data.split import block_split
 from autosegloss.data.transforms import Augment
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, is_whole, whole_number
 
 
 class SegmentationData(pl.LightningDataModule):
@@ -22,7 +24,7 @@ class SegmentationData(pl.LightningDataModule):
         *training* split, in blocks of `block` neighbours drawn with `holdout_seed`, and validated on instead.
     seed: decides the order and the augmentation of the training data, whatever else happens in the process.
     augment: None feeds the images as they are. eval_batch_size: None means batch_size.
-    Raises InputError, when a loader is asked for, if the data cannot give it.
+    Raises InputError for a setting that means nothing and, when a loader is asked for, if the data cannot give it.
     """
 
     def __init__(
@@ -40,11 +42,14 @@ class SegmentationData(pl.LightningDataModule):
     ):
         super().__init__()
         self.source, self.size = source, _height_width(size)
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.batch_size = batch_size
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
         self.seed, self.augment, self.num_workers = seed, augment, num_workers
-        if min(self.batch_size, self.eval_batch_size) < 1:
-            raise InputError(f"batch_size must be 1 or more images, got {batch_size} and {eval_batch_size}")
+        for name in ("batch_size", "eval_batch_size", "block"):
+            whole_number(f"data.{name}", getattr(self, name), least=1)
+        for name in ("num_workers", "seed", "holdout_seed"):
+            whole_number(f"data.{name}", getattr(self, name), least=0)
 
     @property
     def num_classes(self) -> int:
@@ -110,7 +115,7 @@ def _height_width(size: tuple[int, int] | int | None) -> tuple[int, int] | None:
     """(H, W) from what a config may hold; InputError if it is neither one nor two positive whole numbers."""
     if size is None:
         return None
-    both = (size, size) if isinstance(size, int) else tuple(size)
-    if len(both) != 2 or not all(isinstance(n, int) and n > 0 for n in both):
-        raise InputError(f"data.size must be H, [H,W] (pixels) or null, got {size}")
+    both = tuple(size) if isinstance(size, Sequence) else (size, size)
+    if len(both) != 2 or not all(is_whole(n, least=1) for n in both):
+        raise InputError(f"data.size must be H, [H,W] (pixels) or null, got {size!r}")
     return both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from autosegloss.data.pairs import existing_root, find_pairs
 from autosegloss.data.source import SPLITS, Sample, Source
 from autosegloss.data.split import block_split
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, is_number, whole_number
 
 LAYOUT = "expected ROOT/{train,val,test}/{images,masks}/NAME.png, or unsplit ROOT/{images,masks}/NAME.png"
 
@@ -34,14 +35,17 @@ class Folder(Source):
     seed: int = 0
 
     def __post_init__(self):
-        if self.classes is not None and not isinstance(self.classes, int):
-            object.__setattr__(self, "classes", tuple(self.classes))  # a list, if it comes from a config
+        if isinstance(self.classes, Sequence) and not isinstance(self.classes, str):
+            names = _checked_names("data.source.classes", self.classes)  # a list, if it comes from a config
+            object.__setattr__(self, "classes", names)
+        elif self.classes is not None:
+            whole_number("data.source.classes", self.classes, least=1)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        if isinstance(self.classes, int):
-            return tuple(f"class {i}" for i in range(self.classes))
-        return self.classes or self._read_class_names()
+        if self.classes is None:
+            return self._read_class_names()
+        return self.classes if isinstance(self.classes, tuple) else tuple(f"class {i}" for i in range(self.classes))
 
     def samples(self, split: str) -> Sequence[Sample]:
         root = self._folder()
@@ -55,10 +59,11 @@ class Folder(Source):
 
     def _divide(self, count: int) -> dict[str, list[int]]:
         """The indices of each split of `count` images that come without one: test is taken out, then val."""
-        if not 0 <= self.val_fraction + self.test_fraction < 1:
+        fractions = self.val_fraction, self.test_fraction
+        if not all(is_number(fraction) and fraction >= 0 for fraction in fractions) or sum(fractions) >= 1:
             raise InputError(
-                f"val_fraction={self.val_fraction} and test_fraction={self.test_fraction} leave nothing to "
-                "train on: their sum must be below 1"
+                f"val_fraction={self.val_fraction!r} and test_fraction={self.test_fraction!r} leave nothing to "
+                "train on: they must be fractions of 0 or more whose sum is below 1"
             )
         rest, parts = list(range(count)), {"val": [], "test": []}
         for split, fraction in (("test", self.test_fraction), ("val", self.val_fraction)):
@@ -73,7 +78,20 @@ class Folder(Source):
             raise InputError(
                 f"number of classes unknown: set data.source.classes=N, or list their names in {path}, one a line"
             )
-        return tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: its text is not UTF-8; save it as such") from None
+        return _checked_names(str(path), [line.strip() for line in lines if line.strip()])
 
     def _folder(self) -> Path:
         return existing_root(self.root, LAYOUT)
+
+
+def _checked_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of the classes; InputError if there is none, or one of them twice."""
+    if not names:
+        raise InputError(f"{where}: no class is named; list the names")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{where}: named twice: {', '.join(map(str, twice))}; classes need names of their own")
+    return tuple(names)

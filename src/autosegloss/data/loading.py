@@ -34,21 +34,25 @@ class Batches(Dataset):
 class InOrder(DistributedSampler):
     """Tickets for one pass in the data's order, all samples once, also when processes share the pass.
 
-    Lightning puts its own sampler, which repeats samples, in the place of any that is no DistributedSampler.
+    Lightning puts its own sampler, which repeats samples, in the place of any that is no DistributedSampler. Who
+    shares is asked at each pass, because processes may be joined only after the loader is made.
     """
 
     def __init__(self, indices: list[int], batch_size: int):
-        shared = dist.is_available() and dist.is_initialized()
-        replicas, rank = (dist.get_world_size(), dist.get_rank()) if shared else (1, 0)
-        super().__init__(indices, replicas, rank)
+        super().__init__(indices, num_replicas=1, rank=0)
         self.indices, self.batch_size = torch.tensor(indices), batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.indices[self.rank :: self.num_replicas]) // self.batch_size)
+        return -(-len(self._mine()) // self.batch_size)
 
     def __iter__(self) -> Iterator[Ticket]:
-        for batch in self.indices[self.rank :: self.num_replicas].split(self.batch_size):
-            yield batch, None
+        mine = self._mine()
+        for start in range(0, len(mine), self.batch_size):
+            yield mine[start : start + self.batch_size], None
+
+    def _mine(self) -> Tensor:
+        processes, rank = _processes()
+        return self.indices[rank::processes]
 
 
 class Shuffled(InOrder):
@@ -62,14 +66,22 @@ class Shuffled(InOrder):
         self.seed, self.augment = seed, augment
 
     def __len__(self) -> int:
-        return len(self.indices) // (self.batch_size * self.num_replicas)
+        return len(self.indices) // (self.batch_size * _processes()[0])
 
     def __iter__(self) -> Iterator[Ticket]:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = self.indices[torch.from_numpy(rng.permutation(len(self.indices)))]
         maps = self.augment.draw(len(order), rng) if self.augment else None
         self.epoch += 1  # for a plain loop; a Trainer says the epoch by itself
-        for k in range(len(self)):
-            step = self.batch_size * self.num_replicas
-            mine = slice(k * step + self.rank, (k + 1) * step, self.num_replicas)
+        processes, rank = _processes()
+        step = self.batch_size * processes
+        for k in range(len(order) // step):
+            mine = slice(k * step + rank, (k + 1) * step, processes)
             yield order[mine], None if maps is None else maps[mine]
+
+
+def _processes() -> tuple[int, int]:
+    """How many processes share the data, and the number of this one."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size(), dist.get_rank()
+    return 1, 0

@@ -43,7 +43,7 @@ def decode(source: Source, split: str, size: tuple[int, int] | None) -> Decoded:
 
 def _load(sample: Sample, source: Source, size: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
     image, label = sample.load()
-    _check_labels(sample.name, label, source)
+    _check_labels(sample.mask or sample.name, label, source)
     if size is not None and size != tuple(label.shape):
         image = tv.resize(image, list(size), antialias=True)
         label = tv.resize(label[None], list(size), interpolation=tv.InterpolationMode.NEAREST_EXACT)[0]

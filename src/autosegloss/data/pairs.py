@@ -38,7 +38,7 @@ def find_pairs(images: Path, masks: Path, void: int | None = None, ignore_index:
     _check_partners(by_stem, masks_by_stem, "image", masks)
     _check_partners(masks_by_stem, by_stem, "mask", images)
     return [
-        Sample(str(path), partial(load_pair, path, masks_by_stem[stem], void, ignore_index))
+        Sample(str(path), partial(load_pair, path, masks_by_stem[stem], void, ignore_index), str(masks_by_stem[stem]))
         for stem, path in by_stem.items()
     ]
 

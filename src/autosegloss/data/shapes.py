@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.data.source import SPLITS, Sample, Source
+from autosegloss.errors import whole_number
 
 # Signed distance in pixels to the outline of a shape of radius r, at (x, y) from its centre; negative inside.
 # Only + - * / sqrt, abs, min, max are used: IEEE arithmetic makes them give the same bits on every platform.
@@ -72,6 +73,10 @@ class Shapes(Source):
     seed: int = 0
 
     class_names = ("background", *(kind.name for kind in KINDS))
+
+    def __post_init__(self):
+        for name, least in (("train", 1), ("val", 0), ("test", 0), ("size", 1), ("seed", 0)):
+            whole_number(f"data.source.{name}", getattr(self, name), least)
 
     def samples(self, split: str) -> list[Sample]:
         stream = SPLITS.index(split)

@@ -16,10 +16,12 @@ class Sample:
     """One labelled image: a name for messages, and how to load it.
 
     load: returns (image, label), uint8 tensors of shape (3, H, W) and (H, W).
+    mask: what messages call the label; None if it has no name, or no file, of its own.
     """
 
     name: str
     load: Callable[[], tuple[Tensor, Tensor]]
+    mask: str | None = None
 
 
 class Source(ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, is_number, whole_number
 
 
 def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0) -> tuple[list[int], list[int]]:
@@ -16,9 +16,9 @@ def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0)
     one by one, they would be known from training.) Raises InputError if either part would be empty.
     """
     size = holdout_size(count, holdout)
-    if block < 1:
-        raise InputError(f"block must be 1 or more neighbouring samples, got {block}")
-    starts = np.random.default_rng(seed).permutation(np.arange(0, count, block))
+    whole_number("block", block, least=1)
+    rng = np.random.default_rng(whole_number("seed", seed, least=0))
+    starts = rng.permutation(np.arange(0, count, block))
     drawn = [i for start in starts for i in range(start, min(start + block, count))][:size]
     held = set(drawn)
     return [i for i in range(count) if i not in held], sorted(held)
@@ -26,8 +26,8 @@ def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0)
 
 def holdout_size(count: int, holdout: int | float) -> int:
     """The number of items that `holdout`, a number or a fraction, means; InputError unless in 1..count-1."""
-    if isinstance(holdout, bool) or (holdout >= 1 and holdout != int(holdout)):
-        raise InputError(f"holdout must be a whole number of samples or a fraction below 1, got {holdout}")
+    if not is_number(holdout) or (holdout >= 1 and holdout != int(holdout)):
+        raise InputError(f"holdout must be a whole number of samples or a fraction below 1, got {holdout!r}")
     size = int(holdout) if holdout >= 1 else round(holdout * count)
     if not 0 < size < count:
         raise InputError(

@@ -25,7 +25,8 @@ def radius(extent: float, shape: torch.Size) -> int:
 def check_extent(what: str, extent: float) -> None:
     if not is_number(extent) or not (0 < extent < 1 or (extent >= 1 and float(extent).is_integer())):
         raise InputError(
-            f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), got {extent!r}"
+            f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), "
+            f"got {extent!r}"
         )
 
 

@@ -49,6 +49,8 @@ def search_figure(history: History, metric: str = "score") -> Figure:
     axes.step(index, np.maximum.accumulate(best), where="post", color=VERMILION, lw=1.8, label="best so far")
     axes.plot([], [], "o", ms=3.5, mew=0, color=GREY, alpha=0.6, label="one trial")
     _label(axes, "search step", f"{metric} on the hold-out images")
+    if steps:
+        axes.set_xlim(index[0] - 0.5, index[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color="#e6e6e6", lw=0.8)
     figure.legend(loc="outside upper center", ncols=5, frameon=False, fontsize=8.5, handlelength=1.8)

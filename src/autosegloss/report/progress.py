@@ -27,18 +27,21 @@ class SearchProgress:
         self._view = _Live(stream) if stream.isatty() else _Lines(stream, interval)
         self._name, self._done, self._total = "search", 0, samples
         self._best: float | None = None
-        self._clock = _Clock(steps * samples)
+        self._clock, self._in_phase = _Clock(steps * samples), False
 
     def start_step(self, step: int) -> None:
         """Begin step `step`, counted from 1; the trials of earlier steps count as done (a resumed search)."""
         with self._lock:
+            if self._in_phase:
+                self._clock, self._in_phase = _Clock(self._steps * self._samples), False
+                self._best = None
             self._clock.skip_to((step - 1) * self._samples)
             self._begin(f"step {step}/{self._steps}", self._samples)
 
     def phase(self, name: str, total: int) -> None:
         """Begin another stretch of work of `total` runs, such as the comparison after the search."""
         with self._lock:
-            self._clock = _Clock(total)
+            self._clock, self._in_phase = _Clock(total), True
             self._best = None
             self._begin(name, total)
 

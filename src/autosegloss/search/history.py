@@ -131,7 +131,12 @@ class History:
         return max(steps, key=lambda step: step.average)
 
     def best_trials(self, k: int) -> list[Trial]:
-        """The k finished trials of the highest scores, each theta once; best first, then earliest."""
+        """The k finished trials of the highest scores, each theta once; best first, then earliest.
+
+        Raises ValueError for a negative k.
+        """
+        if k < 0:
+            raise ValueError(f"expected 0 or more trials, got {k}")
         finished = [trial for trial in self.trials if trial.score is not None]
         best: dict[Theta, Trial] = {}
         for trial in sorted(finished, key=lambda trial: -trial.score):

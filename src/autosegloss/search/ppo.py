@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosegloss.errors import InputError, unknown
+from autosegloss.errors import InputError, positive, unknown, whole_number
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.strategy import Strategy
 
@@ -86,19 +86,14 @@ class PPO(Strategy):
         seed: int = 0,
     ):
         super().__init__(initial_mean, samples, sigma, seed)
-        self.epsilon = epsilon
-        self.updates = updates
-        self.learning_rate = learning_rate
+        self.epsilon = positive("epsilon", epsilon)
+        self.updates = whole_number("updates", updates, least=1)
+        self.learning_rate = positive("learning_rate", learning_rate)
         self._ratio = _choose("ratio", ratio, RATIOS)
         self._parameter = _choose("parameter", parameter, PARAMETERS)
         self._advantage = _choose("advantage", advantage, ADVANTAGES)
-        self._check()
-
-    def _check(self) -> None:
-        for name, low, high in (("epsilon", 0, 1), ("updates", 0, np.inf), ("learning_rate", 0, np.inf)):
-            value = getattr(self, name)
-            if not low < value < high:
-                raise InputError(f"{name}: expected a number between {low} and {high}, got {value}")
+        if epsilon >= 1:
+            raise InputError(f"epsilon: expected a number between 0 and 1, got {epsilon}")
 
     def objective(self, mean: Tensor, old_log_prob: Tensor, thetas: Tensor, advantages: Tensor) -> Tensor:
         """J at `mean` (D,), a scalar; thetas and their `old_log_prob` are (M, D), advantages (M,)."""

@@ -60,6 +60,8 @@ class Search:
         self.history = History(directory)
         if self.history.trials:
             raise InputError(f"{directory} holds a search already: choose another folder with hydra.sweep.dir=DIR")
+        if cfg.data.holdout is None:
+            print("note: data.holdout=null scores the trials on the validation split, which the table reports, too")
         self.comparison = Comparison(settings, directory / "theta.yaml", self.metric.name)
         self.progress = SearchProgress(settings.steps, settings.samples)
         self.jobs = Jobs(launcher, directory, arguments, self.progress, self.metric.name)
