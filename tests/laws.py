@@ -29,6 +29,14 @@ def scenes(draw):
     return labels.masked_fill(ignored, IGNORE), preds, num_classes
 
 
+def batch(shape=(2, 9, 11), num_classes=3, ignored=0.1, seed=0):
+    """Random logits (N, C, *S) and labels (N, *S), some ignored."""
+    rng = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(shape[0], num_classes, *shape[1:], generator=rng)
+    labels = torch.randint(num_classes, shape, generator=rng)
+    return logits, labels.masked_fill(torch.rand(shape, generator=rng) < ignored, 255)
+
+
 def exact_score(formula, preds, labels, num_classes):
     metric = FormulaMetric(formula, num_classes, IGNORE)
     metric.update(preds, labels)

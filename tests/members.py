@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from autosegloss.curves import Bezier, Linear
+from autosegloss.theta import shipped_cards
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -28,3 +30,6 @@ ABLATIONS = {
     "free_heights": Bezier(monotone=False),
     "free": Bezier(truth_table=False, monotone=False),
 }
+
+every_metric = pytest.mark.parametrize("formula", METRICS.values(), ids=METRICS)
+every_card = pytest.mark.parametrize("card", shipped_cards())

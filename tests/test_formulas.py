@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from members import ABLATIONS, CURVES, METRICS
+from members import ABLATIONS, CURVES, METRICS, every_metric
 from references import reference
 from torch.testing import assert_close
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
@@ -17,7 +17,6 @@ from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import FormulaMetric
 
-every_metric = pytest.mark.parametrize("formula", METRICS.values(), ids=METRICS)
 every_curve = pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
 
 
