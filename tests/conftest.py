@@ -1,7 +1,12 @@
 """What the tests share: one thread, and the programs run in this process as from a command line."""
 
+import os
 import runpy
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,3 +43,31 @@ def command(monkeypatch, tmp_path, capsys):
         return capsys.readouterr().out
 
     return run
+
+
+def start(program: str, directory: Path, *overrides: str) -> subprocess.Popen:
+    """`python PROGRAM.py` in a process of its own, with tiny data, that can be interrupted as from a terminal."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / f"{program}.py"), *TINY, *overrides],
+        cwd=directory,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # a shell that runs the tests in the background makes its children deaf to SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def interrupt(process: subprocess.Popen, when: Callable[[], bool]) -> str:
+    """Ctrl-C as soon as `when` holds; what the process then wrote to stderr until it ended, within 20 seconds."""
+    try:
+        deadline = time.monotonic() + 90
+        while not when():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=20)[1]
+    finally:
+        process.kill()
+        process.communicate()

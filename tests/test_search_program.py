@@ -1,18 +1,15 @@
 """A whole search from the command line: what it leaves, what it refuses, and that it ends well when interrupted."""
 
 import json
-import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from conftest import ROOT, TINY
+from conftest import interrupt, start
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
@@ -150,32 +147,14 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_p
 
 
 def test_an_interrupt_ends_within_seconds_and_keeps_what_was_finished(tmp_path):
-    overrides = [*TINY, "hydra.sweeper.warmup=null", "hydra.sweeper.samples=50", "hydra.sweep.dir=found"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "search.py"), *overrides],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    plain = ["hydra.sweeper.warmup=null", "hydra.sweeper.samples=50", "hydra.sweep.dir=found"]
+    process = start("search", tmp_path, *plain)
     records = tmp_path / "found/trials.jsonl"
-    _wait(lambda: records.exists() and records.read_text().count("\n") >= 2, process)
-    process.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - start < 10
-    assert process.returncode != 0
+    errors = interrupt(process, when=lambda: records.exists() and records.read_text().count("\n") >= 2)
+    assert process.returncode == 1
     assert "finished trials are kept in found" in errors
     assert "Traceback" not in errors
     assert len(History(tmp_path / "found").trials) >= 2
-
-
-def _wait(condition, process) -> None:
-    deadline = time.monotonic() + 90
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_a_fresh_interpreter_sees_the_plugin_without_importing_torch(tmp_path):

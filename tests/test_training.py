@@ -1,16 +1,12 @@
 """One training run, from the command line to its result, and the module and optimiser it is made of."""
 
 import json
-import os
 import runpy
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 import torch
-from conftest import ROOT, TINY
+from conftest import ROOT, interrupt, start
 from torch import nn
 from torch.testing import assert_close
 
@@ -103,21 +99,10 @@ def test_the_same_seed_gives_the_same_scores_and_weights_can_be_carried_on(comma
 
 
 def test_an_interrupt_keeps_the_weights_and_says_so(tmp_path):
-    arguments = [*TINY, "trainer.max_steps=100000", "trainer.enable_progress_bar=false", "hydra.run.dir=run"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 90
-    while not (tmp_path / "run/log/metrics.csv").exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    plain = ["trainer.max_steps=100000", "trainer.enable_progress_bar=false", "hydra.run.dir=run"]
+    process = start("train", tmp_path, *plain)
+    errors = interrupt(process, when=(tmp_path / "run/log/metrics.csv").exists)
+    assert process.returncode == 1
     assert "interrupted after" in errors
     assert "the weights are kept in" in errors
     assert "Traceback" not in errors
