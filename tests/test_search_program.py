@@ -28,7 +28,7 @@ SMALL = [
 
 
 def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
-    out = command("search", "metric=macc", *SMALL)
+    out = command("search", "metric=macc", "data.holdout=8", *SMALL)
     found = tmp_path / "found"
     card = ThetaCard.load(found / "theta.yaml")
     assert card.metric.name == "macc"
@@ -47,9 +47,10 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
     assert "Chosen: " in out
     assert len(json.loads((found / "finalists.json").read_text())) >= 2
     # the next command that it prints works: it trains on the data of the search with the found theta
+    assert "data.holdout=" not in out.partition("Train with it")[2]
     _, _, printed = out.partition("python train.py ")
     next_arguments = shlex.split(printed.splitlines()[0])
-    assert {"metric=macc", "loss=searched", "data.source.train=24"} <= set(next_arguments)
+    assert {"metric=macc", "network=tiny", "loss=searched", "data.source.train=24"} <= set(next_arguments)
     out = command("train", *next_arguments, "trainer.max_steps=1", "trainer.enable_progress_bar=false", tiny=False)
     assert "macc" in out
 

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from autosegloss.errors import InputError, unknown
+from autosegloss.errors import DivergedError, InputError, unknown
 
 
 def program(main: Callable[[], None]) -> None:
@@ -42,7 +42,7 @@ def program(main: Callable[[], None]) -> None:
 
 def job(cfg: DictConfig) -> dict[str, float]:
     """Run one training in the output folder of the current Hydra job and print its scores; returns those."""
-    from autosegloss import training  # imports torch: --help need not wait for it
+    from autosegloss import training  # imports Lightning and the networks: --help need not wait for them
 
     directory = HydraConfig.get().runtime.output_dir
     with mistakes_in_one_line():
@@ -64,7 +64,7 @@ def mistakes_in_one_line() -> Iterator[None]:
     except MissingMandatoryValue as error:
         message = f"{error.full_key} is not given: set {error.full_key}=VALUE"
     except Exception as error:
-        message = _mistake(error) or (alone and type(error).__name__ == "DivergedError" and str(error))
+        message = _mistake(error) or (alone and isinstance(error, DivergedError) and str(error))
         if not message:
             raise
     else:

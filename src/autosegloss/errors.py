@@ -1,4 +1,4 @@
-"""The one error a user's mistake ends in: a single clear line (expected, got, remedy)."""
+"""The one error a user's mistake ends in: a single clear line (expected, got, remedy); and one for bad numerics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ NEAREST = 12  # names that a message shows at most
 
 class InputError(ValueError):
     """Input that cannot be worked with; the command-line programs print it as one line, without a traceback."""
+
+
+class DivergedError(RuntimeError):
+    """A training whose weights are no finite numbers any more: whatever the network predicts means nothing."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:

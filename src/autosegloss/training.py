@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch import nn
 
-from autosegloss.errors import InputError
+from autosegloss.errors import DivergedError, InputError
 from autosegloss.formulas import PAPER
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.models import SegmentationModule, build_network
@@ -47,10 +47,6 @@ class Result:
     @classmethod
     def load(cls, directory: str | Path) -> Result:
         return cls(**json.loads(Path(directory, RESULT).read_text()))
-
-
-class DivergedError(RuntimeError):
-    """The weights are no finite numbers any more: whatever the network predicts means nothing."""
 
 
 def run(cfg: DictConfig, directory: str | Path) -> Result:

@@ -14,8 +14,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
+from autosegloss.errors import DivergedError
 from autosegloss.report import SearchProgress
-from autosegloss.training import RESULT, DivergedError, Result
+from autosegloss.training import RESULT, Result
 
 log = logging.getLogger(__name__)
 

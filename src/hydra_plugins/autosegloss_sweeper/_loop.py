@@ -133,7 +133,7 @@ class Search:
         choices = [
             Choice(label, candidates[label], outcomes[folder].scores[self.metric.name])
             for label, folder in folders.items()
-            if isinstance(outcomes[folder], Result)
+            if isinstance(outcomes[folder], Result) and math.isfinite(outcomes[folder].scores[self.metric.name])
         ]
         if not choices:
             raise CompactHydraException(f"all finalists failed; see {_short(self.directory)}/hydra.log")
@@ -167,7 +167,7 @@ class Search:
             f"Chosen: {choice.label}, {name} {100 * choice.score:.1f} on the hold-out images.",
             f"Found {where}/theta.yaml; the figures search.png and curves.png and all records are beside it.",
             "Train with it:",
-            "  " + next_command(self.jobs.arguments, name, where / "theta.yaml"),
+            "  " + next_command(self.cfg, self.jobs.arguments, where / "theta.yaml"),
         ):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from datetime import date
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from .config import SweeperConf
 
 _OF_A_TRAINING = ("metric", "data", "network", "optimizer")
+_VALUES = tuple(f"{group}." for group in _OF_A_TRAINING)
 
 
 def provenance(cfg: DictConfig, settings: SweeperConf, chosen: str) -> dict[str, Any]:
@@ -34,11 +36,12 @@ def provenance(cfg: DictConfig, settings: SweeperConf, chosen: str) -> dict[str,
     }
 
 
-def next_command(arguments: Sequence[str], metric: str, card: Path) -> str:
-    """The command line that trains with the card on the data, network and metric of the search."""
-    kept = [a for a in arguments if a.lstrip("+~").split("=")[0].split(".")[0] in _OF_A_TRAINING]
-    if not any(argument.startswith("metric=") for argument in kept):
-        kept = [f"metric={metric}", *kept]
-    plain = str(card).replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum()
-    path = str(card) if plain else f"'{card}'"
-    return shlex.join(["python", "train.py", *kept, "loss=searched", f"loss.theta={path}"])
+def next_command(cfg: DictConfig, arguments: Sequence[str], card: Path) -> str:
+    """The command line that trains with the card on the metric, data, network and optimiser of the search.
+
+    The user's own values of these come along, but for the hold-out: a training has the whole training split.
+    """
+    groups = [f"{group}={cfg.hydra.runtime.choices[group]}" for group in _OF_A_TRAINING]
+    values = [a for a in arguments if a.lstrip("+~").startswith(_VALUES) and not a.startswith("data.holdout=")]
+    path = str(card) if re.fullmatch(r"[\w./-]+", str(card)) else f"'{card}'"
+    return shlex.join(["python", "train.py", *groups, *values, "loss=searched", f"loss.theta={path}"])
