@@ -3,12 +3,12 @@
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli import job, program
+from autosegloss.cli import program, trial
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="search")
 def main(cfg: DictConfig) -> dict[str, float]:
-    return job(cfg)
+    return trial(cfg)
 
 
 if __name__ == "__main__":

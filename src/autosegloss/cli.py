@@ -7,14 +7,17 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, InstantiationException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from autosegloss.errors import DivergedError, InputError, unknown
+from autosegloss.errors import DivergedError, InputError, RunError, unknown
+from autosegloss.result import Result
 
 
 def program(main: Callable[[], None]) -> None:
@@ -42,17 +45,67 @@ def program(main: Callable[[], None]) -> None:
 
 def job(cfg: DictConfig) -> dict[str, float]:
     """Run one training in the output folder of the current Hydra job and print its scores; returns those."""
-    from autosegloss import training  # imports Lightning and the networks: --help need not wait for them
-
     directory = HydraConfig.get().runtime.output_dir
     with mistakes_in_one_line():
-        result = training.run(cfg, directory)
-    if not cfg.quiet and int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        result = _together(cfg, directory) if _needs_processes(cfg) else _here(cfg, directory)
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
         for split, scores in {"validation": result.scores, "test": result.test}.items():
             if scores:
                 print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
         print(f"results: {directory}")
     return result.scores
+
+
+def trial(cfg: DictConfig) -> dict[str, Any]:
+    """Run one training of a search, in a process of its own, on devices of its own; returns all of its result.
+
+    It ends with the search that launched it. By itself (hydra.mode=RUN) it is a training like any other.
+    """
+    from autosegloss.processes import Owner
+
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.RUN:
+        return job(cfg)
+    search = Path(hydra.sweep.dir).absolute()
+    owner = Owner.of(search)
+    with mistakes_in_one_line():
+        result = _apart(
+            cfg,
+            hydra.runtime.output_dir,
+            timeout=OmegaConf.select(hydra, "sweeper.trial_timeout"),
+            wanted=lambda: owner is None or (Owner.of(search) == owner and owner.lives()),
+        )
+    return vars(result)
+
+
+def _here(cfg: DictConfig, directory: str) -> Result:
+    from autosegloss import training  # imports Lightning and the networks: --help need not wait for them
+
+    return training.run(cfg, directory)
+
+
+def _together(cfg: DictConfig, directory: str) -> Result:
+    return _apart(cfg, directory, console=True)
+
+
+def _apart(cfg: DictConfig, directory: str, console: bool = False, **limits: Any) -> Result:
+    """Train in as many processes as the config asks for devices; `limits` are those of `Crew.train`."""
+    from autosegloss.processes import Devices, Request, crew_of
+
+    config = OmegaConf.to_container(cfg, resolve=True)
+    devices = Devices.of(config["trainer"])
+    with devices.leased(cfg.trials_per_gpu, limits.get("wanted", lambda: True)) as given:
+        config["trainer"]["devices"] = given
+        crew_of(devices.count).train(Request(config, directory, console), **limits)
+    return Result.load(directory)
+
+
+def _needs_processes(cfg: DictConfig) -> bool:
+    """Whether several devices are to train together and nobody else (torchrun, srun) starts the processes."""
+    from autosegloss.processes import Devices
+
+    started = "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
+    return not started and Devices.of(cfg.trainer).count > 1
 
 
 @contextmanager
@@ -61,10 +114,8 @@ def mistakes_in_one_line() -> Iterator[None]:
     alone = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
     try:
         yield
-    except MissingMandatoryValue as error:
-        message = f"{error.full_key} is not given: set {error.full_key}=VALUE"
     except Exception as error:
-        message = _mistake(error) or (alone and isinstance(error, DivergedError) and str(error))
+        message = mistake_in(error) or (alone and isinstance(error, DivergedError | RunError) and str(error))
         if not message:
             raise
     else:
@@ -76,8 +127,10 @@ def mistakes_in_one_line() -> Iterator[None]:
     raise CompactHydraException(message)
 
 
-def _mistake(error: Exception) -> str | None:
-    """What a user should read of `error`: an InputError, or what the config names could not be made."""
+def mistake_in(error: Exception) -> str | None:
+    """What a user should read of `error`: an InputError, a missing value, or what could not be made."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not given: set {error.full_key}=VALUE"
     if mistake := find_mistake(error):
         return str(mistake)
     if isinstance(error, InstantiationException):

@@ -15,7 +15,11 @@ class InputError(ValueError):
 
 
 class DivergedError(RuntimeError):
-    """A training whose weights are no finite numbers any more: whatever the network predicts means nothing."""
+    """A training whose loss or weights are no finite numbers any more: what the network predicts means nothing."""
+
+
+class RunError(RuntimeError):
+    """A training that ended without a result: it raised, died or took too long."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:

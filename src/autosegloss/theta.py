@@ -16,6 +16,7 @@ from torch import Tensor
 
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
+from autosegloss.files import write_whole
 from autosegloss.formulas import LOSS_RULES, Formula
 
 Theta = dict[str, Tensor]
@@ -112,7 +113,7 @@ class ThetaCard:
         }
         text = yaml.safe_dump(page, sort_keys=False, default_flow_style=None, width=110)
         provenance = yaml.safe_dump({"provenance": self.provenance}, sort_keys=False, width=110)
-        Path(path).write_text(text + provenance)
+        write_whole(Path(path), text + provenance)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ThetaCard:

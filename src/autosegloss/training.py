@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pickle
@@ -10,7 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -19,34 +18,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch import nn
+from torch.utils.data import DataLoader
 
 from autosegloss.errors import DivergedError, InputError
+from autosegloss.files import whole_file
 from autosegloss.formulas import PAPER
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.models import SegmentationModule, build_network
-
-RESULT = "result.json"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run leaves behind: scores of the six metrics and the target on the validation data, test if asked for."""
-
-    scores: dict[str, float]
-    test: dict[str, float]
-    seconds: float
-
-    def save(self, directory: str | Path) -> None:
-        """Write result.json whole or not at all."""
-        path = Path(directory, RESULT)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(vars(self), indent=1))
-        os.replace(draft, path)
-
-    @classmethod
-    def load(cls, directory: str | Path) -> Result:
-        return cls(**json.loads(Path(directory, RESULT).read_text()))
+from autosegloss.result import Result
 
 
 def run(cfg: DictConfig, directory: str | Path) -> Result:
@@ -66,28 +45,44 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         module = make_module(cfg, data)
         trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(directory))
-        _fit(cfg, trainer, module, *loaders, Path(directory))
+        _check_shares(trainer.world_size, *loaders, *([tests] if tests else []))
+        fit_seconds = _fit(cfg, trainer, module, *loaders, Path(directory))
         scores = trainer.validate(module, loaders[1], verbose=False)[0]
         test = trainer.test(module, tests, verbose=False)[0] if tests else {}
-    result = Result(_bare(scores), _bare(test), time.perf_counter() - start)
+    result = Result(_bare(scores), _bare(test), time.perf_counter() - start, fit_seconds)
     if trainer.is_global_zero:
         result.save(directory)
     return result
 
 
-def _fit(cfg: DictConfig, trainer: pl.Trainer, module: SegmentationModule, train, val, directory: Path) -> None:
-    interrupted = False
+def _fit(cfg: DictConfig, trainer: pl.Trainer, module: SegmentationModule, train, val, directory: Path) -> float:
+    """Train; gives the seconds that it took."""
+    interrupted, start = False, time.perf_counter()
     try:
         trainer.fit(module, train, val if cfg.validate_every < trainer.max_steps else None)
     except (KeyboardInterrupt, SystemExit):  # Lightning makes the one into the other
         interrupted = True
+    seconds = time.perf_counter() - start
     if cfg.save_weights and trainer.is_global_zero:
-        torch.save(module.network.state_dict(), directory / "weights.pt")
+        with whole_file(directory / "weights.pt") as draft:
+            torch.save(module.network.state_dict(), draft)
     if interrupted:
         kept = f"; the weights are kept in {directory}" if cfg.save_weights else ""
         raise KeyboardInterrupt(f"after {trainer.global_step} of {trainer.max_steps} steps{kept}")
     if not all(p.isfinite().all() for p in module.network.parameters()):
         raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
+    return seconds
+
+
+def _check_shares(processes: int, *loaders: DataLoader) -> None:
+    """Each process needs a batch of its own, or the others would wait for it for ever."""
+    for loader in loaders:
+        samples, least = len(loader.sampler.indices), loader.sampler.least
+        if processes > 1 and samples < processes * least:
+            raise InputError(
+                f"{samples} samples are too few for {processes} devices, each of which needs {least}: "
+                "set trainer.devices or data.batch_size lower"
+            )
 
 
 def _check_numbers(cfg: DictConfig) -> None:
@@ -116,10 +111,15 @@ def make_module(cfg: DictConfig, data: pl.LightningDataModule) -> SegmentationMo
 
 def _load_weights(network: nn.Module, path: str) -> None:
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network.load_state_dict(_weights(path, os.stat(path).st_mtime_ns))
     except (OSError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"init_weights={path} cannot be loaded into this network: {reason}") from error
+
+
+@lru_cache(maxsize=1)  # the trials of a search all begin with the same
+def _weights(path: str, _written: int) -> dict[str, torch.Tensor]:
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _bare(scores: dict[str, float]) -> dict[str, float]:
@@ -131,13 +131,16 @@ def _bare(scores: dict[str, float]) -> dict[str, float]:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Lightning's greetings and its advice to use more workers: the data lie decoded in memory."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    levels = {
+        logging.getLogger(name): logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")
+    }
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PossibleUserWarning)
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # Lightning 2.6 on torch 2.14
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)

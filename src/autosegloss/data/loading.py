@@ -41,6 +41,7 @@ class InOrder(DistributedSampler):
     def __init__(self, indices: list[int], batch_size: int):
         super().__init__(indices, num_replicas=1, rank=0)
         self.indices, self.batch_size = torch.tensor(indices), batch_size
+        self.least = 1  # samples that each process needs
 
     def __len__(self) -> int:
         return -(-len(self._mine()) // self.batch_size)
@@ -63,6 +64,7 @@ class Shuffled(InOrder):
 
     def __init__(self, indices: list[int], batch_size: int, seed: int, augment: Augment | None):
         super().__init__(indices, batch_size)
+        self.least = batch_size
         self.seed, self.augment = seed, augment
 
     def __len__(self) -> int:

@@ -91,7 +91,7 @@ class _Clock:
     def left(self) -> str:
         timed = self.done - self.skipped
         seconds = self.elapsed() / timed * max(0, self.total - self.done) if timed else None
-        return "" if seconds is None else f"{_clock(seconds)} left"
+        return "" if seconds is None else f"{duration(seconds)} left"
 
 
 class _Forgiving:
@@ -150,7 +150,7 @@ class _Lines:
         if done < total and now - self._last < self._interval:
             return
         self._last = now
-        parts = (f"{name}: {done}/{total}", best, f"{_clock(clock.elapsed())} elapsed", clock.left())
+        parts = (f"{name}: {done}/{total}", best, f"{duration(clock.elapsed())} elapsed", clock.left())
         self._stream.write(", ".join(filter(None, parts)) + "\n")
         self._stream.flush()
 
@@ -168,7 +168,8 @@ class _Silent:
         pass
 
 
-def _clock(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as h:mm:ss."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"

@@ -6,6 +6,7 @@ Knows neither networks nor configuration: ask a `Strategy` for thetas, score the
 from autosegloss.search.history import History, Step, Trial
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.ppo import PPO
+from autosegloss.search.records import JsonLines
 from autosegloss.search.strategy import RandomSearch, Strategy
 
-__all__ = ["PPO", "History", "RandomSearch", "Step", "Strategy", "Trial", "TruncatedNormal"]
+__all__ = ["PPO", "History", "JsonLines", "RandomSearch", "Step", "Strategy", "Trial", "TruncatedNormal"]

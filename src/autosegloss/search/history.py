@@ -46,9 +46,17 @@ class Step:
     trials: tuple[Trial, ...]
 
     @property
+    def scored(self) -> list[tuple[Trial, float]]:
+        """Trials and what they count for, by index: a diverged one as the worst that finished; [] if none did."""
+        finished = [trial.score for trial in self.trials if trial.score is not None]
+        worst = {"diverged": min(finished)} if finished else {}
+        counted = [(trial, worst.get(trial.status, trial.score)) for trial in self.trials]
+        return [(trial, score) for trial, score in counted if score is not None]
+
+    @property
     def scores(self) -> list[float]:
-        """Scores of the finished trials, in the order of their indices."""
-        return [trial.score for trial in self.trials if trial.score is not None]
+        """What the trials count for, in the order of their indices."""
+        return [score for _, score in self.scored]
 
     @property
     def average(self) -> float | None:

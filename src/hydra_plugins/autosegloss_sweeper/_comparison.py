@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from autosegloss.result import Result
 from autosegloss.theta import shipped_cards
-from autosegloss.training import Result
 
 from ._jobs import Outcome
+from ._names import quoted
 from .config import SweeperConf
 
 
@@ -43,4 +44,4 @@ class Comparison:
 
     def _fill(self, override: str) -> str:
         key, _, value = override.partition("=")
-        return f"{key}='{self._cards[value]}'" if value in self._cards else override
+        return f"{key}={quoted(self._cards[value])}" if value in self._cards else override

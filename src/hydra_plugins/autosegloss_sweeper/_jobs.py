@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +15,12 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
-from autosegloss.errors import DivergedError
-from autosegloss.report import SearchProgress
-from autosegloss.training import RESULT, Result
+from autosegloss.errors import DivergedError, RunError
+from autosegloss.report.progress import SearchProgress
+from autosegloss.result import RESULT, Result
+from autosegloss.search import JsonLines
+
+from ._names import quoted
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,11 @@ Record = Callable[[str, Outcome], None]
 
 
 class Jobs:
-    """Runs batches of trainings, each in a folder of its own below `directory`."""
+    """Runs batches of trainings, each in a folder of its own below `directory`.
+
+    What has a result there is not run again. What fails is, `max_retries` times, and each time stands in
+    failures.jsonl; a training that diverges does not: it would again.
+    """
 
     def __init__(
         self,
@@ -43,52 +51,107 @@ class Jobs:
         arguments: Sequence[str],
         progress: SearchProgress,
         target: str,
+        max_retries: int = 0,
+        max_batch_size: int | None = None,
     ):
-        self.launcher, self.directory, self.arguments = launcher, directory, list(arguments)
+        self.launcher, self.directory = launcher, directory
+        self.arguments = [*arguments, f"hydra.sweep.dir={quoted(directory)}"]
         self.progress, self.target = progress, target
-        self._launched = 0
+        self.max_retries, self.max_batch_size = max_retries, max_batch_size
+        self.launched = 0
+        self._failures = JsonLines(directory / "failures.jsonl")
 
     def run(self, batch: Mapping[str, Sequence[str]], record: Record = lambda *_: None) -> dict[str, Outcome]:
-        """Train {folder: overrides}; gives {folder: its result, or why there is none}.
+        """Train {folder: overrides}; gives {folder: its result, or why there is none}, in this order.
 
-        `record(folder, outcome)` is called with each as it comes, from a thread while others still run. Raises a
+        `record(folder, outcome)` is called once with each as it comes, from a thread while others still run. Raises a
         user's mistake that a run has met: the other runs would meet it as well.
         """
-        overrides = [
-            [*self.arguments, *own, "quiet=true", f"hydra.sweep.subdir={folder}"] for folder, own in batch.items()
-        ]
-        with self._watched(list(batch), record):
-            returns = self.launcher.launch(overrides, initial_job_idx=self._launched)
-        self._launched += len(batch)
-        outcomes = {folder: self._outcome(folder, job) for folder, job in zip(batch, returns, strict=True)}
-        for folder, outcome in outcomes.items():
-            if isinstance(outcome, Failure):
-                self.progress.trial_done(None)
-                record(folder, outcome)
-        return outcomes
+        outcomes: dict[str, Outcome] = {}
+
+        def settle(folder: str, outcome: Outcome) -> None:
+            outcomes[folder] = outcome
+            record(folder, outcome)
+            self.progress.trial_done(outcome.scores[self.target] if isinstance(outcome, Result) else None)
+
+        for folder in batch:
+            if isinstance(result := self._on_disk(folder), Result):
+                settle(folder, result)
+        for attempt in range(1, self.max_retries + 2):
+            for part in self._parts([folder for folder in batch if folder not in outcomes]):
+                failed = self._launch({folder: batch[folder] for folder in part}, settle)
+                for folder, failure in failed.items():
+                    self._note(folder, attempt, failure)
+                    if attempt > self.max_retries or failure.status == "diverged":
+                        settle(folder, failure)
+        return {folder: outcomes[folder] for folder in batch}
+
+    def log_of(self, folder: str) -> Path:
+        """The file with the output of a run."""
+        return self.directory / folder / "run.log"
+
+    def _parts(self, folders: list[str]) -> Iterator[list[str]]:
+        size = self.max_batch_size or max(1, len(folders))
+        return (folders[start : start + size] for start in range(0, len(folders), size))
+
+    def _launch(self, batch: Mapping[str, Sequence[str]], settle: Record) -> dict[str, Failure]:
+        """Run the batch once: results are settled, the failures are given back."""
+        for folder in batch:
+            (self.directory / folder / RESULT).unlink(missing_ok=True)
+        overrides = [[*self.arguments, *own, f"hydra.sweep.subdir={folder}"] for folder, own in batch.items()]
+        with self._watched(list(batch), settle) as waiting:
+            try:
+                returns = self.launcher.launch(overrides, initial_job_idx=self.launched)
+            except CompactHydraException:
+                raise
+            except Exception as error:  # a process of the launcher's own has died, and with it what it was to run
+                log.exception("the launcher failed")
+                returns = [_broken(error)] * len(batch)
+        self.launched += len(batch)
+        failed = {}
+        for folder, job in zip(batch, returns, strict=True):
+            if folder in waiting:
+                outcome = self._outcome(folder, job)
+                if isinstance(outcome, Result):
+                    settle(folder, outcome)
+                else:
+                    failed[folder] = outcome
+        return failed
 
     def _outcome(self, folder: str, job: JobReturn) -> Outcome:
         if job.status == JobStatus.COMPLETED:
-            return Result.load(self.directory / folder)
+            return self._judged(Result(**job.return_value))  # the disk of another machine may show its file later
         error = job._return_value  # `return_value` would raise it
         if isinstance(error, CompactHydraException):
             raise error
         log.error("%s failed", folder, exc_info=error)
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
-        return Failure(status, f"{type(error).__name__}: {error}")
+        return Failure("diverged" if isinstance(error, DivergedError) else "failed", _line(error))
+
+    def _on_disk(self, folder: str) -> Outcome | None:
+        present = (self.directory / folder / RESULT).exists()
+        return self._judged(Result.load(self.directory / folder)) if present else None
+
+    def _judged(self, result: Result) -> Outcome:
+        if math.isfinite(result.scores[self.target]):
+            return result
+        return Failure("failed", f"{self.target} is not defined on the validation images: no class occurs in them")
+
+    def _note(self, folder: str, attempt: int, failure: Failure) -> None:
+        self._failures.append({"run": folder, "attempt": attempt, **asdict(failure)})
 
     @contextmanager
-    def _watched(self, folders: list[str], record: Record) -> Iterator[None]:
-        """Launchers come back when a whole batch is done: a thread looks for results on disk meanwhile."""
+    def _watched(self, folders: list[str], settle: Record) -> Iterator[set[str]]:
+        """Launchers come back when a whole batch is done: a thread looks for results on disk meanwhile.
+
+        Gives the folders that have none yet.
+        """
         waiting, done = set(folders), threading.Event()
 
         def look() -> None:
             for folder in sorted(waiting):
-                if (self.directory / folder / RESULT).exists():
-                    result = Result.load(self.directory / folder)
-                    record(folder, result)
+                if isinstance(result := self._on_disk(folder), Result):
+                    settle(folder, result)
                     waiting.discard(folder)  # last: what fails above is met again, and raised, when all have run
-                    self.progress.trial_done(result.scores[self.target])
 
         def watch() -> None:
             while not done.wait(0.5):
@@ -97,7 +160,7 @@ class Jobs:
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
         try:
-            yield
+            yield waiting
         finally:
             done.set()
             thread.join()
@@ -109,3 +172,14 @@ def need(outcome: Outcome, what: str) -> Result:
     if isinstance(outcome, Result):
         return outcome
     raise CompactHydraException(f"{what} failed: {outcome.message}")
+
+
+def _broken(error: Exception) -> JobReturn:
+    job = JobReturn(status=JobStatus.FAILED)
+    job.return_value = RuntimeError(f"the launcher lost it: {_line(error)}")
+    return job
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, RunError | DivergedError) else f"{type(error).__name__}: {text}"

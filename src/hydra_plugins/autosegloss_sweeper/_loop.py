@@ -1,56 +1,49 @@
-"""The search itself: ask, train, tell, step after step; then choose a theta, compare it and write it all down."""
+"""The search itself: ask, train, tell, step after step, from wherever it was left."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
-from autosegloss import ThetaCard
 from autosegloss import theta as thetas
 from autosegloss.errors import InputError
-from autosegloss.report import SearchProgress
-from autosegloss.report.summary import write_figures, write_tables
-from autosegloss.search import History, Strategy, Trial
-from autosegloss.training import Result
+from autosegloss.files import last_lines
+from autosegloss.report.progress import SearchProgress
+from autosegloss.search import History, Step, Strategy, Trial
 
-from ._comparison import Comparison
+from ._ending import Ending
 from ._jobs import Failure, Jobs, Outcome, need
-from ._provenance import next_command, provenance
+from ._names import UNTIMED, quoted, short, theta_override
+from ._state import State, searched_config
 from .config import SweeperConf
 
 
-class Choice(NamedTuple):
-    """The theta that a search ends with, why, and its score on the hold-out images."""
-
-    label: str
-    theta: tuple[float, ...]
-    score: float
-
-
 class Search:
-    """A search for the theta of the metric in `cfg`, its records kept in `directory` as they come."""
+    """A search for the theta of the metric in `cfg`, its records kept in `directory`, which nobody else may use."""
 
-    def __init__(self, settings: SweeperConf, launcher, cfg: DictConfig, arguments: Sequence[str], directory: Path):
+    def __init__(
+        self,
+        settings: SweeperConf,
+        launcher: Launcher,
+        cfg: DictConfig,
+        arguments: Sequence[str],
+        directory: Path,
+        resumed: bool = False,
+    ):
         self.settings, self.cfg, self.directory = settings, cfg, directory
         self.metric, self.curve = instantiate(cfg.metric), instantiate(cfg.curve)
-        if not thetas.size(self.metric, self.curve):
-            raise InputError(
-                f"curve '{self.curve.name}' has no parameters to search: choose another, e.g. curve=bezier"
-            )
-        if not _depends_on_theta(cfg):
-            raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
-        for name, least in {"steps": 1, "samples": 1, "finalists": 0}.items():
-            if getattr(settings, name) < least:
-                raise InputError(f"hydra.sweeper.{name} must be {least} or more, got {getattr(settings, name)}")
+        self._check()
         self.strategy: Strategy = settings.strategy(
             initial_mean=thetas.identity(self.metric, self.curve).tolist(),
             samples=settings.samples,
@@ -58,123 +51,156 @@ class Search:
             seed=settings.seed,
         )
         self.history = History(directory)
-        if self.history.trials:
-            raise InputError(f"{directory} holds a search already: choose another folder with hydra.sweep.dir=DIR")
-        if cfg.data.holdout is None:
-            print("note: data.holdout=null scores the trials on the validation split, which the table reports, too")
-        self.comparison = Comparison(settings, directory / "theta.yaml", self.metric.name)
+        self.state = self._resumed_state() if resumed else self._first_state()
         self.progress = SearchProgress(settings.steps, settings.samples)
-        self.jobs = Jobs(launcher, directory, arguments, self.progress, self.metric.name)
+        limits = {"max_retries": settings.max_retries, "max_batch_size": settings.max_batch_size}
+        self.jobs = Jobs(launcher, directory, arguments, self.progress, self.metric.name, **limits)
+        self.ending = Ending(self)
 
     def run(self) -> dict[str, Any]:
-        """All of it; an interrupt leaves the records of what was finished and says where they are."""
+        """All of it; an interrupt leaves the records of what was finished and says how to go on."""
         try:
-            with self.progress:
+            with _terminated_as_interrupted(), self.progress:
                 start = self._warm_up()
-                for step in range(self.settings.steps):
+                for step in range(self.state.step, self.settings.steps):
                     self._step(step, start)
-                choice = self._choose(start)
-                card = self._card(choice)
-                card.save(self.directory / "theta.yaml")
-                write_figures(self.directory, self.history, card)
-                rows = self._compare()
+                done = self.ending.run(start)
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
-        self._tell_user(choice, rows)
-        return {"theta": str(self.directory / "theta.yaml"), "score": choice.score, "chosen": choice.label}
-
-    def _warm_up(self) -> list[str]:
-        """The overrides that start every trial from the same weights w_0 (drawn by the seed where none are trained)."""
-        if self.settings.warmup is None:
-            return []
-        self.progress.phase("warm-up", 1)
-        need(self.jobs.run({"warmup": [*self.settings.warmup, "save_weights=true"]})["warmup"], "the warm-up")
-        return [f"init_weights='{self.directory / 'warmup' / 'weights.pt'}'"]
-
-    def _step(self, step: int, start: list[str]) -> None:
-        self.progress.start_step(step + 1)
-        mean, drawn = self.strategy.mean, self.strategy.ask()
-        folders = [f"step_{step:04d}/trial_{index:03d}" for index in range(len(drawn))]
-        thetas_of = dict(zip(folders, drawn, strict=True))
-
-        def record(folder: str, outcome: Outcome) -> None:
-            self.history.add(self._trial(step, folders.index(folder), thetas_of[folder], outcome))
-
-        self.jobs.run({folder: [*start, _override(theta)] for folder, theta in thetas_of.items()}, record)
-        closed = self.history.close_step(step, mean)
-        finished = [trial for trial in closed.trials if trial.score is not None]
-        if not finished:
-            raise CompactHydraException(
-                f"all {len(drawn)} trials of step {step + 1} failed; the last one: "
-                f"{closed.trials[-1].message} (traceback: {_short(self.directory)}/hydra.log)"
-            )
-        self.strategy.tell(np.array([trial.theta for trial in finished]), np.array(closed.scores))
-
-    def _trial(self, step: int, index: int, theta: np.ndarray, outcome: Outcome) -> Trial:
-        if isinstance(outcome, Failure):
-            return Trial(step, index, theta, None, status=outcome.status, message=outcome.message)
-        score, why = outcome.scores[self.metric.name], ""
-        if not math.isfinite(score):
-            score, why = None, f"{self.metric.name} is not defined on the hold-out images: no class occurs in them"
-        status = "failed" if why else "ok"
-        return Trial(step, index, theta, score, outcome.scores, outcome.seconds, status, why)
-
-    def _choose(self, start: list[str]) -> Choice:
-        """What the strategy's own rule names (section 4.3), or the best finalist."""
-        if not self.settings.finalists:
-            return Choice(*self.strategy.result(self.history))
-        candidates = self.history.candidates(self.settings.finalists, self.strategy.mean)
-        if (identity := self.history.steps[0].mean) not in candidates.values():
-            candidates["identity"] = identity  # where the search began: what is found shall not be worse
-        self.progress.phase("finalists", len(candidates))
-        folders = {label: f"finalists/{label.replace(' ', '_')}" for label in candidates}
-        jobs = {folders[label]: [*start, *self.settings.final, _override(theta)] for label, theta in candidates.items()}
-        outcomes = self.jobs.run(jobs)
-        choices = [
-            Choice(label, candidates[label], outcomes[folder].scores[self.metric.name])
-            for label, folder in folders.items()
-            if isinstance(outcomes[folder], Result) and math.isfinite(outcomes[folder].scores[self.metric.name])
-        ]
-        if not choices:
-            raise CompactHydraException(f"all finalists failed; see {_short(self.directory)}/hydra.log")
-        (self.directory / "finalists.json").write_text(json.dumps([choice._asdict() for choice in choices], indent=1))
-        return max(choices, key=lambda choice: choice.score)
-
-    def _card(self, choice: Choice) -> ThetaCard:
-        theta = thetas.split(list(choice.theta), self.metric, self.curve)
-        origin = provenance(self.cfg, self.settings, choice.label)
-        return ThetaCard(self.metric, self.curve, theta, self.cfg.classes, choice.score, origin)
+        self.ending.tell_user(done)
+        return {"theta": str(self.directory / "theta.yaml"), "score": done.choice.score, "chosen": done.choice.label}
 
     def jobs_around(self) -> dict[str, list[str]]:
         """{folder: overrides} of every run that is not a trial, with any theta where one is needed."""
-        finalist = [*self.settings.final, _override(self.strategy.mean)]
-        return {"warmup": self.settings.warmup or [], "finalists": finalist, **self.comparison.jobs()}
+        finalist = [*self.settings.final, theta_override(self.strategy.mean)]
+        warmup = {"warmup": self.settings.warmup} if self.settings.warmup is not None else {}
+        return {**warmup, "finalists": finalist, **self.ending.comparison.jobs()}
 
-    def _compare(self) -> Mapping[str, list[Result]]:
-        """The finished runs of every row of the comparison, one a seed."""
-        jobs = self.comparison.jobs()
-        if jobs:
-            self.progress.phase("comparison", len(jobs))
-        return self.comparison.rows(self.jobs.run(jobs) if jobs else {})
+    def _check(self) -> None:
+        if not thetas.size(self.metric, self.curve):
+            raise InputError(
+                f"curve '{self.curve.name}' has no parameters to search: choose another, e.g. curve=bezier"
+            )
+        if not _depends_on_theta(self.cfg):
+            raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
+        for name, least in {"steps": 1, "samples": 1, "finalists": 0, "max_retries": 0}.items():
+            value = getattr(self.settings, name)
+            if value is None or value < least:
+                raise InputError(f"hydra.sweeper.{name} must be {least} or more, got {value}")
+        for name in ("trial_timeout", "max_batch_size"):
+            value = getattr(self.settings, name)
+            if value is not None and value <= 0:
+                raise InputError(f"hydra.sweeper.{name} must be above 0, or null, got {value}")
+        if not 0 < self.settings.min_finished <= 1:
+            raise InputError(
+                f"hydra.sweeper.min_finished must be above 0 and at most 1, got {self.settings.min_finished}"
+            )
 
-    def _tell_user(self, choice: Choice, rows: Mapping[str, list[Result]]) -> None:
-        console, where, name = Console(), _short(self.directory), self.metric.name
-        for table in write_tables(self.directory, rows, name):
-            console.print(table)
-        missing = [row for row, results in rows.items() if len(results) < len(self.settings.comparison_seeds)]
-        for line in (
-            *(f"Not every run of '{row}' finished: see {where}/hydra.log." for row in missing),
-            f"Chosen: {choice.label}, {name} {100 * choice.score:.1f} on the hold-out images.",
-            f"Found {where}/theta.yaml; the figures search.png and curves.png and all records are beside it.",
-            "Train with it:",
-            "  " + next_command(self.cfg, self.jobs.arguments, where / "theta.yaml"),
-        ):
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+    def _first_state(self) -> State:
+        if self.history.trials or State.exists(self.directory):
+            raise InputError(
+                f"{self.directory} holds a search already: continue it with resume={short(self.directory)}, "
+                "or choose another folder with hydra.sweep.dir=DIR"
+            )
+        if self.cfg.data.holdout is None:
+            print("note: data.holdout=null scores the trials on the validation split, which the table reports, too")
+        return State(_overrides(self.cfg), searched_config(self.cfg))
+
+    def _resumed_state(self) -> State:
+        state = State.load(self.directory)
+        state.check_same(searched_config(self.cfg), self.directory)
+        if state.strategy is not None:
+            self.strategy.load_state_dict(state.strategy)
+        return state
+
+    def _warm_up(self) -> list[str]:
+        """The overrides that start every trial from the same weights w_0 (drawn by the seed where none are trained)."""
+        self.state.save(self.directory)
+        if self.settings.warmup is None:
+            return []
+        self.progress.phase("warm-up", 1)
+        warmup = [*self.settings.warmup, "save_weights=true", UNTIMED]
+        need(self.jobs.run({"warmup": warmup})["warmup"], "the warm-up")
+        return [f"init_weights={quoted(self.directory / 'warmup' / 'weights.pt')}"]
+
+    def _step(self, step: int, start: list[str]) -> None:
+        self.progress.start_step(step + 1)
+        if self.state.step != step or self.state.thetas is None:
+            drawn = self.strategy.ask().tolist()
+            self._keep(step, drawn)
+        mean = self.strategy.mean
+        self._train(step, self.state.thetas, start)
+        closed = self.history.close_step(step, mean)
+        self._check_finished(closed)
+        scored = closed.scored
+        self.strategy.tell(np.array([trial.theta for trial, _ in scored]), np.array([score for _, score in scored]))
+        if step + 1 == self.settings.steps:
+            self._keep(step + 1, [])
+
+    def _keep(self, step: int, drawn: Sequence[Sequence[float]]) -> None:
+        self.state = self.state.at(step, drawn, self.strategy.state_dict())
+        self.state.save(self.directory)
+
+    def _train(self, step: int, drawn: Sequence[Sequence[float]], start: list[str]) -> None:
+        """Train with all thetas of a step, but for those whose outcome stands in the records already."""
+        known = {trial.index for trial in self.history.trials if trial.step == step and trial.status != "failed"}
+        for _ in known:
+            self.progress.trial_done()
+        index_of = {f"step_{step:04d}/trial_{index:03d}": index for index in range(len(drawn)) if index not in known}
+
+        def record(folder: str, outcome: Outcome) -> None:
+            index = index_of[folder]
+            self.history.add(self._trial(step, index, drawn[index], outcome))
+
+        self.jobs.run({f: [*start, theta_override(drawn[index])] for f, index in index_of.items()}, record)
+
+    def _trial(self, step: int, index: int, theta: Sequence[float], outcome: Outcome) -> Trial:
+        if isinstance(outcome, Failure):
+            return Trial(step, index, theta, None, status=outcome.status, message=outcome.message)
+        return Trial(step, index, theta, outcome.scores[self.metric.name], outcome.scores, outcome.seconds)
+
+    def _check_finished(self, step: Step) -> None:
+        """Stop a search whose trials mostly fail, and show what one of them said last."""
+        if step.scored and len(step.scored) >= self.settings.min_finished * len(step.trials):
+            return
+        last = [trial for trial in step.trials if trial.score is None][-1]
+        log = self.jobs.log_of(f"step_{last.step:04d}/trial_{last.index:03d}")
+        self.progress.close()
+        if lines := last_lines(log):
+            print(f"The last lines of {short(log)}:\n{lines}\n", file=sys.stderr)
+        raise CompactHydraException(
+            f"only {len(step.scores)} of the {len(step.trials)} trials of step {step.index + 1} finished "
+            f"(hydra.sweeper.min_finished={self.settings.min_finished:g}); the last one that did not: {last.message}. "
+            f"All failures are in {short(self.directory)}/failures.jsonl; resume={short(self.directory)} tries again"
+        )
 
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
-        card = ", with the found theta.yaml" if (self.directory / "theta.yaml").exists() else ""
-        return f"interrupted: {finished} finished trials are kept in {_short(self.directory)}{card}"
+        where = short(self.directory)
+        return f"interrupted: {finished} finished trials are kept; go on with: python search.py resume={where}"
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, as a cluster sends it, ends the search as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _overrides(cfg: DictConfig) -> list[str]:
+    """What a search is started with, as it was typed."""
+    own = cfg.hydra.overrides
+    return [a for a in (*own.hydra, *own.task) if not a.startswith(("resume=", "dry_run="))]
 
 
 def _depends_on_theta(cfg: DictConfig) -> bool:
@@ -184,11 +210,3 @@ def _depends_on_theta(cfg: DictConfig) -> bool:
         other.theta = theta
         losses.append(OmegaConf.to_container(other.loss, resolve=True))
     return losses[0] != losses[1]
-
-
-def _override(theta: Iterable[float]) -> str:
-    return "theta=[" + ",".join(repr(float(x)) for x in theta) + "]"
-
-
-def _short(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
 
 
 @dataclass
@@ -13,10 +12,13 @@ class SweeperConf:
     """A search: T steps of M trials. The lists hold overrides of the runs around it."""
 
     _target_: str = "hydra_plugins.autosegloss_sweeper.sweeper.AutoSegLossSweeper"
-    strategy: Any = MISSING  # how theta is proposed and learnt, see autosegloss.search
-    steps: int = MISSING  # T
-    samples: int = MISSING  # M, trials a step
-    sigma: float = MISSING  # of the truncated normal that theta is drawn from
+    strategy: Any = (
+        None  # how theta is proposed and learnt, see autosegloss.search; null: no search, but a run for each
+    )
+    # combination of the values on the command line, as Hydra's own sweeper does
+    steps: int | None = None  # T
+    samples: int | None = None  # M, trials a step
+    sigma: float | None = None  # of the truncated normal that theta is drawn from
     seed: int = 0  # of the draws
     warmup: list[str] | None = None  # the run that makes the weights w_0 all trials start from; null: w_0 is random
     finalists: int = 0  # best trials to run again with `final`, beside both mu and the identity; 0: no such runs, the
@@ -26,6 +28,11 @@ class SweeperConf:
     # card that was found, RELEASED the one that ships for the metric (a row without one is left out)
     comparison_common: list[str] = field(default_factory=list)
     comparison_seeds: list[int] = field(default_factory=list)
+    max_retries: int = 2  # how often a run that fails is tried again before the step goes on without it
+    trial_timeout: float | None = None  # seconds that a trial may take
+    min_finished: float = 0.5  # share of the trials of a step that must end with a score, or the search stops
+    max_batch_size: int | None = None  # runs that are launched together; null: all of a step
+    params: dict[str, str] | None = None  # without a strategy: overrides, as those of Hydra's own sweeper
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="autosegloss", node=SweeperConf, provider="autosegloss")

@@ -1,0 +1,7 @@
+"""Trainings in processes of their own: they may hang, die or be many, and the caller lives on."""
+
+from autosegloss.processes.crew import Crew, Request, crew_of
+from autosegloss.processes.devices import Devices
+from autosegloss.processes.owner import Owner, Ownership
+
+__all__ = ["Crew", "Devices", "Owner", "Ownership", "Request", "crew_of"]
