@@ -68,7 +68,7 @@ class AutoSegLossSweeper(BasicSweeper):
         search = Search(self.settings, self.launcher, cfg, arguments, directory, resumed)
         # A mistake in what comes after hours of trials is told before them.
         self.validate_batch_is_legal([[*arguments, *overrides] for overrides in search.jobs_around().values()])
-        if cfg.dry_run:
+        if OmegaConf.select(self.config, "dry_run"):
             return dry_run(search, compose)
         if not (directory / "multirun.yaml").exists():
             OmegaConf.save(self.config, directory / "multirun.yaml")
