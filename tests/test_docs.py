@@ -54,7 +54,9 @@ def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_name_configs_that_exist(page):
     for command in re.findall(r"python (?:train|search)\.py[^`\n#]*", page.read_text()):
-        for group, names in re.findall(r"(?<=\s)(metric|loss|data|network|optimizer|profile|curve)=([\w,]+)", command):
+        for group, names in re.findall(
+            r"(?<=\s)(metric|loss|data|network|optimizer|profile|curve|trainer)=([\w,]+)", command
+        ):
             for name in names.split(","):
                 assert (CONF / group / f"{name}.yaml").exists() or name == "dice", command
 

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
 from autosegloss.formulas import PAPER
-from autosegloss.search import History
+from autosegloss.search import History, JsonLines
 
 SMALL = [
     "hydra.sweeper.steps=2",
@@ -25,6 +25,10 @@ SMALL = [
     'hydra.sweeper.comparison_common=["data.holdout=null","trainer.max_steps=2","test=true"]',
     "hydra.sweep.dir=found",
 ]
+
+
+def failures(tmp_path: Path) -> list[dict]:
+    return JsonLines(tmp_path / "found/failures.jsonl").read()
 
 
 def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
@@ -86,10 +90,13 @@ def test_random_search_ends_with_its_best_trial(command, tmp_path):
 
 
 def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(command, tmp_path):
-    with pytest.raises(SystemExit, match="all 2 trials of step 1 failed; the last one: DivergedError"):
+    with pytest.raises(
+        SystemExit, match="only 0 of the 2 trials of step 1 finished .*: the training diverged: its loss is nan"
+    ):
         command("search", *SMALL, "hydra.sweeper.warmup=null", "optimizer.lr=1e30", "trainer.max_steps=4")
     assert {trial.status for trial in History(tmp_path / "found").trials} == {"diverged"}
-    with pytest.raises(SystemExit, match="error: the training diverged: its weights are not finite after 4 steps"):
+    assert {failure["attempt"] for failure in failures(tmp_path)} == {1}  # it would diverge again
+    with pytest.raises(SystemExit, match="error: the training diverged: its loss is nan after 2 steps"):
         command("train", "optimizer.lr=1e30", "trainer.max_steps=4", "trainer.enable_progress_bar=false")
 
 
@@ -100,23 +107,29 @@ def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_
         *SMALL,
         "hydra.sweeper.warmup=null",
         "hydra.sweeper.finalists=0",
+        "hydra.sweeper.max_retries=0",
         "+hydra.sweeper.comparison.broken=['+trainer.accumulate_grad_batches=nonsense']",
         "+hydra.sweeper.comparison.released=['loss=searched','loss.theta=RELEASED']",
     )
-    assert "Not every run of 'broken' finished: see found/hydra.log." in out
+    assert "Not every run of 'broken' finished: see found/failures.jsonl." in out
     table = (tmp_path / "found/comparison.md").read_text()
     assert "| searched |" in table
     assert "| broken |  |" in table
     assert "| released |" in table
 
 
-def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(command, tmp_path):
-    with pytest.raises(SystemExit, match=r"all 2 trials of step 1 failed; the last one: \w+Error"):
-        command("search", *SMALL, "hydra.sweeper.warmup=null", "+trainer.accumulate_grad_batches=nonsense")
+def test_failed_trials_are_tried_again_and_a_step_of_failures_stops_the_search(command, tmp_path, capsys):
+    retries = ["hydra.sweeper.max_retries=1", "hydra.sweeper.samples=1"]
+    with pytest.raises(SystemExit, match=r"only 0 of the 1 trials of step 1 finished .*: \w+Error"):
+        command("search", *SMALL, "hydra.sweeper.warmup=null", "+trainer.accumulate_grad_batches=nonsense", *retries)
     trials = [json.loads(line) for line in (tmp_path / "found/trials.jsonl").read_text().splitlines()]
-    assert [trial["status"] for trial in trials] == ["failed", "failed"]
+    assert [trial["status"] for trial in trials] == ["failed"]
     assert all("Error" in trial["message"] for trial in trials)
-    assert "Traceback" in (tmp_path / "found/hydra.log").read_text()
+    tried = [(failure["run"], failure["attempt"]) for failure in failures(tmp_path)]
+    assert tried == [("step_0000/trial_000", 1), ("step_0000/trial_000", 2)]
+    shown = capsys.readouterr().err
+    assert "The last lines of found/step_0000/trial_000/run.log:" in shown
+    assert "TypeError" in shown
 
 
 @pytest.mark.parametrize(
@@ -133,7 +146,7 @@ def test_failed_trials_are_recorded_and_a_step_of_failures_stops_the_search(comm
         (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
         (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
         (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
-        (["hydra.sweep.dir=old"], "error: .*old holds a search already"),
+        (["hydra.sweep.dir=old"], "error: .*old holds a search already: continue it with resume=old"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_path, overrides, message):
@@ -153,7 +166,7 @@ def test_an_interrupt_ends_within_seconds_and_keeps_what_was_finished(tmp_path):
     records = tmp_path / "found/trials.jsonl"
     errors = interrupt(process, when=lambda: records.exists() and records.read_text().count("\n") >= 2)
     assert process.returncode == 1
-    assert "finished trials are kept in found" in errors
+    assert "finished trials are kept; go on with: python search.py resume=found" in errors
     assert "Traceback" not in errors
     assert len(History(tmp_path / "found").trials) >= 2
 

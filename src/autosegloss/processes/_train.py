@@ -19,10 +19,10 @@ def train(config: dict[str, Any], directory: str) -> tuple[str, str]:
     except KeyboardInterrupt as error:
         return "interrupted", str(error)
     except Exception as error:
-        traceback.print_exc()
         if mistake := mistake_in(error):
             return "mistake", mistake
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
-        text = " ".join(str(error).split())
-        return status, text if status == "diverged" else f"{type(error).__name__}: {text}"
+        if isinstance(error, DivergedError):
+            return "diverged", str(error)
+        traceback.print_exc()
+        return "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
     return "ok", ""

@@ -171,7 +171,8 @@ class Search:
         raise CompactHydraException(
             f"only {len(step.scores)} of the {len(step.trials)} trials of step {step.index + 1} finished "
             f"(hydra.sweeper.min_finished={self.settings.min_finished:g}); the last one that did not: {last.message}. "
-            f"All failures are in {short(self.directory)}/failures.jsonl; resume={short(self.directory)} tries again"
+            f"All failures are in {short(self.directory)}/failures.jsonl; "
+            f"resume={short(self.directory)} tries those again that did not diverge"
         )
 
     def _interrupted(self) -> str:
