@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """A draft to write; it takes the place of `path` at the end, once it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")  # two processes may write the same file
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two threads, or hosts, may write the same file
     try:
         yield draft
         with draft.open("rb") as file:

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.plugins import TorchSyncBatchNorm
 from torch import nn
 
-from autosegloss.errors import DivergedError
+from autosegloss.errors import DivergedError, whole_number
 
 
 class StopIfDiverged(pl.Callback):
@@ -18,7 +18,7 @@ class StopIfDiverged(pl.Callback):
     """
 
     def __init__(self, every_n_steps: int = 10):
-        self.every_n_steps = every_n_steps
+        self.every_n_steps = whole_number("every_n_steps", every_n_steps, least=1)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
         loss = outputs["loss"]

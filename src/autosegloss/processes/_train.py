@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
 
 from autosegloss import training
@@ -14,6 +16,14 @@ from autosegloss.errors import DivergedError
 
 def train(config: dict[str, Any], directory: str) -> tuple[str, str]:
     """Train once; how it ended, and one line that says why."""
+    outcome = _outcome(config, directory)
+    if torch.cuda.is_initialized():  # whoever has the GPU next needs its memory
+        gc.collect()
+        torch.cuda.empty_cache()
+    return outcome
+
+
+def _outcome(config: dict[str, Any], directory: str) -> tuple[str, str]:
     try:
         training.run(OmegaConf.create(config), directory)
     except KeyboardInterrupt as error:

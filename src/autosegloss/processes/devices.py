@@ -23,22 +23,24 @@ class Devices(NamedTuple):
     named: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, trainer: Mapping[str, Any], gpus: Sequence[str] | None = None) -> Devices:
-        """Read `accelerator` and `devices` as Lightning does; InputError for more GPUs than there are."""
-        gpus = visible_gpus() if gpus is None else gpus
+    def of(cls, trainer: Mapping[str, Any], gpus: int | None = None) -> Devices:
+        """Read `accelerator` and `devices` as Lightning does; InputError for what cannot be had here."""
+        import torch
+
+        gpus = torch.cuda.device_count() if gpus is None else gpus
         accelerator, wanted = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
-        gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and bool(gpus))
+        gpu = accelerator in ("gpu", "cuda") or (accelerator in ("auto", None) and gpus > 0)
+        if gpu and not gpus:
+            raise InputError(f"trainer.accelerator={accelerator}: there is no GPU here; set trainer.accelerator=cpu")
         if wanted in ("auto", -1, "-1"):
-            return cls(max(1, len(gpus)) if gpu else 1, gpu)
-        if isinstance(wanted, str) and "," in wanted:
-            wanted = [int(part) for part in wanted.split(",") if part.strip()]
-        if isinstance(wanted, Sequence) and not isinstance(wanted, str):
-            return cls(len(wanted), gpu, tuple(wanted))
-        count = int(wanted) if str(wanted).isdigit() else wanted
+            return cls(gpus if gpu else 1, gpu)
+        if (names := _names(wanted)) is not None:
+            return cls(len(names), gpu, _numbers(names, gpus if gpu else 0))
+        count = int(wanted) if str(wanted).isdecimal() else wanted
         if not is_whole(count, least=1):
             raise InputError(f"trainer.devices must be a whole number of 1 or more, a list or auto, got {wanted!r}")
-        if gpu and count > len(gpus):
-            raise InputError(f"trainer.devices={count} asks for more GPUs than the {len(gpus)} here: set fewer")
+        if gpu and count > gpus:
+            raise InputError(f"trainer.devices={count} asks for more GPUs than the {gpus} here: set fewer")
         return cls(count, gpu)
 
     @contextmanager
@@ -50,8 +52,26 @@ class Devices(NamedTuple):
         if not self.gpu or self.named:
             yield list(self.named) or self.count
             return
+        if not is_whole(slots, least=1):
+            raise InputError(f"trials_per_gpu must be a whole number of 1 or more, got {slots!r}")
         with Leases(visible_gpus(), slots).take(self.count, wanted) as gpus:
             yield gpus
+
+
+def _names(wanted: Any) -> list[Any] | None:
+    """What stands in a list of devices, None where `wanted` is none."""
+    if isinstance(wanted, str):
+        return [part.strip() for part in wanted.split(",") if part.strip()] if "," in wanted else None
+    return list(wanted) if isinstance(wanted, Sequence) else None
+
+
+def _numbers(names: Sequence[Any], gpus: int) -> tuple[int, ...]:
+    """The numbers of GPUs that `names` stand for."""
+    numbers = tuple(int(name) if str(name).isdecimal() else -1 for name in names)
+    if not numbers or not set(numbers) <= set(range(gpus)) or len(set(numbers)) < len(numbers):
+        here = f"numbers of GPUs, each once, from 0 to {gpus - 1}" if gpus else "a number: there are no GPUs to name"
+        raise InputError(f"trainer.devices must be {here}, got {list(names)}")
+    return numbers
 
 
 class Leases:
@@ -70,15 +90,16 @@ class Leases:
     def take(self, count: int, wanted: Callable[[], bool] = lambda: True, pause: float = 0.5) -> Iterator[list[int]]:
         """`count` numbers of GPUs, for as long as the context lasts; waits until so many are free.
 
-        Raises RunError as soon as nobody has `wanted` them any more.
+        Raises RunError as soon as nobody has `wanted` them any more, InputError for more than there are.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if count > len(self.names):
+            raise InputError(f"{count} GPUs are asked for, there are {len(self.names)} here")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        chance = random.Random()  # of its own: that of the process may be seeded as that of others is
         while (held := self._try(count)) is None:
             if not wanted():
                 raise RunError("the search that launched this run has ended")
-            time.sleep(
-                pause * random.uniform(0.5, 1.5)
-            )  # whoever waits for several must not meet the same others again
+            time.sleep(pause * chance.uniform(0.5, 1.5))  # who waits for several must not meet the same others again
         numbers, locks = held
         Leases._last = numbers
         with locks:
@@ -101,13 +122,25 @@ class Leases:
         except BlockingIOError:
             file.close()
             return None
+        except OSError:
+            file.close()
+            raise
         return file
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs this process may use, by the names that the whole machine knows them by."""
+    """The GPUs this process may use, by names that are the same in all processes of this machine."""
     import torch
 
     count = torch.cuda.device_count()
-    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return [f"gpu{name}" for name in (names if len(names) >= count else map(str, range(count)))][:count]
+    given = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    numbered = given if len(given) >= count else map(str, range(count))
+    return [_identity(number, name) for number, name in zip(range(count), numbered, strict=False)]
+
+
+def _identity(number: int, name: str) -> str:
+    """The unique id of a GPU: schedulers show each job its own GPUs, numbered from 0."""
+    import torch
+
+    unique = getattr(torch.cuda.get_device_properties(number), "uuid", None)
+    return f"gpu{name}" if unique is None or name.startswith("MIG") else f"gpu{unique}"

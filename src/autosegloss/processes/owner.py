@@ -17,15 +17,16 @@ FILE = "search.lock"
 
 
 class Owner(NamedTuple):
-    """A running search: its process and the host of that."""
+    """A running search: its process, the host of that, when it began (where that is known) and a name of its own."""
 
     host: str
     process: int
+    began: str | None
     token: str
 
     @classmethod
     def me(cls) -> Owner:
-        return cls(socket.gethostname(), os.getpid(), uuid.uuid4().hex)
+        return cls(socket.gethostname(), os.getpid(), _beginning(os.getpid()), uuid.uuid4().hex)
 
     @classmethod
     def of(cls, directory: Path) -> Owner | None:
@@ -37,15 +38,19 @@ class Owner(NamedTuple):
 
     def lives(self) -> bool:
         """Whether its process runs; one on another host is taken to."""
-        if self.host != socket.gethostname():
+        if not self.is_here():
             return True
         try:
             os.kill(self.process, 0)
         except ProcessLookupError:
             return False
         except PermissionError:
-            return True
-        return True
+            pass
+        return _beginning(self.process) == self.began
+
+    def is_here(self) -> bool:
+        """Whether it runs on this host."""
+        return self.host == socket.gethostname()
 
 
 class Ownership(AbstractContextManager):
@@ -55,18 +60,15 @@ class Ownership(AbstractContextManager):
         self._directory, self._file = directory, None
 
     def __enter__(self) -> Ownership:
-        self._file = (self._directory / FILE).open("a")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._file = (self._directory / FILE).open("a")
+        except OSError as error:
+            raise InputError(f"the folder {self._directory} cannot be written ({error.strerror})") from None
+        if not self._locked():
             self._file.close()
             other = Owner.of(self._directory)
             who = f" (process {other.process} on {other.host})" if other else ""
-            raise InputError(
-                f"a search is running in {self._directory}{who}: wait for it, or choose another folder"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
+            raise InputError(f"a search is running in {self._directory}{who}: wait for it, or choose another folder")
         self._write(json.dumps(Owner.me()._asdict()))
         return self
 
@@ -74,7 +76,30 @@ class Ownership(AbstractContextManager):
         self._write("")
         self._file.close()
 
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks: what is written there must do
+            other = Owner.of(self._directory)
+            return other is None or not (other.is_here() and other.lives())
+        return True
+
     def _write(self, text: str) -> None:
         self._file.truncate(0)
         self._file.write(text)
         self._file.flush()
+        os.fsync(self._file.fileno())  # trainings on other hosts read it
+
+
+def _beginning(process: int) -> str | None:
+    """When a process of this host began, in ticks of its clock; None where it has ended or that cannot be known.
+
+    The number of a process that has ended is given to others, and stays that of a zombie until it was waited for.
+    """
+    try:
+        state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else fields[18]

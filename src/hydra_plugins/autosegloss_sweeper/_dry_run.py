@@ -1,24 +1,33 @@
-"""What a search would do and how long it would take, from one short trial; nothing else is trained."""
+"""What is left to do of a search and how long it would take, from one short trial; nothing else is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from autosegloss import ThetaCard, training
+from autosegloss import theta as thetas
+from autosegloss.cli import mistake_in
+from autosegloss.errors import InputError
+from autosegloss.files import last_lines
+from autosegloss.processes import Ownership
 from autosegloss.report.progress import duration
-from autosegloss.result import Result
+from autosegloss.result import RESULT, Result
 
-from ._jobs import need
-from ._loop import Search
+from ._jobs import Failure, Jobs, need
+from ._loop import Search, _terminated_as_interrupted
 from ._names import UNTIMED, short, theta_override
 
 STEPS = 10  # of the short trial
-
-Compose = Callable[[Sequence[str]], DictConfig]
 
 
 class Phase(NamedTuple):
@@ -29,43 +38,97 @@ class Phase(NamedTuple):
     steps: int
 
 
-def dry_run(search: Search, compose: Compose) -> dict[str, Any]:
-    """Print the parts of the search and how long they take; `compose` gives the config of a run by its overrides."""
-    steps = min(STEPS, search.cfg.trainer.max_steps)
-    overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED]
-    with search.progress:
-        search.progress.phase("short trial", 2)
-        need(search.jobs.run({"dry_run/first": overrides})["dry_run/first"], "the short trial")
-        # the second one finds the data decoded and the process started, as all but the first of a search do
-        timed = need(search.jobs.run({"dry_run/timed": overrides})["dry_run/timed"], "the short trial")
-    phases = list(_phases(search, compose))
+def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
+    """Check all runs, print what is left of them and how long it takes; `around` has those that are no trials.
+
+    All it writes is in a folder of its own, which goes again.
+    """
+    scratch = search.directory / "dry_run"
+    shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+    scratch.mkdir()
+    logging.disable()  # hydra.log tells of the search itself
+    try:
+        with _terminated_as_interrupted(), Ownership(scratch), search.progress:
+            _check(search, around, scratch)
+            phases = list(_left(search, around))
+            steps = min(STEPS, search.cfg.trainer.max_steps)
+            timed = _short_trial(search, scratch, steps) if phases else None
+    finally:
+        logging.disable(logging.NOTSET)
+        shutil.rmtree(scratch, ignore_errors=True)
     seconds = [_seconds(timed, steps, phase) * phase.runs for phase in phases]
-    console = Console()
-    console.print(_table(phases, seconds))
-    for line in (
-        f"About {duration(sum(seconds))} in all if one run follows the other; n side by side need less.",
-        f"Everything composes. Nothing was kept; without dry_run=true it goes to {short(search.directory)}.",
-    ):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    _tell(short(search.directory), phases, seconds)
     return {"seconds": sum(seconds)}
 
 
-def _phases(search: Search, compose: Compose) -> Iterator[Phase]:
-    settings = search.settings
-    around = {name: compose(overrides).trainer.max_steps for name, overrides in search.jobs_around().items()}
-    if settings.warmup is not None:
-        yield Phase("warm-up", 1, around.pop("warmup"))
-    yield Phase("trials", settings.steps * settings.samples, search.cfg.trainer.max_steps)
-    finalist = around.pop("finalists")
-    if settings.finalists:
-        yield Phase("finalists", settings.finalists + 3, finalist)  # at most: both mu and the identity, too
-    for steps in dict.fromkeys(around.values()):
-        yield Phase("comparison", list(around.values()).count(steps), steps)
+def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> None:
+    """Make all that the runs are made of; InputError names the run where that cannot be."""
+    found, card = search.directory / "theta.yaml", scratch / "theta.yaml"
+    theta = thetas.split(search.strategy.mean.tolist(), search.metric, search.curve)
+    ThetaCard(search.metric, search.curve, theta, search.cfg.classes).save(card)
+    for name, cfg in {"trials": search.cfg, **around}.items():
+        if OmegaConf.select(cfg, "loss.theta") == str(found):
+            cfg.loss.theta = str(card)  # the other is not there yet
+        try:
+            training._check_numbers(cfg)
+            data = instantiate(cfg.data)
+            data.parts()
+            training.make_module(cfg, data)
+        except Exception as error:
+            if mistake := mistake_in(error):
+                raise InputError(f"{name}: {mistake}") from error
+            raise
+
+
+def _left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[Phase]:
+    """The parts that are still to do."""
+    settings, directory = search.settings, search.directory
+    left = {name: cfg.trainer.max_steps for name, cfg in around.items() if not (directory / name / RESULT).exists()}
+    if "warmup" in left:
+        yield Phase("warm-up", 1, left["warmup"])
+    first = search.state.step
+    known = sum(trial.step >= first and trial.status != "failed" for trial in search.history.trials)
+    if trials := (settings.steps - first) * settings.samples - known:
+        yield Phase("trials", trials, search.cfg.trainer.max_steps)
+    if settings.finalists and not (directory / "theta.yaml").exists():
+        known = len(list(directory.glob(f"finalists/*/{RESULT}")))
+        # at most: both mu and the identity, too
+        yield Phase("finalists", max(1, settings.finalists + 3 - known), left["finalists"])
+    compared = [steps for name, steps in left.items() if name.startswith("comparison/")]
+    for steps in dict.fromkeys(compared):
+        yield Phase("comparison", compared.count(steps), steps)
+
+
+def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
+    """Train for so many steps, in a process that has its imports done and the data decoded, as most trials find it."""
+    jobs = Jobs(search.jobs.launcher, scratch, search.jobs.arguments, search.progress, search.metric.name)
+    overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED]
+    search.progress.phase("short trial", 2)
+    for folder in ("first", "timed"):
+        outcome = jobs.run({folder: overrides})[folder]
+        if isinstance(outcome, Failure) and (lines := last_lines(jobs.log_of(folder))):
+            print(f"The last lines of the log of the short trial:\n{lines}\n", file=sys.stderr)
+        result = need(outcome, "the short trial")
+    return result
 
 
 def _seconds(timed: Result, steps: int, phase: Phase) -> float:
     """Of one run: what does not depend on its length, and its steps."""
     return timed.seconds - timed.fit_seconds + timed.fit_seconds / steps * phase.steps
+
+
+def _tell(where: Path, phases: Sequence[Phase], seconds: Sequence[float]) -> None:
+    console = Console()
+    if not phases:
+        lines = [f"This search is finished: there is nothing left to do in {where}."]
+    else:
+        console.print(_table(phases, seconds))
+        lines = [
+            f"About {duration(sum(seconds))} in all if one run follows the other; n side by side need less.",
+            f"All runs can be made. Nothing was kept; without dry_run=true the search goes to {where}.",
+        ]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _table(phases: Sequence[Phase], seconds: Sequence[float]) -> Table:

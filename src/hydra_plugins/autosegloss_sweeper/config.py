@@ -12,20 +12,21 @@ class SweeperConf:
     """A search: T steps of M trials. The lists hold overrides of the runs around it."""
 
     _target_: str = "hydra_plugins.autosegloss_sweeper.sweeper.AutoSegLossSweeper"
-    strategy: Any = (
-        None  # how theta is proposed and learnt, see autosegloss.search; null: no search, but a run for each
-    )
-    # combination of the values on the command line, as Hydra's own sweeper does
+    # How theta is proposed and learnt, see autosegloss.search; null: no search, but a run for each combination of the
+    # values on the command line, as Hydra's own sweeper does.
+    strategy: Any = None
     steps: int | None = None  # T
     samples: int | None = None  # M, trials a step
     sigma: float | None = None  # of the truncated normal that theta is drawn from
     seed: int = 0  # of the draws
     warmup: list[str] | None = None  # the run that makes the weights w_0 all trials start from; null: w_0 is random
-    finalists: int = 0  # best trials to run again with `final`, beside both mu and the identity; 0: no such runs, the
-    # strategy's own rule decides (the mu of the best mean score, as the paper)
+    # Best trials to run again with `final`, beside both mu and the identity; 0: no such runs, the strategy's own rule
+    # decides (the mu of the best mean score, as the paper).
+    finalists: int = 0
     final: list[str] = field(default_factory=list)
-    comparison: dict[str, list[str]] = field(default_factory=dict)  # rows of the table after the search; FOUND is the
-    # card that was found, RELEASED the one that ships for the metric (a row without one is left out)
+    # Rows of the table after the search; FOUND is the card that was found, RELEASED the one that ships for the metric
+    # (a row without one is left out).
+    comparison: dict[str, list[str]] = field(default_factory=dict)
     comparison_common: list[str] = field(default_factory=list)
     comparison_seeds: list[int] = field(default_factory=list)
     max_retries: int = 2  # how often a run that fails is tried again before the step goes on without it

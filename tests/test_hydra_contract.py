@@ -1,0 +1,31 @@
+"""What Hydra asks of every sweeper: its own test suites, run on ours, which without a strategy is a run for each."""
+
+import pytest
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+
+from hydra_plugins.autosegloss_sweeper.sweeper import AutoSegLossSweeper
+
+OURS = "hydra/sweeper=autosegloss"
+# Hydra's suites name no version_base, and so meet what Hydra 1.1 did.
+pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
+
+
+def test_hydra_discovers_the_sweeper():
+    assert AutoSegLossSweeper.__name__ in {found.__name__ for found in Plugins.instance().discover(Sweeper)}
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [OURS])])
+class TestLaunching(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [OURS, "hydra.sweeper.max_batch_size=2"])])
+class TestBatches(BatchedSweeperTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, ["-m", OURS])])
+class TestPrograms(IntegrationTestSuite):
+    pass

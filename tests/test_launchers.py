@@ -1,0 +1,115 @@
+"""A search through each of Hydra's launchers: what fails is tried again, what is killed leaves nothing running."""
+
+import signal
+from collections import Counter
+from importlib.util import find_spec
+
+import pytest
+from faults import Fault, met, plan
+from searches import Running, failures, findings, runs
+
+pytestmark = pytest.mark.slow
+LAUNCHERS = {
+    "basic": [],
+    "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+    "submitit_local": ["hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=2"],
+    "ray": ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"],
+}
+PLUGINS = {"joblib": "hydra_joblib_launcher", "submitit_local": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
+SEARCH = [
+    "metric=macc",
+    "data.holdout=8",
+    "trainer.max_steps=15",  # fewer leave all trials with the same score
+    "hydra.sweeper.steps=2",
+    "hydra.sweeper.warmup=null",
+    "hydra.sweeper.finalists=0",
+    "hydra.sweeper.comparison_seeds=[]",
+]
+ALONE = [*SEARCH, "hydra.sweeper.samples=4", "hydra.sweeper.trial_timeout=8"]
+TOGETHER = [*SEARCH, "hydra.sweeper.samples=2", "trainer=ddp", "trainer.devices=2"]
+DIVERGES = {"step_0001/trial_003": [Fault("nan")]}
+FAILS = {
+    "step_0000/trial_000": [Fault("raise", "step")],
+    "step_0000/trial_001": [Fault("exit", "end")],
+    "step_0000/trial_002": [Fault("kill", "step")],
+    "step_0000/trial_003": [Fault("hang")],
+    "step_0001/trial_000": [Fault("memory", "step")],
+}
+MESSAGES = {
+    "step_0000/trial_000": "RuntimeError: raised on purpose",
+    "step_0000/trial_001": "the process of the training ended with exit code 3",
+    "step_0000/trial_002": "the process of the training was killed by SIGKILL",
+    "step_0000/trial_003": "no result after 8 seconds",
+    "step_0001/trial_000": "OutOfMemoryError: out of memory on purpose",
+}
+
+
+@pytest.fixture(scope="module", params=LAUNCHERS)
+def launcher(request):
+    plugin = PLUGINS.get(request.param)
+    if plugin and not find_spec(f"hydra_plugins.{plugin}"):
+        pytest.skip(f"{plugin.replace('_', '-')} is not installed here")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("searches")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder):
+    """What a search finds in one process, one trial after the other, of which one diverges."""
+    return _found(folder / "undisturbed", *ALONE, plan(folder / "undisturbed_faults", DIVERGES))
+
+
+@pytest.fixture(scope="module")
+def together(folder):
+    """What a search finds whose trials train in two processes each."""
+    return _found(folder / "together", *TOGETHER)
+
+
+def _found(directory, *arguments):
+    search = Running.fresh(directory, *arguments)
+    assert search.finish() == 0, search.tail()
+    return findings(directory)
+
+
+def test_trials_that_raise_die_or_hang_are_tried_again_and_the_search_finds_the_same(launcher, folder, undisturbed):
+    directory, faults = folder / f"fails_{launcher}", folder / f"fails_{launcher}_faults"
+    loses = {} if launcher == "basic" else {"step_0001/trial_001": [Fault("launcher", "step")]}
+    found = _found(directory, *ALONE, *LAUNCHERS[launcher], plan(faults, {**FAILS, **loses, **DIVERGES}))
+    assert sum(met(faults).values()) == len(FAILS) + len(loses)
+    first = {record["run"]: record for record in reversed(failures(directory))}
+    for run, message in MESSAGES.items():
+        assert message in first[run]["message"]
+        assert (first[run]["status"], first[run]["attempt"]) == ("failed", 1)
+    assert first["step_0001/trial_003"]["status"] == "diverged"
+    # a process of the launcher may take those of its batch with it, but no others
+    count = Counter(record["run"] for record in failures(directory))
+    assert all(count[run] == 1 for run in FAILS if run.startswith("step_0000"))
+    assert found == undisturbed
+
+
+def test_a_killed_search_leaves_no_process_and_goes_on_to_the_same_end_with_two_devices(launcher, folder, together):
+    directory, arguments = folder / f"killed_{launcher}", [*TOGETHER, *LAUNCHERS[launcher]]
+    search = Running.fresh(directory, *arguments)
+    _kill(search, signal.SIGKILL, lambda: len(runs(directory)) >= 1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        search = Running.resumed(directory)
+        _kill(search, number, search.trains)
+        assert "go on with: python search.py resume=" in search.tail()
+        # processes of other launchers that Ctrl-C interrupts, too, say so with one
+        assert launcher not in ("basic", "joblib") or "Traceback" not in search.tail()
+    search = Running.resumed(directory)
+    assert search.finish() == 0, search.tail()
+    assert findings(directory) == together
+
+
+def _kill(search, number, when):
+    try:
+        assert search.wait_until(when), search.tail()
+        search.end(number)
+        assert search.orphans() == {}
+    finally:
+        search.clear()
