@@ -1,4 +1,4 @@
-.PHONY: install test lint format demo ci
+.PHONY: install test lint format demo chaos ci
 
 install:
 	python -m pip install -e ".[test]"
@@ -14,6 +14,9 @@ format:
 
 demo:
 	python search.py metric=miou
+
+chaos:
+	python tests/chaos.py
 
 ci:
 	bash .ci/run

@@ -2,14 +2,22 @@
 
 import pytest
 from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase
 
 from hydra_plugins.autosegloss_sweeper.sweeper import AutoSegLossSweeper
 
 OURS = "hydra/sweeper=autosegloss"
-# Hydra's suites name no version_base, and so meet what Hydra 1.1 did.
+# Hydra's suites name no version_base: jobs change their directory, and Hydra warns that this will end.
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
+
+
+@pytest.fixture(autouse=True)
+def no_version_base(hydra_restore_singletons):
+    """Another test of this process may have named one."""
+    Singleton._instances.pop(VersionBase, None)
 
 
 def test_hydra_discovers_the_sweeper():

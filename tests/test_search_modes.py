@@ -1,5 +1,6 @@
 """All that `python search.py` can be asked for beside a search from beginning to end."""
 
+import os
 import re
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +22,8 @@ SEARCH = [
     "hydra.sweeper.warmup=null",
     "hydra.sweeper.comparison_seeds=[]",
 ]
+ONE_SEED = ["hydra.sweeper.comparison_seeds=[0]"]
+GRID = ["metric=macc", "hydra/sweeper=autosegloss", "hydra.sweep.dir=grid"]
 LOW, HIGH = "[.1,.2,.3,.4,.5,.6]", "[.6,.5,.4,.3,.2,.1]"
 TRIALS = [f"step_{step:04}/trial_{index:03}" for step in (0, 1) for index in (0, 1)]  # of SEARCH
 
@@ -82,8 +85,7 @@ def refusal(command, *overrides: str, tiny: bool = True) -> str:
     ("arguments", "shown"),
     [
         (["--cfg", "job"], "\nmetric:\n  _target_: autosegloss.formulas.MeanIoU\n"),
-        (["--cfg", "job", "--resolve"], "\nvalidate_every: 300\n"),
-        (["--cfg", "job", "resume=DIR"], "\nresume: DIR\n"),
+        (["--cfg", "job", "--resolve", "resume=DIR"], "\nresume: DIR\n"),
         (["--cfg", "hydra", "hydra/sweeper=random"], "_target_: autosegloss.search.RandomSearch"),
         (["--cfg", "all"], "\ndry_run: false\n"),
         (["--info", "all"], "AutoSegLossSweeper"),
@@ -103,26 +105,22 @@ def test_it_shows_its_settings_and_trains_nothing(command, tmp_path, trainings, 
 
 
 def test_a_grid_of_thetas_is_a_run_for_each_combination(command, tmp_path, trainings):
-    command(
-        "search", "metric=macc", f"theta={LOW},{HIGH}", "seed=0,1", "hydra/sweeper=autosegloss", "hydra.sweep.dir=g"
-    )
-    assert trainings.directories == [tmp_path / str(n) for n in range(4)]
-    assert "seed=1" in (tmp_path / "3/.hydra/overrides.yaml").read_text()
+    command("search", *GRID, f"theta={LOW},{HIGH}", "seed=0,1")
+    assert trainings.directories == [tmp_path / "grid" / str(n) for n in range(4)]
+    assert "seed=1" in (tmp_path / "grid/3/.hydra/overrides.yaml").read_text()
 
 
 @pytest.mark.slow
 def test_the_runs_of_a_grid_are_trainings(command, tmp_path):
-    grid = ["metric=macc", "hydra/sweeper=autosegloss", "hydra.sweep.dir=grid"]
-    command("search", *grid, f"theta={LOW},{HIGH}", "seed=0,1")
+    command("search", *GRID, f"theta={LOW},{HIGH}", "seed=0,1")
     scores = [Result.load(tmp_path / "grid" / str(n)).scores["macc"] for n in range(4)]
     assert len(set(scores)) == 4
-    assert "theta of 'macc' with curve 'bezier' is 6 numbers" in refusal(command, *grid, "theta=[.5]")
-    assert "no result after 0.01 seconds" in refusal(command, *grid, "hydra.sweeper.trial_timeout=.01")
+    assert "theta of 'macc' with curve 'bezier' is 6 numbers" in refusal(command, *GRID, "theta=[.5]")
+    assert "no result after 0.01 seconds" in refusal(command, *GRID, "hydra.sweeper.trial_timeout=.01")
 
 
-@pytest.mark.parametrize("profile", ["demo", "small"])
-def test_a_dry_run_tells_the_parts_and_leaves_nothing(command, tmp_path, trainings, profile):
-    out = command("search", f"profile={profile}", "dry_run=true")
+def test_a_dry_run_tells_the_parts_and_leaves_nothing(command, tmp_path, trainings):
+    out = command("search", "profile=small", "dry_run=true")
     assert all(f"│ {part} " in out for part in ("warm-up", "trials", "finalists", "comparison"))
     assert re.search(r"About 0:0\d:\d\d in all", out)
     assert [directory.name for directory in trainings.directories] == ["first", "timed"]
@@ -142,16 +140,15 @@ def test_a_dry_run_trains_for_a_moment_on_every_launcher(command, tmp_path, laun
         (['hydra.sweeper.warmup=["loss=dise"]'], "unknown loss 'dise': choose one of dice"),
         (['hydra.sweeper.warmup=["trainer.max_steps=abc"]'], "warmup: trainer.max_steps must be a whole number"),
         (['hydra.sweeper.final=["+loss.power=2"]'], "finalists: loss: .*'power'"),
-        (['+hydra.sweeper.comparison.x=["los=dice"]'], "comparison/x/seed_0: Could not override 'los'"),
-        (['hydra.sweeper.comparison_common=["data.holdout=999"]'], "comparison/.*: holdout=999 leaves 999 of 24"),
-        (['+hydra.sweeper.comparison.x=["loss=searched","loss.theta=no.yaml"]'], "comparison/x/seed_0: .* no.yaml"),
+        (['+hydra.sweeper.comparison.x=["los=dice"]', *ONE_SEED], "comparison/x/seed_0: Could not override 'los'"),
+        (['hydra.sweeper.comparison_common=["data.holdout=999"]', *ONE_SEED], "comparison/.*: holdout=999 leaves"),
         (["trainer.max_steps=0"], "trials: trainer.max_steps must be a whole number of 1 or more, got 0"),
         (["dry_run=yes"], "dry_run must be true or false, got dry_run=yes"),
         (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
     ],
 )
 def test_a_dry_run_finds_a_mistake_in_any_run(command, tmp_path, trainings, overrides, message):
-    assert re.match(f"error: {message}", refusal(command, "dry_run=true", *overrides))
+    assert re.match(f"error: {message}", refusal(command, *SEARCH, "dry_run=true", *overrides))
     assert not trainings.directories
     assert not list(tmp_path.iterdir())
 
@@ -174,7 +171,6 @@ def test_a_refused_search_leaves_its_neighbours_alone(command, tmp_path, trainin
 @pytest.mark.parametrize(
     ("started", "added"),
     [
-        ([], []),
         ([], [*TINY, *SEARCH, "hydra.sweep.dir=found"]),  # the same command line again, with resume=found behind it
         (["profile=small", "hydra.sweeper.comparison={}"], ["hydra.sweeper.max_retries=0"]),
         (["hydra/sweeper=random", "seed=3"], ["hydra.sweeper.trial_timeout=9"]),
@@ -183,21 +179,86 @@ def test_a_refused_search_leaves_its_neighbours_alone(command, tmp_path, trainin
 )
 def test_a_search_goes_on_as_it_was_started(command, tmp_path, interrupted, trainings, started, added):
     interrupted("found", *started)
-    before = files(tmp_path / "found")
-    out = command("search", "resume=found", *added, "dry_run=true", tiny=False)
-    assert re.search("trials +│ +2 ", out)
-    assert files(tmp_path / "found") == before
-    trainings.directories.clear()
     command("search", "resume=found", *added, tiny=False)
     assert [str(path.relative_to(tmp_path / "found")) for path in trainings.directories] == TRIALS[2:]
     assert len(History(tmp_path / "found").trials) == 4
 
 
-@pytest.mark.parametrize("name", ["found", "my folder's (new), a=1"])
-def test_a_folder_is_named_in_every_way(command, tmp_path, monkeypatch, interrupted, trainings, name):
-    value = "'" + name.replace("'", "\\'") + "'"
-    interrupted(value)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    for way in (value, f"'../{value[1:]}", f"'{tmp_path}/{value[1:]}"):
-        assert "trials" in command("search", f"resume={way}", "dry_run=true", tiny=False)
+def test_a_dry_run_of_a_resume_tells_what_is_left_and_touches_nothing(command, tmp_path, interrupted, trainings):
+    interrupted("found")
+    before = files(tmp_path / "found")
+    assert re.search("trials +│ +2 ", command("search", "resume=found", "dry_run=true", tiny=False))
+    assert [path.name for path in trainings.directories] == ["first", "timed"]
+    assert files(tmp_path / "found") == before
+
+
+def test_the_folder_is_named_by_any_path_to_it(command, tmp_path, monkeypatch, interrupted):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    name = "my folder\\'s (new), a=1"
+    interrupted(f"'../{name}'")
+    assert "trials" in command("search", f"resume='{tmp_path}/here/../{name}/'", "dry_run=true", tiny=False)
+    command("search", f"resume='../{name}'", tiny=False)
+    assert "This search is finished" in command("search", f"resume='{tmp_path}/{name}'", "dry_run=true", tiny=False)
+
+
+def test_a_finished_search_says_so_and_trains_nothing(command, tmp_path, trainings):
+    command("search", *SEARCH, "hydra.sweep.dir=found")
+    trainings.directories.clear()
+    before = files(tmp_path / "found")
+    for mode in ([], ["dry_run=true"]):
+        out = command("search", "resume=found", *mode, tiny=False)
+        assert re.search("This search is finished: there (was|is) nothing left to do in found", out)
+    assert not trainings.directories
+    assert files(tmp_path / "found") == before
+
+
+def test_a_resume_that_would_change_the_search_is_refused(command, tmp_path, interrupted, trainings):
+    interrupted("found")
+    before = files(tmp_path / "found")
+    for changed, differing in {
+        "seed=3": "seed was 0, is 3",
+        "metric=miou": "metric._target_ was 'autosegloss.formulas.MeanAccuracy', is 'autosegloss.formulas.MeanIoU'",
+        "hydra/sweeper=random": "hydra.sweeper.strategy._target_ was 'autosegloss.search.PPO', is 'autosegloss.search",
+    }.items():
+        assert differing in refusal(command, "resume=found", changed, tiny=False)
+    assert differing in refusal(command, "resume=found", changed, "dry_run=true", tiny=False)
+    with Ownership(tmp_path / "found"):
+        assert "a search is running in" in refusal(command, "resume=found", tiny=False)
+    assert "hydra.sweep.dir=other as well" in refusal(command, "resume=found", "hydra.sweep.dir=other", tiny=False)
+    assert "has no strategy" in refusal(command, "resume=found", "hydra/sweeper=autosegloss", tiny=False)
+    assert "found holds a search already: continue it with resume=" in refusal(command, "hydra.sweep.dir=found")
+    assert files(tmp_path / "found") == before
+    assert not trainings.directories
+    assert [path.name for path in tmp_path.iterdir()] == ["found"]
+
+
+@pytest.mark.parametrize(
+    ("resume", "message"),
+    [
+        ("nowhere", "resume=nowhere: there is no search in this folder"),
+        ("file", "resume=file: "),
+        ("empty", "resume=empty: there is no search in this folder"),
+        ("torn", "resume=torn: state.json cannot be read"),
+        ("strange", "resume=strange: state.json cannot be read"),
+        ("", "resume must name the folder of a search, got 'resume='"),
+        ("empty,torn", "a search takes one value for each key, got resume=empty,torn"),
+    ],
+)
+def test_what_is_no_search_cannot_be_resumed(command, tmp_path, trainings, resume, message):
+    (tmp_path / "file").write_text("")
+    for name, content in {"torn": '{"overrides": [', "strange": "[]"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").write_text(content)
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert message in refusal(command, f"resume={resume}")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_in_which_a_search_runs_is_refused(command, tmp_path, trainings):
+    (tmp_path / "found").mkdir()
+    with Ownership(tmp_path / "found"):
+        message = refusal(command, *SEARCH, "hydra.sweep.dir=found")
+        assert f"a search is running in {tmp_path}/found (process {os.getpid()} on " in message
+    assert not trainings.directories

@@ -91,7 +91,7 @@ def test_random_search_ends_with_its_best_trial(command, tmp_path):
 
 def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(command, tmp_path):
     with pytest.raises(
-        SystemExit, match="only 0 of the 2 trials of step 1 finished .*: the training diverged: its loss is nan"
+        SystemExit, match=r"only 0 of the 2 trials of step 1 finished .*: the training diverged: its loss is nan"
     ):
         command("search", *SMALL, "hydra.sweeper.warmup=null", "optimizer.lr=1e30", "trainer.max_steps=4")
     assert {trial.status for trial in History(tmp_path / "found").trials} == {"diverged"}

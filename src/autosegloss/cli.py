@@ -66,14 +66,12 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.RUN:
         return job(cfg)
-    search = Path(hydra.sweep.dir).absolute()
-    owner = Owner.of(search)
     with mistakes_in_one_line():
         result = _apart(
             cfg,
             hydra.runtime.output_dir,
             timeout=OmegaConf.select(hydra, "sweeper.trial_timeout"),
-            wanted=lambda: owner is None or (Owner.of(search) == owner and owner.lives()),
+            wanted=Owner.watch(Path(hydra.sweep.dir).absolute()),
         )
     return vars(result)
 

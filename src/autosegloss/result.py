@@ -15,13 +15,15 @@ RESULT = "result.json"
 class Result:
     """Scores of the six metrics and the target on the validation data, and on the test data if asked for.
 
-    seconds: of the whole run; fit_seconds: of its training steps (and of validations between them) alone.
+    seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
+    the validation and test at its end.
     """
 
     scores: dict[str, float]
     test: dict[str, float]
     seconds: float
     fit_seconds: float = 0.0
+    eval_seconds: float = 0.0
 
     def save(self, directory: str | Path) -> None:
         """Write result.json whole or not at all."""

@@ -47,9 +47,11 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
         trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(directory))
         _check_shares(trainer.world_size, *loaders, *([tests] if tests else []))
         fit_seconds = _fit(cfg, trainer, module, *loaders, Path(directory))
+        trained = time.perf_counter()
         scores = trainer.validate(module, loaders[1], verbose=False)[0]
         test = trainer.test(module, tests, verbose=False)[0] if tests else {}
-    result = Result(_bare(scores), _bare(test), time.perf_counter() - start, fit_seconds)
+    end = time.perf_counter()
+    result = Result(_bare(scores), _bare(test), end - start, fit_seconds, end - trained)
     if trainer.is_global_zero:
         result.save(directory)
     return result
@@ -112,7 +114,7 @@ def make_module(cfg: DictConfig, data: pl.LightningDataModule) -> SegmentationMo
 def _load_weights(network: nn.Module, path: str) -> None:
     try:
         network.load_state_dict(_weights(path, os.stat(path).st_mtime_ns))
-    except (OSError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
+    except (FileNotFoundError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"init_weights={path} cannot be loaded into this network: {reason}") from error
 

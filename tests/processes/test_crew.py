@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import threading
 import time
 
@@ -90,7 +91,7 @@ def test_all_end_where_one_does_and_the_ranks_are_named(lab):
     assert not any(map(alive, processes(crew)))
 
 
-def test_processes_that_train_together_start_afresh_for_other_devices(lab):
+def test_processes_that_train_together_start_afresh_for_other_devices(lab, monkeypatch):
     crew = lab.crew(2)
     seen = []
     for devices in ([0, 1], [0, 1], [2, 3]):
@@ -99,6 +100,10 @@ def test_processes_that_train_together_start_afresh_for_other_devices(lab):
     assert seen[0] == seen[1]
     assert not set(seen[1]) & set(seen[2])
     assert not any(map(alive, seen[1]))
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(FileNotFoundError):
+        crew.train(lab.request("", trainer={"devices": [0, 1]}))
+    assert not crew.usable
 
 
 def test_a_training_that_nobody_wants_any_more_ends(lab):
@@ -135,10 +140,16 @@ def test_a_death_is_noticed_at_once_and_the_children_of_the_dead_end(lab):
 def test_an_interrupt_ends_the_training_and_brings_back_what_it_says(lab, monkeypatch, console):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell makes us deaf to it
     crew = lab.crew(2)
-    told = "try:\n  open('here', 'w'); time.sleep(60)\nexcept KeyboardInterrupt: outcome = ('interrupted', 'after 1')"
+    told = """
+try:
+    open(os.environ["RANK"], "w")
+    time.sleep(60)
+except KeyboardInterrupt:
+    outcome = ("interrupted", "after 1")
+"""
 
     def interrupt():
-        until((lab.runs / "here").exists)
+        until((lab.runs / "0").exists)
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.chdir(lab.runs)

@@ -71,6 +71,21 @@ def test_each_search_of_a_process_is_an_owner_of_its_own(tmp_path):
         assert Owner.of(tmp_path)[:3] == first[:3]
 
 
+def test_whoever_works_for_a_search_sees_it_end(lab, other):
+    wanted = Owner.watch(lab.runs)
+    assert wanted()
+    other.kill()
+    other.wait()
+    assert not wanted()
+    with Ownership(lab.runs):
+        resumed = Owner.watch(lab.runs)
+        assert not wanted()
+        assert resumed()
+    assert not resumed()
+    assert not Owner.watch(lab.runs)()  # it has ended before
+    assert Owner.watch(lab.runs / "run")()  # there was no search
+
+
 def test_an_error_ends_the_ownership(tmp_path):
     with pytest.raises(ValueError, match="of the search"), Ownership(tmp_path):
         raise ValueError("of the search")

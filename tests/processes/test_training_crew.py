@@ -18,6 +18,7 @@ from autosegloss.errors import DivergedError, InputError, RunError
 from autosegloss.processes import Request, crew_of
 from autosegloss.processes import crew as crews
 
+pytestmark = pytest.mark.slow
 THETAS = [[0.5] * 12, [0.1, 0.9] * 6, [0.7] * 12]
 
 
@@ -73,7 +74,6 @@ def start_weights(alone):
     return alone.last / "weights.pt"
 
 
-@pytest.mark.slow
 def test_data_are_decoded_and_weights_loaded_once_for_all_trainings(alone, start_weights):
     seen = []
     for theta in (THETAS[0], THETAS[1]):
@@ -117,7 +117,6 @@ def test_a_training_that_raises_shows_why_and_ends_the_process(alone):
     assert not any(map(alive, before))
 
 
-@pytest.mark.slow
 def test_several_processes_train_together_again_and_again(together):
     before = together.processes()
     scores = [together(f"theta={theta}") for theta in [*THETAS, *THETAS]]
@@ -129,7 +128,6 @@ def test_several_processes_train_together_again_and_again(together):
     assert told == [[str(process), "1", "0"] for process in before]
 
 
-@pytest.mark.slow
 def test_all_end_with_the_one_that_dies_and_each_leaves_its_log(together):
     together("theta=null")
     before = together.processes()
@@ -140,7 +138,6 @@ def test_all_end_with_the_one_that_dies_and_each_leaves_its_log(together):
     assert not (together.last / "result.json").exists()
 
 
-@pytest.mark.slow
 def test_an_interrupt_keeps_the_weights_and_says_how_far_it_came(together):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell makes us deaf to it
     overrides = ["trainer.max_steps=10000", "save_weights=true"]

@@ -76,7 +76,9 @@ class Member:
             code = self.process.wait(_END)
         except subprocess.TimeoutExpired:
             return "has closed its pipe"
-        return f"ended with exit code {code}" if code >= 0 else f"was killed by {_SIGNALS.get(-code, f'signal {-code}')}"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        return f"was killed by {_SIGNALS.get(-code, f'signal {-code}')}"
 
     def kill(self) -> None:
         """End it and what it has started; once, since the number of a process that was waited for may be another's."""

@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from autosegloss import training
@@ -28,11 +29,14 @@ def _outcome(config: dict[str, Any], directory: str) -> tuple[str, str]:
         training.run(OmegaConf.create(config), directory)
     except KeyboardInterrupt as error:
         return "interrupted", str(error)
+    except DivergedError as error:
+        return "diverged", str(error)
     except Exception as error:
-        if mistake := mistake_in(error):
+        cause = error.__cause__ if isinstance(error, InstantiationException) else None
+        if isinstance(cause, OSError | RuntimeError | MemoryError):  # the machine's: it may go better the next time
+            error = cause
+        elif mistake := mistake_in(error):
             return "mistake", mistake
-        if isinstance(error, DivergedError):
-            return "diverged", str(error)
         traceback.print_exc()
         return "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
     return "ok", ""

@@ -41,7 +41,7 @@ class Crew:
     @property
     def usable(self) -> bool:
         """Whether all of its processes wait for work."""
-        return all(member.process.poll() is None for member in self._members)
+        return [member.process.poll() for member in self._members] == [None] * self.size
 
     def train(
         self,
@@ -131,10 +131,10 @@ class Crew:
 
     def _interrupt(self, console: bool) -> str:
         """End all, after rank 0 has ended as a training does that a user interrupts; what it says."""
-        first = self._members[0]
         try:
             if not (console and self._ready):
                 return ""
+            first = self._members[0]
             first.process.send_signal(signal.SIGINT)
             with selectors.DefaultSelector() as selector:
                 selector.register(first.reports, selectors.EVENT_READ)

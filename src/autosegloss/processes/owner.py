@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import uuid
+from collections.abc import Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +37,18 @@ class Owner(NamedTuple):
             return cls(**json.loads((directory / FILE).read_text()))
         except (OSError, ValueError, TypeError):
             return None
+
+    @classmethod
+    def watch(cls, directory: Path) -> Callable[[], bool]:
+        """A function that says whether the search that works in `directory` now still does.
+
+        It says no at once where one has ended already, and always yes where none ever began.
+        """
+        owner = cls.of(directory)
+        if owner is None:
+            never = not (directory / FILE).exists()
+            return lambda: never
+        return lambda: cls.of(directory) == owner and owner.lives()
 
     def lives(self) -> bool:
         """Whether its process runs; one on another host is taken to."""

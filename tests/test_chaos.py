@@ -1,0 +1,23 @@
+"""A search that is killed again and again, and whose trainings fail, finds what it finds undisturbed."""
+
+import pytest
+from chaos import SEARCH, Chaos, undisturbed_search
+from faults import met
+
+SMALL = [
+    "hydra.sweeper.steps=2",
+    "hydra.sweeper.samples=2",
+    "hydra.sweeper.finalists=1",
+    "hydra.sweeper.comparison_seeds=[]",
+]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_at_random_moments_finds_the_same(tmp_path):
+    undisturbed_search(tmp_path / "undisturbed", *SEARCH, *SMALL)
+    chaos = Chaos(tmp_path / "killed", tmp_path / "undisturbed", "basic", [*SEARCH, *SMALL], kills=3, seed=0)
+    account = chaos.run()
+    assert account.complaints == []
+    assert account.orphans == []
+    assert sum(account.kills.values()) == 3
+    assert sum(met(chaos.faults).values()) >= 1
