@@ -100,6 +100,7 @@ def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(co
         command("train", "optimizer.lr=1e30", "trainer.max_steps=4", "trainer.enable_progress_bar=false")
 
 
+@pytest.mark.slow
 def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_path):
     """A row whose card does not ship is left out; a run that fails leaves its cells empty."""
     out = command(
@@ -118,6 +119,7 @@ def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_
     assert "| released |" in table
 
 
+@pytest.mark.slow
 def test_failed_trials_are_tried_again_and_a_step_of_failures_stops_the_search(command, tmp_path, capsys):
     retries = ["hydra.sweeper.max_retries=1", "hydra.sweeper.samples=1"]
     with pytest.raises(SystemExit, match=r"only 0 of the 1 trials of step 1 finished .*: \w+Error"):
@@ -160,6 +162,7 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_p
     assert not list(tmp_path.rglob("result.json"))
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_within_seconds_and_keeps_what_was_finished(tmp_path):
     plain = ["hydra.sweeper.warmup=null", "hydra.sweeper.samples=50", "hydra.sweep.dir=found"]
     process = start("search", tmp_path, *plain)

@@ -8,7 +8,6 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
