@@ -14,10 +14,14 @@ OURS = "hydra/sweeper=autosegloss"
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
 
 
-@pytest.fixture(autouse=True)
-def no_version_base(hydra_restore_singletons):
-    """Another test of this process may have named one."""
-    Singleton._instances.pop(VersionBase, None)
+@pytest.fixture
+def hydra_restore_singletons():
+    """In the place of Hydra's, which makes the classes of all plugins anew: launchers could not pickle the old ones."""
+    state = Singleton.get_state()
+    state["instances"][Plugins] = Plugins.instance()
+    Singleton._instances.pop(VersionBase, None)  # another test of this process may have named one
+    yield
+    Singleton.set_state(state)
 
 
 def test_hydra_discovers_the_sweeper():

@@ -148,7 +148,7 @@ def test_failed_trials_are_tried_again_and_a_step_of_failures_stops_the_search(c
         (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
         (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
         (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
-        (["hydra.sweep.dir=old"], "error: .*old holds a search already: continue it with resume=old"),
+        (["hydra.sweep.dir=old"], "error: .*old holds a search already: continue it with python search.py resume=old"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_path, overrides, message):

@@ -47,12 +47,9 @@ def job(cfg: DictConfig) -> dict[str, float]:
     """Run one training in the output folder of the current Hydra job and print its scores; returns those."""
     directory = HydraConfig.get().runtime.output_dir
     with mistakes_in_one_line():
-        result = _together(cfg, directory) if _needs_processes(cfg) else _here(cfg, directory)
+        result = _apart(cfg, directory, console=True) if _needs_processes(cfg) else _here(cfg, directory)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        for split, scores in {"validation": result.scores, "test": result.test}.items():
-            if scores:
-                print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
-        print(f"results: {directory}")
+        _show(result, directory)
     return result.scores
 
 
@@ -65,25 +62,30 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
 
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.RUN:
+        if cfg.dry_run or not OmegaConf.is_missing(cfg, "resume"):
+            sys.exit("error: dry_run and resume are for a search, hydra.mode=RUN trains once: leave one of them out")
         return job(cfg)
+    searches = OmegaConf.select(hydra, "sweeper.strategy") is not None  # or else it is one of a grid of runs
+    limits = {"wanted": Owner.watch(Path(hydra.sweep.dir).absolute())} if searches else {}
     with mistakes_in_one_line():
-        result = _apart(
-            cfg,
-            hydra.runtime.output_dir,
-            timeout=OmegaConf.select(hydra, "sweeper.trial_timeout"),
-            wanted=Owner.watch(Path(hydra.sweep.dir).absolute()),
-        )
+        timeout = OmegaConf.select(hydra, "sweeper.trial_timeout")
+        result = _apart(cfg, hydra.runtime.output_dir, timeout=timeout, **limits)
+    if not searches:
+        _show(result, hydra.runtime.output_dir)
     return vars(result)
+
+
+def _show(result: Result, directory: str) -> None:
+    for split, scores in {"validation": result.scores, "test": result.test}.items():
+        if scores:
+            print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
+    print(f"results: {directory}")
 
 
 def _here(cfg: DictConfig, directory: str) -> Result:
     from autosegloss import training  # imports Lightning and the networks: --help need not wait for them
 
     return training.run(cfg, directory)
-
-
-def _together(cfg: DictConfig, directory: str) -> Result:
-    return _apart(cfg, directory, console=True)
 
 
 def _apart(cfg: DictConfig, directory: str, console: bool = False, **limits: Any) -> Result:

@@ -35,7 +35,7 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
     KeyboardInterrupt, after saving the weights if wanted, where it was interrupted.
     """
     start = time.perf_counter()
-    _check_numbers(cfg)
+    check_numbers(cfg)
     with _quiet_lightning():
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
@@ -87,7 +87,8 @@ def _check_shares(processes: int, *loaders: DataLoader) -> None:
             )
 
 
-def _check_numbers(cfg: DictConfig) -> None:
+def check_numbers(cfg: DictConfig) -> None:
+    """Raises InputError where a count in `cfg` is none."""
     for key, least in {"seed": 0, "threads": 1, "trainer.max_steps": 1, "validate_every": 1}.items():
         value = OmegaConf.select(cfg, key)
         if value is not None and (not isinstance(value, int) or value < least):

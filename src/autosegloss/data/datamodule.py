@@ -86,7 +86,7 @@ class SegmentationData(pl.LightningDataModule):
 
     def parts(self) -> tuple[list[int], list[int]]:
         """The indices into the training split that train, and those held out (none if holdout is None)."""
-        count = len(self._decode("train").names)
+        count = len(self.source.samples("train"))
         if self.holdout is None:
             return list(range(count)), []
         return block_split(count, self.holdout, self.block, self.holdout_seed)

@@ -24,7 +24,7 @@ from autosegloss.report.progress import duration
 from autosegloss.result import RESULT, Result
 
 from ._jobs import Failure, Jobs, need
-from ._loop import Search, _terminated_as_interrupted
+from ._loop import Search, terminated_as_interrupted
 from ._names import UNTIMED, short, theta_override
 
 STEPS = 10  # of the short trial
@@ -48,7 +48,7 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
     scratch.mkdir()
     logging.disable()  # hydra.log tells of the search itself
     try:
-        with _terminated_as_interrupted(), Ownership(scratch), search.progress:
+        with terminated_as_interrupted(), Ownership(scratch), search.progress:
             _check(search, around, scratch)
             phases = list(_left(search, around))
             steps = min(STEPS, search.cfg.trainer.max_steps)
@@ -70,7 +70,7 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
         if OmegaConf.select(cfg, "loss.theta") == str(found):
             cfg.loss.theta = str(card)  # the other is not there yet
         try:
-            training._check_numbers(cfg)
+            training.check_numbers(cfg)
             data = instantiate(cfg.data)
             data.parts()
             training.make_module(cfg, data)

@@ -24,7 +24,7 @@ from autosegloss.search import History, Step, Strategy, Trial
 
 from ._ending import Ending
 from ._jobs import Failure, Jobs, Outcome, need
-from ._names import UNTIMED, quoted, short, theta_override
+from ._names import UNTIMED, quoted, resume_command, short, theta_override
 from ._state import State, searched_config
 from .config import SweeperConf
 
@@ -60,7 +60,7 @@ class Search:
     def run(self) -> dict[str, Any]:
         """All of it; an interrupt leaves the records of what was finished and says how to go on."""
         try:
-            with _terminated_as_interrupted(), self.progress:
+            with terminated_as_interrupted(), self.progress:
                 start = self._warm_up()
                 for step in range(self.state.step, self.settings.steps):
                     self._step(step, start)
@@ -99,7 +99,7 @@ class Search:
     def _first_state(self) -> State:
         if self.history.trials or State.exists(self.directory):
             raise InputError(
-                f"{self.directory} holds a search already: continue it with resume={short(self.directory)}, "
+                f"{self.directory} holds a search already: continue it with {resume_command(self.directory)}, "
                 "or choose another folder with hydra.sweep.dir=DIR"
             )
         if self.cfg.data.holdout is None:
@@ -172,18 +172,17 @@ class Search:
             f"only {len(step.scores)} of the {len(step.trials)} trials of step {step.index + 1} finished "
             f"(hydra.sweeper.min_finished={self.settings.min_finished:g}); the last one that did not: {last.message}. "
             f"All failures are in {short(self.directory)}/failures.jsonl; "
-            f"resume={short(self.directory)} tries those again that did not diverge"
+            f"{resume_command(self.directory)} tries those again that did not diverge"
         )
 
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
-        where = short(self.directory)
-        return f"interrupted: {finished} finished trials are kept; go on with: python search.py resume={where}"
+        return f"interrupted: {finished} finished trials are kept; go on with: {resume_command(self.directory)}"
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, as a cluster sends it, ends the search as Ctrl-C does."""
+def terminated_as_interrupted() -> Iterator[None]:
+    """Here SIGTERM, as a cluster sends it, ends the search as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

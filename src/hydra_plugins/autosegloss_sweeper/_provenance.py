@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from datetime import date
@@ -12,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ._names import argument
 from .config import SweeperConf
 
 _OF_A_TRAINING = ("metric", "data", "network", "optimizer")
@@ -43,5 +43,4 @@ def next_command(cfg: DictConfig, arguments: Sequence[str], card: Path) -> str:
     """
     groups = [f"{group}={cfg.hydra.runtime.choices[group]}" for group in _OF_A_TRAINING]
     values = [a for a in arguments if a.lstrip("+~").startswith(_VALUES) and not a.startswith("data.holdout=")]
-    path = str(card) if re.fullmatch(r"[\w./-]+", str(card)) else f"'{card}'"
-    return shlex.join(["python", "train.py", *groups, *values, "loss=searched", f"loss.theta={path}"])
+    return shlex.join(["python", "train.py", *groups, *values, "loss=searched", argument("loss.theta", card)])

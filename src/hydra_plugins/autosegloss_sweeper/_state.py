@@ -49,18 +49,24 @@ class State:
     def load(cls, directory: Path) -> State:
         """Raises InputError where `directory` holds no search."""
         try:
-            return cls(**json.loads((directory / FILE).read_text()))
+            state = cls(**json.loads((directory / FILE).read_text()))
+            if not all(isinstance(override, str) for override in state.overrides):
+                raise TypeError("the overrides are no texts")
+            return state
         except FileNotFoundError:
             raise InputError(f"resume={directory}: there is no search in this folder (no {FILE})") from None
         except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"resume={directory}: {FILE} cannot be read: {error}") from None
+            raise InputError(f"resume={directory}: {FILE} cannot be read ({error}): restore it or start anew") from None
 
     def check_same(self, config: Mapping[str, Any], directory: Path) -> None:
         """Raises InputError where a resumed search would not be the one that was started."""
         differing = list(_differences(self.config, config))
         if differing:
             shown = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
-            raise InputError(f"resume={directory}: the search was started with another configuration: {shown}")
+            raise InputError(
+                f"resume={directory}: the search was started with another configuration: {shown}; "
+                "leave these out, or start a new search"
+            )
 
 
 def searched_config(cfg: DictConfig) -> dict[str, Any]:
