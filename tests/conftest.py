@@ -1,5 +1,6 @@
 """What the tests share: one thread, and the programs run in this process as from a command line."""
 
+import logging
 import os
 import runpy
 import signal
@@ -39,10 +40,21 @@ def command(monkeypatch, tmp_path, capsys):
         path = ROOT / f"{program}.py"
         monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *overrides])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the program sets it; the fixture puts it back
-        runpy.run_path(str(path), run_name="__main__")
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        finally:
+            _end_logging()
         return capsys.readouterr().out
 
     return run
+
+
+def _end_logging() -> None:
+    """Close the log files that Hydra has set up: what is logged later is another test's."""
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def start(program: str, directory: Path, *overrides: str) -> subprocess.Popen:

@@ -221,9 +221,8 @@ def test_a_search_is_not_changed_nor_shared(command, tmp_path, interrupted, trai
             assert f"a search is running in {tmp_path}/found (process " in refusal(command, *SEARCH, folder)
     assert "hydra.sweep.dir=other as well" in refusal(command, "resume=found", "hydra.sweep.dir=other", tiny=False)
     assert "has no strategy" in refusal(command, "resume=found", "hydra/sweeper=autosegloss", tiny=False)
-    assert "found holds a search already: continue it with python search.py resume=found" in refusal(
-        command, "hydra.sweep.dir=found"
-    )
+    remedy = "continue it with python search.py resume=found"
+    assert f"found holds a search already: {remedy}" in refusal(command, "hydra.sweep.dir=found")
     assert files(tmp_path / "found") == before
     assert not trainings.directories
     assert [path.name for path in tmp_path.iterdir()] == ["found"]

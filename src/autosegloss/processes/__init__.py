@@ -2,6 +2,6 @@
 
 from autosegloss.processes.crew import Crew, Request, crew_of
 from autosegloss.processes.devices import Devices
-from autosegloss.processes.owner import Owner, Ownership
+from autosegloss.processes.owner import Owner, Ownership, end_with
 
-__all__ = ["Crew", "Devices", "Owner", "Ownership", "Request", "crew_of"]
+__all__ = ["Crew", "Devices", "Owner", "Ownership", "Request", "crew_of", "end_with"]

@@ -6,9 +6,12 @@ import fcntl
 import json
 import os
 import socket
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,8 +41,8 @@ class Owner(NamedTuple):
             return None
 
     @classmethod
-    def watch(cls, directory: Path) -> Callable[[], bool]:
-        """A function that says whether the search that works in `directory` now still does.
+    def watch(cls, directory: Path, token: str | None = None) -> Callable[[], bool]:
+        """A function that says whether the search that works in `directory` now still does, under this token if any.
 
         It says no at once where one has ended already, and always yes where none ever began.
         """
@@ -47,7 +50,7 @@ class Owner(NamedTuple):
         if owner is None:
             never = not (directory / FILE).exists()
             return lambda: never
-        return lambda: cls.of(directory) == owner and owner.lives()
+        return lambda: cls.of(directory) == owner and token in (None, owner.token) and owner.lives()
 
     def lives(self) -> bool:
         """Whether its process runs; one on another host is taken to."""
@@ -61,9 +64,31 @@ class Owner(NamedTuple):
             pass
         return _beginning(self.process) == self.began
 
+    @classmethod
+    def renew(cls, directory: Path) -> None:
+        """Give this process's search in `directory` another token: it disowns all it has launched before."""
+        (directory / FILE).write_text(json.dumps(cls.me()._asdict()))
+
     def is_here(self) -> bool:
         """Whether it runs on this host."""
         return self.host == socket.gethostname()
+
+
+@cache
+def end_with(process: int, host: str, began: str | None) -> None:
+    """Let this process, one that a launcher has made, end soon after the search on the same host that it works for.
+
+    Some launchers leave their processes waiting for the next job when the search is killed.
+    """
+    owner = Owner(host, process, began, "")
+
+    def watch() -> None:
+        while owner.lives():
+            time.sleep(1)
+        os._exit(1)
+
+    if owner.is_here() and process != os.getpid():
+        threading.Thread(target=watch, daemon=True).start()
 
 
 class Ownership(AbstractContextManager):

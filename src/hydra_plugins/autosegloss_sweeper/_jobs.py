@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
 from autosegloss.errors import DivergedError, RunError
+from autosegloss.processes import Owner
 from autosegloss.report.progress import SearchProgress
 from autosegloss.result import RESULT, Result
 from autosegloss.search import JsonLines
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 class Failure:
     """Why a run has no result."""
 
-    status: Literal["failed", "diverged"]
+    status: Literal["failed", "diverged", "lost"]
     message: str
 
 
@@ -41,7 +43,8 @@ class Jobs:
     """Runs batches of trainings, each in a folder of its own below `directory`.
 
     What has a result there is not run again. What fails is, `max_retries` times, and each time stands in
-    failures.jsonl; a training that diverges does not: it would again.
+    failures.jsonl; a training that diverges does not: it would again. Where a process of the launcher dies, all that it
+    was to run is launched again: that is no try of theirs, unless it leads nowhere `max_retries` times in a row.
     """
 
     def __init__(
@@ -77,13 +80,16 @@ class Jobs:
         for folder in batch:
             if isinstance(result := self._on_disk(folder), Result):
                 settle(folder, result)
-        for attempt in range(1, self.max_retries + 2):
-            for part in self._parts([folder for folder in batch if folder not in outcomes]):
-                failed = self._launch({folder: batch[folder] for folder in part}, settle)
-                for folder, failure in failed.items():
-                    self._note(folder, attempt, failure)
-                    if attempt > self.max_retries or failure.status == "diverged":
+        tries, in_vain = Counter(), 0
+        while left := [folder for folder in batch if folder not in outcomes]:
+            before = len(outcomes), tries.total()
+            for part in self._parts(left):
+                for folder, failure in self._launch({folder: batch[folder] for folder in part}, settle).items():
+                    tries[folder] += failure.status != "lost"
+                    self._note(folder, tries[folder], failure)
+                    if tries[folder] > self.max_retries or failure.status == "diverged" or in_vain > self.max_retries:
                         settle(folder, failure)
+            in_vain = 0 if (len(outcomes), tries.total()) != before else in_vain + 1
         return {folder: outcomes[folder] for folder in batch}
 
     def log_of(self, folder: str) -> Path:
@@ -98,7 +104,8 @@ class Jobs:
         """Run the batch once: results are settled, the failures are given back."""
         for folder in batch:
             (self.directory / folder / RESULT).unlink(missing_ok=True)
-        overrides = [[*self.arguments, *own, f"hydra.sweep.subdir={folder}"] for folder, own in batch.items()]
+        owner = f"hydra.sweeper.owner={quoted(Owner.of(self.directory).token)}"
+        overrides = [[*self.arguments, *own, owner, f"hydra.sweep.subdir={folder}"] for folder, own in batch.items()]
         with self._watched(list(batch), settle) as waiting:
             try:
                 returns = self.launcher.launch(overrides, initial_job_idx=self.launched)
@@ -106,6 +113,7 @@ class Jobs:
                 raise
             except Exception as error:  # a process of the launcher's own has died, and with it what it was to run
                 log.exception("the launcher failed")
+                Owner.renew(self.directory)  # what it still runs is not to go on beside what is launched now
                 returns = [_broken(error)] * len(batch)
         self.launched += len(batch)
         failed = {}
@@ -125,6 +133,8 @@ class Jobs:
         if isinstance(error, CompactHydraException):
             raise error
         log.error("%s failed", folder, exc_info=error)
+        if isinstance(error, _LostError):
+            return Failure("lost", str(error))
         return Failure("diverged" if isinstance(error, DivergedError) else "failed", _line(error))
 
     def _on_disk(self, folder: str) -> Outcome | None:
@@ -167,6 +177,10 @@ class Jobs:
             look()
 
 
+class _LostError(RuntimeError):
+    """A run whose launcher has failed; it may have begun or not."""
+
+
 def need(outcome: Outcome, what: str) -> Result:
     """The result of a run that the search cannot do without."""
     if isinstance(outcome, Result):
@@ -176,7 +190,7 @@ def need(outcome: Outcome, what: str) -> Result:
 
 def _broken(error: Exception) -> JobReturn:
     job = JobReturn(status=JobStatus.FAILED)
-    job.return_value = RuntimeError(f"the launcher lost it: {_line(error)}")
+    job.return_value = _LostError(f"the launcher lost it: {_line(error)}")
     return job
 
 

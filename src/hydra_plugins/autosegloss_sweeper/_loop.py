@@ -156,7 +156,8 @@ class Search:
 
     def _trial(self, step: int, index: int, theta: Sequence[float], outcome: Outcome) -> Trial:
         if isinstance(outcome, Failure):
-            return Trial(step, index, theta, None, status=outcome.status, message=outcome.message)
+            status = "diverged" if outcome.status == "diverged" else "failed"
+            return Trial(step, index, theta, None, status=status, message=outcome.message)
         return Trial(step, index, theta, outcome.scores[self.metric.name], outcome.scores, outcome.seconds)
 
     def _check_finished(self, step: Step) -> None:

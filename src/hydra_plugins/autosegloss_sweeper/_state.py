@@ -16,7 +16,7 @@ from autosegloss.files import write_whole
 FILE = "state.json"
 # What may differ when a search goes on: it changes no result.
 _FREE = {"resume", "dry_run", "trials_per_gpu", "hydra"}
-_FREE_SETTINGS = {"max_retries", "trial_timeout", "min_finished", "max_batch_size"}
+_FREE_SETTINGS = {"max_retries", "trial_timeout", "min_finished", "max_batch_size", "owner"}
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class SweeperConf:
     trial_timeout: float | None = None  # seconds that a trial may take
     min_finished: float = 0.5  # share of the trials of a step that must end with a score, or the search stops
     max_batch_size: int | None = None  # runs that are launched together; null: all of a step
+    owner: str | None = None  # token of the search that has launched a trial; the search sets it
     params: dict[str, str] | None = None  # without a strategy: overrides, as those of Hydra's own sweeper
 
 
