@@ -83,7 +83,14 @@ def test_runs_lost_with_a_launcher_are_launched_again_and_the_stragglers_disowne
     assert len(set(launcher.owners)) == len(launcher.batches) == 4
 
 
+def test_a_launcher_that_cannot_start_a_run_ends_the_search(search):
+    """Slurm's where there is no Slurm, say."""
+    with pytest.raises(CompactHydraException, match=r"the launcher cannot start a run: .* BrokenPipeError: no srun"):
+        search({"a": [BrokenPipeError("no srun")]}, ["a", "b"], max_retries=1)
+
+
 def test_a_launcher_that_always_breaks_ends_the_runs(search, tmp_path):
+    (tmp_path / "b").mkdir()  # it had begun
     outcomes, launcher = search({"a": [BrokenPipeError("again")]}, ["a", "b"], max_retries=1)
     assert {outcome.status for outcome in outcomes.values()} == {"lost"}
     assert all("the launcher lost it: BrokenPipeError: again" in outcome.message for outcome in outcomes.values())

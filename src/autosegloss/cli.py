@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ def program(main: Callable[[], None]) -> None:
     except MissingConfigException as error:  # an OSError as well, and a CompactHydraException
         sys.exit(f"error: {_missing_config(error)}")
     except (CompactHydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {' '.join(_with_cause(error).split())}")
+        sys.exit(f"error: {_key_first(' '.join(_with_cause(error).split()))}")
     except OSError as error:
         if not _is_about_output(error):
             raise
@@ -165,6 +166,12 @@ def _is_about_output(error: OSError) -> bool:
 def _missing_config(error: MissingConfigException) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     return str(unknown(group, name, error.options)) if error.options else str(error)
+
+
+def _key_first(message: str) -> str:
+    """OmegaConf puts the key behind, among names of its own."""
+    parts = re.fullmatch(r"(.*?) full_key: (\S+?)((?: \w+_type=\S+)*)", message)
+    return f"{parts[2]}: {parts[1]}" if parts else message
 
 
 def _with_cause(error: Exception) -> str:

@@ -89,7 +89,8 @@ def _check_shares(processes: int, *loaders: DataLoader) -> None:
 
 def check_numbers(cfg: DictConfig) -> None:
     """Raises InputError where a count in `cfg` is none."""
-    for key, least in {"seed": 0, "threads": 1, "trainer.max_steps": 1, "validate_every": 1}.items():
+    ones = dict.fromkeys(("threads", "trials_per_gpu", "trainer.max_steps", "validate_every"), 1)
+    for key, least in {"seed": 0, **ones}.items():
         value = OmegaConf.select(cfg, key)
         if value is not None and (not isinstance(value, int) or value < least):
             raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")

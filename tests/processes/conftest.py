@@ -11,7 +11,11 @@ import pytest
 import autosegloss
 from autosegloss.processes import Crew, Request
 
-LIGHT = ["errors.py", *(f"processes/{name}.py" for name in ("_member", "crew", "devices", "owner", "worker"))]
+LIGHT = [
+    "errors.py",
+    *(f"processes/{name}.py" for name in ("_member", "crew", "devices", "owner", "worker")),
+    "files.py",
+]
 
 TOLD = '''
 def train(config, directory):

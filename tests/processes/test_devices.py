@@ -103,7 +103,7 @@ def two_gpus(monkeypatch, tmp_path):
     """Leases below tmp_path for two GPUs that none has had."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(devices, "visible_gpus", lambda: ["gpu0", "gpu1"])
-    monkeypatch.setattr(Leases, "_last", [])
+    monkeypatch.setattr(devices, "_last", [])
 
 
 def nobody():

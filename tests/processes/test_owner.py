@@ -11,7 +11,7 @@ import pytest
 
 from autosegloss.errors import InputError
 from autosegloss.processes import Owner, Ownership
-from autosegloss.processes.owner import FILE
+from autosegloss.processes.owner import LOCK, RECORD
 
 OWNER = """
 import sys
@@ -54,9 +54,10 @@ def test_a_folder_is_free_as_soon_as_its_owner_is_killed(lab, other):
     assert not left.lives()
 
 
-def test_a_clean_end_leaves_an_empty_file(lab, other):
+def test_a_clean_end_leaves_no_record(lab, other):
     other.communicate("")
-    assert (lab.runs / FILE).read_text() == ""
+    assert (lab.runs / LOCK).exists()
+    assert not (lab.runs / RECORD).exists()
     assert Owner.of(lab.runs) is None
     with Ownership(lab.runs):
         pass
@@ -95,7 +96,7 @@ def test_an_error_ends_the_ownership(tmp_path):
 @pytest.mark.parametrize("text", [None, "", "{", "[1, 2]", '{"host": "here"}', '{"host": 1, "other": 2}', "7"])
 def test_a_file_that_names_no_owner_is_nobodys(tmp_path, text):
     if text is not None:
-        (tmp_path / FILE).write_text(text)
+        (tmp_path / RECORD).write_text(text)
     assert Owner.of(tmp_path) is None
     with Ownership(tmp_path):
         assert Owner.of(tmp_path).lives()
@@ -124,5 +125,17 @@ def test_where_files_cannot_be_locked_what_they_say_must_do(lab, other, monkeypa
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"the folder .*/nowhere cannot be written \(No such file or directory\)"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         Ownership(tmp_path / "nowhere").__enter__()
+
+
+def test_a_disk_that_hesitates_ends_no_training(tmp_path):
+    with Ownership(tmp_path):
+        wanted, record = Owner.watch(tmp_path), (tmp_path / RECORD).read_text()
+        (tmp_path / RECORD).write_text("")
+        assert wanted()
+        (tmp_path / RECORD).write_text(record)
+        assert wanted()
+        Owner.renew(tmp_path)  # what was launched before is not wanted any more
+        assert not wanted()
+    assert not wanted()

@@ -31,7 +31,9 @@ class Devices(NamedTuple):
         accelerator, wanted = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
         gpu = accelerator in ("gpu", "cuda") or (accelerator in ("auto", None) and gpus > 0)
         if gpu and not gpus:
-            raise InputError(f"trainer.accelerator={accelerator}: there is no GPU here; set trainer.accelerator=cpu")
+            raise InputError(
+                f"trainer.accelerator={accelerator}: there is no GPU here; leave out trainer=gpu, or set it to cpu"
+            )
         if wanted in ("auto", -1, "-1"):
             return cls(gpus if gpu else 1, gpu)
         if (names := _names(wanted)) is not None:
@@ -74,13 +76,14 @@ def _numbers(names: Sequence[Any], gpus: int) -> tuple[int, ...]:
     return numbers
 
 
+_last: list[int] = []  # the GPUs that this process had before, whose memory is set up: it asks there first
+
+
 class Leases:
     """GPUs of this machine by name, each to be held by `slots` trainings of this user at a time.
 
     A lease is a lock on a file: it ends with the process that holds it, however that ends.
     """
-
-    _last: list[int] = []  # noqa: RUF012 - what this process had before, whose memory is set up: it asks there first
 
     def __init__(self, names: Sequence[str], slots: int = 1, folder: Path | None = None):
         self.names, self.slots = names, slots
@@ -101,7 +104,7 @@ class Leases:
                 raise RunError("the search that launched this run has ended")
             time.sleep(pause * chance.uniform(0.5, 1.5))  # who waits for several must not meet the same others again
         numbers, locks = held
-        Leases._last = numbers
+        _last[:] = numbers
         with locks:
             yield numbers
 
@@ -109,7 +112,7 @@ class Leases:
         with ExitStack() as locks:
             numbers = []
             for slot in range(self.slots):  # a second training goes to a GPU only when all have one
-                for number in sorted(range(len(self.names)), key=lambda n: n not in Leases._last):
+                for number in sorted(range(len(self.names)), key=lambda n: n not in _last):
                     if len(numbers) < count and number not in numbers and (lock := self._lock(number, slot)):
                         locks.enter_context(lock)
                         numbers.append(number)

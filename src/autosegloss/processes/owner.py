@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autosegloss.errors import InputError
+from autosegloss.files import write_whole
 
-FILE = "search.lock"
+LOCK, RECORD = "search.lock", "owner.json"  # the record is there as long as the search runs
 
 
 class Owner(NamedTuple):
@@ -36,9 +37,13 @@ class Owner(NamedTuple):
     def of(cls, directory: Path) -> Owner | None:
         """Who works in `directory`; None where nobody does."""
         try:
-            return cls(**json.loads((directory / FILE).read_text()))
+            return cls._read(directory)
         except (OSError, ValueError, TypeError):
             return None
+
+    @classmethod
+    def _read(cls, directory: Path) -> Owner:
+        return cls(**json.loads((directory / RECORD).read_text()))
 
     @classmethod
     def watch(cls, directory: Path, token: str | None = None) -> Callable[[], bool]:
@@ -48,9 +53,19 @@ class Owner(NamedTuple):
         """
         owner = cls.of(directory)
         if owner is None:
-            never = not (directory / FILE).exists()
+            never = not (directory / LOCK).exists()
             return lambda: never
-        return lambda: cls.of(directory) == owner and token in (None, owner.token) and owner.lives()
+
+        def wanted() -> bool:
+            try:
+                same = cls._read(directory) == owner and token in (None, owner.token)
+            except FileNotFoundError:
+                return False
+            except (OSError, ValueError, TypeError):  # a network disk that hesitates tells nothing
+                same = True
+            return same and owner.lives()
+
+        return wanted
 
     def lives(self) -> bool:
         """Whether its process runs; one on another host is taken to."""
@@ -67,7 +82,7 @@ class Owner(NamedTuple):
     @classmethod
     def renew(cls, directory: Path) -> None:
         """Give this process's search in `directory` another token: it disowns all it has launched before."""
-        (directory / FILE).write_text(json.dumps(cls.me()._asdict()))
+        write_whole(directory / RECORD, json.dumps(cls.me()._asdict()))
 
     def is_here(self) -> bool:
         """Whether it runs on this host."""
@@ -92,26 +107,23 @@ def end_with(process: int, host: str, began: str | None) -> None:
 
 
 class Ownership(AbstractContextManager):
-    """Holds `directory` for this process; InputError where another search runs in it."""
+    """Holds `directory` for this process; InputError where another search runs in it, OSError where none can."""
 
     def __init__(self, directory: Path):
         self._directory, self._file = directory, None
 
     def __enter__(self) -> Ownership:
-        try:
-            self._file = (self._directory / FILE).open("a")
-        except OSError as error:
-            raise InputError(f"the folder {self._directory} cannot be written ({error.strerror})") from None
+        self._file = (self._directory / LOCK).open("a")
         if not self._locked():
             self._file.close()
             other = Owner.of(self._directory)
             who = f" (process {other.process} on {other.host})" if other else ""
             raise InputError(f"a search is running in {self._directory}{who}: wait for it, or choose another folder")
-        self._write(json.dumps(Owner.me()._asdict()))
+        Owner.renew(self._directory)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write("")
+        (self._directory / RECORD).unlink(missing_ok=True)
         self._file.close()
 
     def _locked(self) -> bool:
@@ -123,12 +135,6 @@ class Ownership(AbstractContextManager):
             other = Owner.of(self._directory)
             return other is None or not (other.is_here() and other.lives())
         return True
-
-    def _write(self, text: str) -> None:
-        self._file.truncate(0)
-        self._file.write(text)
-        self._file.flush()
-        os.fsync(self._file.fileno())  # trainings on other hosts read it
 
 
 def _beginning(process: int) -> str | None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from autosegloss.errors import InputError
+from autosegloss.files import sync_folder
 
 
 class JsonLines:
@@ -19,6 +20,7 @@ class JsonLines:
     def append(self, record: dict) -> None:
         """Write one record behind the others, cutting off the half line that a killed process left."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self.path.exists()
         if not self._whole:
             self._cut_torn_end()
         self._whole = False
@@ -26,6 +28,8 @@ class JsonLines:
             file.write(json.dumps(record, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        if new:
+            sync_folder(self.path.parent)
         self._whole = True
 
     def read(self) -> list[dict]:

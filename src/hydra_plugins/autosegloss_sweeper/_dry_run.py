@@ -49,8 +49,9 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
     logging.disable()  # hydra.log tells of the search itself
     try:
         with terminated_as_interrupted(), Ownership(scratch), search.progress:
-            _check(search, around, scratch)
             phases = list(_left(search, around))
+            if phases:
+                _check(search, around, scratch)
             steps = min(STEPS, search.cfg.trainer.max_steps)
             timed = _short_trial(search, scratch, steps) if phases else None
     finally:

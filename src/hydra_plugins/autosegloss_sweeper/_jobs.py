@@ -7,7 +7,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,6 +87,8 @@ class Jobs:
                 for folder, failure in self._launch({folder: batch[folder] for folder in part}, settle).items():
                     tries[folder] += failure.status != "lost"
                     self._note(folder, tries[folder], failure)
+                    if in_vain > self.max_retries and not self._has_begun(left):
+                        raise CompactHydraException(f"the launcher cannot start a run: {failure.message}")
                     if tries[folder] > self.max_retries or failure.status == "diverged" or in_vain > self.max_retries:
                         settle(folder, failure)
             in_vain = 0 if (len(outcomes), tries.total()) != before else in_vain + 1
@@ -95,6 +97,9 @@ class Jobs:
     def log_of(self, folder: str) -> Path:
         """The file with the output of a run."""
         return self.directory / folder / "run.log"
+
+    def _has_begun(self, folders: Sequence[str]) -> bool:
+        return any((self.directory / folder).exists() for folder in folders)
 
     def _parts(self, folders: list[str]) -> Iterator[list[str]]:
         size = self.max_batch_size or max(1, len(folders))
@@ -138,8 +143,10 @@ class Jobs:
         return Failure("diverged" if isinstance(error, DivergedError) else "failed", _line(error))
 
     def _on_disk(self, folder: str) -> Outcome | None:
-        present = (self.directory / folder / RESULT).exists()
-        return self._judged(Result.load(self.directory / folder)) if present else None
+        try:
+            return self._judged(Result.load(self.directory / folder))
+        except (OSError, ValueError, TypeError, KeyError):  # none, or a damaged one: as if there were none
+            return None
 
     def _judged(self, result: Result) -> Outcome:
         if math.isfinite(result.scores[self.target]):
@@ -161,11 +168,12 @@ class Jobs:
             for folder in sorted(waiting):
                 if isinstance(result := self._on_disk(folder), Result):
                     settle(folder, result)
-                    waiting.discard(folder)  # last: what fails above is met again, and raised, when all have run
+                    waiting.discard(folder)  # last: what fails above is met again
 
         def watch() -> None:
             while not done.wait(0.5):
-                look()
+                with suppress(OSError):  # a full disk: met again, and raised, when all have run
+                    look()
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import threading
@@ -27,6 +28,8 @@ from ._jobs import Failure, Jobs, Outcome, need
 from ._names import UNTIMED, quoted, resume_command, short, theta_override
 from ._state import State, searched_config
 from .config import SweeperConf
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 class Search:
@@ -67,6 +70,13 @@ class Search:
                 done = self.ending.run(start)
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise
+            raise InputError(
+                f"{short(self.directory)} cannot be written ({error.strerror}): what was finished is kept; make room, "
+                f"then {resume_command(self.directory)}"
+            ) from error
         self.ending.tell_user(done)
         return {"theta": str(self.directory / "theta.yaml"), "score": done.choice.score, "chosen": done.choice.label}
 
@@ -109,9 +119,20 @@ class Search:
     def _resumed_state(self) -> State:
         state = State.load(self.directory)
         state.check_same(searched_config(self.cfg), self.directory)
+        self._check_records(state.step)
         if state.strategy is not None:
             self.strategy.load_state_dict(state.strategy)
         return state
+
+    def _check_records(self, steps: int) -> None:
+        """What was finished must be there: the result of the search is chosen from it."""
+        ended = {step.index: len(step.trials) for step in self.history.steps}
+        for step in range(steps):
+            if ended.get(step, 0) < self.settings.samples:
+                raise InputError(
+                    f"resume={self.directory}: trials.jsonl or steps.jsonl lacks trials of step {step + 1} "
+                    f"({ended.get(step, 0)} of {self.settings.samples}): restore the files, or start a new search"
+                )
 
     def _warm_up(self) -> list[str]:
         """The overrides that start every trial from the same weights w_0 (drawn by the seed where none are trained)."""

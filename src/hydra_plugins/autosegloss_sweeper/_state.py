@@ -53,7 +53,7 @@ class State:
             if not all(isinstance(override, str) for override in state.overrides):
                 raise TypeError("the overrides are no texts")
             return state
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"resume={directory}: there is no search in this folder (no {FILE})") from None
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"resume={directory}: {FILE} cannot be read ({error}): restore it or start anew") from None
@@ -78,6 +78,8 @@ def searched_config(cfg: DictConfig) -> dict[str, Any]:
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if old.get("_target_") != new.get("_target_"):  # whose options follow from that
+            old, new = ({"_target_": other.get("_target_")} for other in (old, new))
         for name in dict.fromkeys([*old, *new]):
             yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
     elif old != new:

@@ -161,7 +161,7 @@ def _own(directory: Path) -> Iterator[None]:
         except OSError as error:
             raise CompactHydraException(
                 f"the output folder {directory} cannot be written ({error.strerror}): "
-                "choose one with hydra.sweep.dir=DIR"
+                "make it writable, or choose another with hydra.sweep.dir=DIR"
             ) from None
         try:
             yield
