@@ -9,9 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
+
+from autosegloss.formulas import PAPER
+from autosegloss.result import Result
 
 torch.set_num_threads(1)  # the tensors are small, and threads of a busy machine wait for each other
 
@@ -25,6 +29,16 @@ TINY = [
     "trainer.max_steps=2",
     "trainer.accelerator=cpu",
     "network.decoder_channels=16",
+]
+
+SEARCH = [  # a search of 2 steps of 2 trials, without runs around them
+    "metric=macc",
+    "data.holdout=8",
+    "hydra.sweeper.steps=2",
+    "hydra.sweeper.samples=2",
+    "hydra.sweeper.finalists=0",
+    "hydra.sweeper.warmup=null",
+    "hydra.sweeper.comparison_seeds=[]",
 ]
 
 
@@ -83,3 +97,40 @@ def interrupt(process: subprocess.Popen, when: Callable[[], bool]) -> str:
     finally:
         process.kill()
         process.communicate()
+
+
+class Trainings:
+    """In the place of real ones: their score follows from theta at once; the n-th of them meets Ctrl-C if told so."""
+
+    def __init__(self):
+        self.directories, self.interrupted = [], None
+
+    def __call__(self, cfg, directory, **_) -> Result:
+        if len(self.directories) + 1 == self.interrupted:
+            raise KeyboardInterrupt
+        self.directories.append(Path(directory))
+        result = Result(dict.fromkeys(PAPER, fmean(cfg.theta)), {}, 0.2, 0.1)
+        result.save(directory)
+        return result
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    trainings = Trainings()
+    monkeypatch.setattr("autosegloss.cli._apart", trainings)
+    monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
+    return trainings
+
+
+@pytest.fixture
+def interrupted(command, trainings):
+    """`interrupted("found", "metric=bf1")`: a search in that folder, interrupted in its third training."""
+
+    def run(folder: str, *overrides: str) -> None:
+        trainings.interrupted = 3
+        with pytest.raises(SystemExit, match="interrupted: 2 finished trials are kept"):
+            command("search", *SEARCH, *overrides, f"hydra.sweep.dir={folder}")
+        trainings.interrupted = None
+        trainings.directories.clear()
+
+    return run

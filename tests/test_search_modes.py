@@ -2,67 +2,19 @@
 
 import re
 from pathlib import Path
-from statistics import fmean
 from unittest.mock import Mock
 
 import pytest
-from conftest import TINY
+from conftest import SEARCH, TINY
 
-from autosegloss.formulas import PAPER
 from autosegloss.processes import Ownership
 from autosegloss.result import Result
 from autosegloss.search import History
 
-SEARCH = [
-    "metric=macc",
-    "data.holdout=8",
-    "hydra.sweeper.steps=2",
-    "hydra.sweeper.samples=2",
-    "hydra.sweeper.finalists=0",
-    "hydra.sweeper.warmup=null",
-    "hydra.sweeper.comparison_seeds=[]",
-]
 SEEDED = "hydra.sweeper.comparison_seeds=[0]"
 GRID = ["metric=macc", "hydra/sweeper=autosegloss", "hydra.sweep.dir=grid"]
 LOW, HIGH = "[.1,.2,.3,.4,.5,.6]", "[.6,.5,.4,.3,.2,.1]"
 TRIALS = [f"step_{step:04}/trial_{index:03}" for step in (0, 1) for index in (0, 1)]  # of SEARCH
-
-
-class Trainings:
-    """In the place of real ones: their score follows from theta at once; the n-th of them meets Ctrl-C if told so."""
-
-    def __init__(self):
-        self.directories, self.interrupted = [], None
-
-    def __call__(self, cfg, directory, **_) -> Result:
-        if len(self.directories) + 1 == self.interrupted:
-            raise KeyboardInterrupt
-        self.directories.append(Path(directory))
-        result = Result(dict.fromkeys(PAPER, fmean(cfg.theta)), {}, 0.2, 0.1)
-        result.save(directory)
-        return result
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    trainings = Trainings()
-    monkeypatch.setattr("autosegloss.cli._apart", trainings)
-    monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
-    return trainings
-
-
-@pytest.fixture
-def interrupted(command, trainings):
-    """`interrupted("found", "metric=bf1")`: a search in that folder, interrupted in its third training."""
-
-    def run(folder: str, *overrides: str) -> None:
-        trainings.interrupted = 3
-        with pytest.raises(SystemExit, match="interrupted: 2 finished trials are kept"):
-            command("search", *SEARCH, *overrides, f"hydra.sweep.dir={folder}")
-        trainings.interrupted = None
-        trainings.directories.clear()
-
-    return run
 
 
 def files(folder: Path) -> dict[str, bytes]:

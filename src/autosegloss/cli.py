@@ -169,9 +169,11 @@ def _missing_config(error: MissingConfigException) -> str:
 
 
 def _key_first(message: str) -> str:
-    """OmegaConf puts the key behind, among names of its own."""
+    """OmegaConf puts the key behind, among names of its own; what names it already needs no more."""
     parts = re.fullmatch(r"(.*?) full_key: (\S+?)((?: \w+_type=\S+)*)", message)
-    return f"{parts[2]}: {parts[1]}" if parts else message
+    if not parts:
+        return message
+    return parts[1] if parts[2] in parts[1] else f"{parts[2]}: {parts[1]}"
 
 
 def _with_cause(error: Exception) -> str:

@@ -1,0 +1,50 @@
+"""A search whose folder was damaged, or whose disk is full: told in one line, and nothing that is left is lost."""
+
+import errno
+import json
+
+import pytest
+from conftest import SEARCH
+
+from autosegloss.search import History, JsonLines
+
+
+def test_a_search_that_lacks_records_of_ended_steps_is_not_resumed(command, interrupted, tmp_path):
+    """It would choose from what is left, as if the rest had not been."""
+    interrupted("found")
+    whole = (tmp_path / "found/trials.jsonl").read_text()
+    (tmp_path / "found/trials.jsonl").write_text(whole.splitlines(keepends=True)[0])
+    with pytest.raises(SystemExit, match=r"lacks trials of step 1 \(1 of 2\): restore the files"):
+        command("search", "resume=found", tiny=False)
+    (tmp_path / "found/trials.jsonl").write_text(whole)
+    command("search", "resume=found", tiny=False)
+    assert len(History(tmp_path / "found").trials) == 4
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"scores": {}, "test": {}, "seconds": 1}'])
+def test_a_result_that_cannot_be_read_is_made_again(command, interrupted, trainings, tmp_path, text):
+    interrupted("found")
+    folder = tmp_path / "found/step_0001/trial_000"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text(text)
+    command("search", "resume=found", tiny=False)
+    assert trainings.directories[0] == folder
+    assert len(History(tmp_path / "found").trials) == 4
+
+
+def test_a_full_disk_is_told_and_what_was_finished_is_kept(command, trainings, tmp_path, monkeypatch):
+    append, room = JsonLines.append, [2]
+
+    def full(self, record):
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, record)
+
+    monkeypatch.setattr(JsonLines, "append", full)
+    with pytest.raises(SystemExit, match=r"found cannot be written \(No space left on device\): .* resume=found"):
+        command("search", *SEARCH, "hydra.sweep.dir=found")
+    monkeypatch.setattr(JsonLines, "append", append)
+    command("search", "resume=found", tiny=False)
+    assert len(History(tmp_path / "found").trials) == 4
+    assert json.loads((tmp_path / "found/state.json").read_text())["step"] == 2
