@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, InstantiationException, MissingConfigException
 from hydra.types import RunMode
@@ -60,6 +59,8 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
 
     It ends with the search that launched it. By itself (hydra.mode=RUN) it is a training like any other.
     """
+    from autosegloss.processes import Owner
+
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.RUN:
         if cfg.dry_run or not OmegaConf.is_missing(cfg, "resume"):
@@ -68,21 +69,11 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
     searches = OmegaConf.select(hydra, "sweeper.strategy") is not None  # or else it is one of a grid of runs
     with mistakes_in_one_line():
         timeout = OmegaConf.select(hydra, "sweeper.trial_timeout")
-        wanted = _by_its_search(hydra) if searches else lambda: True
+        wanted = Owner.watch(Path(hydra.sweep.dir).absolute(), hydra.sweeper.owner) if searches else lambda: True
         result = _apart(cfg, hydra.runtime.output_dir, timeout=timeout, wanted=wanted)
     if not searches:
         _show(result, hydra.runtime.output_dir)
     return vars(result)
-
-
-def _by_its_search(hydra: HydraConf) -> Callable[[], bool]:
-    """Whether the search that launched this trial still wants it; this process ends with that search, too."""
-    from autosegloss.processes import Owner, end_with
-
-    search = Path(hydra.sweep.dir).absolute()
-    if owner := Owner.of(search):
-        end_with(owner.process, owner.host, owner.began)
-    return Owner.watch(search, hydra.sweeper.owner)
 
 
 def _show(result: Result, directory: str) -> None:

@@ -2,6 +2,7 @@
 
 from autosegloss.processes.crew import Crew, Request, crew_of
 from autosegloss.processes.devices import Devices
-from autosegloss.processes.owner import Owner, Ownership, end_with
+from autosegloss.processes.guardian import Guardian
+from autosegloss.processes.owner import Owner, Ownership
 
-__all__ = ["Crew", "Devices", "Owner", "Ownership", "Request", "crew_of", "end_with"]
+__all__ = ["Crew", "Devices", "Guardian", "Owner", "Ownership", "Request", "crew_of"]

@@ -6,12 +6,9 @@ import fcntl
 import json
 import os
 import socket
-import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,23 +84,6 @@ class Owner(NamedTuple):
     def is_here(self) -> bool:
         """Whether it runs on this host."""
         return self.host == socket.gethostname()
-
-
-@cache
-def end_with(process: int, host: str, began: str | None) -> None:
-    """Let this process, one that a launcher has made, end soon after the search on the same host that it works for.
-
-    Some launchers leave their processes waiting for the next job when the search is killed.
-    """
-    owner = Owner(host, process, began, "")
-
-    def watch() -> None:
-        while owner.lives():
-            time.sleep(1)
-        os._exit(1)
-
-    if owner.is_here() and process != os.getpid():
-        threading.Thread(target=watch, daemon=True).start()
 
 
 class Ownership(AbstractContextManager):

@@ -149,7 +149,7 @@ def _own(directory: Path) -> Iterator[None]:
 
     Raises CompactHydraException where it cannot be written, InputError where another process holds it.
     """
-    from autosegloss.processes import Ownership
+    from autosegloss.processes import Guardian, Ownership
 
     from ._state import State
 
@@ -158,6 +158,7 @@ def _own(directory: Path) -> Iterator[None]:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             stack.enter_context(Ownership(directory))
+            stack.enter_context(Guardian())
         except OSError as error:
             raise CompactHydraException(
                 f"the output folder {directory} cannot be written ({error.strerror}): "
