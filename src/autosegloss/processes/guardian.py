@@ -14,6 +14,7 @@ import uuid
 from contextlib import AbstractContextManager, suppress
 
 MARK = "AUTOSEGLOSS_SEARCH"  # all that a search starts, directly or not, inherits it
+_waiting: list[subprocess.Popen] = []
 QUIET = 3.0  # seconds without finding any, until none is taken to be still starting
 
 
@@ -33,12 +34,13 @@ class Guardian(AbstractContextManager):
         )
         return self
 
-    def __exit__(self, error: object, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         del os.environ[MARK]
-        if error is None:
+        if error is None or issubclass(error, Exception):  # the launcher has come back, and ends its own
             with suppress(OSError):
                 self._process.communicate(b"all is well")
-        # or else the pipe closes with this process: that ends, and what is left then is nobody's
+        else:  # an interrupt: this process ends, the pipe closes with it, and what is left then is nobody's
+            _waiting.append(self._process)
 
 
 def main(mark: bytes) -> None:
