@@ -13,6 +13,7 @@ import os, pickle, signal, sys, time
 from autosegloss.processes.crew import Request, crew_of
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 crew = crew_of(2)
 for do in sys.argv[2:]:
     crew.train(Request({"do": do}, "run"))

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 import uuid
 from contextlib import AbstractContextManager, suppress
 
 MARK = "AUTOSEGLOSS_SEARCH"  # all that a search starts, directly or not, inherits it
-_waiting: list[subprocess.Popen] = []
 QUIET = 3.0  # seconds without finding any, until none is taken to be still starting
 
 
@@ -24,23 +22,24 @@ class Guardian(AbstractContextManager):
     def __enter__(self) -> Guardian:
         environment = dict(os.environ)
         os.environ[MARK] = uuid.uuid4().hex
-        self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", __file__, f"{MARK}={os.environ[MARK]}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,  # nobody who reads our output shall wait for it
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a terminal's Ctrl-C is not meant for it
-            env=environment,
-        )
+        theirs, self._pipe = os.pipe()
+        command = [sys.executable, "-S", "-E", __file__, f"{MARK}={os.environ[MARK]}"]
+        silent = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
+        files = [(os.POSIX_SPAWN_DUP2, theirs, 0), *silent]  # nobody who reads our output shall wait for it
+        # in a group of its own: a terminal's Ctrl-C is not meant for it
+        self._process = os.posix_spawn(sys.executable, command, environment, file_actions=files, setpgroup=0)
+        os.close(theirs)
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         del os.environ[MARK]
-        if error is None or issubclass(error, Exception):  # the launcher has come back, and ends its own
-            with suppress(OSError):
-                self._process.communicate(b"all is well")
-        else:  # an interrupt: this process ends, the pipe closes with it, and what is left then is nobody's
-            _waiting.append(self._process)
+        if error is not None and not issubclass(error, Exception):
+            return  # an interrupt: this process ends, the pipe closes with it, and what is left then is nobody's
+        with suppress(OSError):
+            os.write(self._pipe, b"all is well")  # the launcher has come back, and ends its own
+        os.close(self._pipe)
+        with suppress(ChildProcessError):
+            os.waitpid(self._process, 0)
 
 
 def main(mark: bytes) -> None:
