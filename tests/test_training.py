@@ -98,6 +98,20 @@ def test_the_same_seed_gives_the_same_scores_and_weights_can_be_carried_on(comma
     assert any(not torch.equal(weights["d"][name], value) for name, value in weights["a"].items())
 
 
+@pytest.mark.slow
+def test_two_processes_train_together_alone_and_in_a_multirun(command, tmp_path):
+    """Each run has a crew of its own making: the same seed gives the same weights both ways."""
+    together = ["trainer=ddp", "trainer.devices=2", "trainer.enable_progress_bar=false", "seed=3"]
+    out = command("train", *together, "loss=dice", "hydra.run.dir=alone")
+    assert "validation: gacc" in out
+    out = command("train", "hydra.mode=MULTIRUN", *together, "loss=dice,naive", "hydra.sweep.dir=many")
+    assert out.count("validation: gacc") == 2
+    weights = [torch.load(tmp_path / run / "weights.pt") for run in ("alone", "many/0", "many/1")]
+    assert all(torch.equal(weights[1][name], value) for name, value in weights[0].items())
+    assert any(not torch.equal(weights[2][name], value) for name, value in weights[0].items())
+    assert all((tmp_path / run / "run.rank1.log").exists() for run in ("alone", "many/0", "many/1"))
+
+
 def test_an_interrupt_keeps_the_weights_and_says_so(tmp_path):
     plain = ["trainer.max_steps=100000", "trainer.enable_progress_bar=false", "hydra.run.dir=run"]
     process = start("train", tmp_path, *plain)
