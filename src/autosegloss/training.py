@@ -40,11 +40,12 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
+        trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(directory))
         data = instantiate(cfg.data)
+        data.device = trainer.strategy.root_device
         loaders = data.train_dataloader(), data.val_dataloader()  # what is wrong with the data shows before training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         module = make_module(cfg, data)
-        trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(directory))
         _check_shares(trainer.world_size, *loaders, *([tests] if tests else []))
         fit_seconds = _fit(cfg, trainer, module, *loaders, Path(directory))
         trained = time.perf_counter()

@@ -6,7 +6,8 @@ import pytorch_lightning as pl
 import torch
 from torch.testing import assert_close
 
-from autosegloss.data import Augment, Folder, SegmentationData, Shapes
+from autosegloss.data import Augment, Colours, Folder, SegmentationData, Shapes
+from autosegloss.data.memory import Fit, decode
 from autosegloss.data.transforms import MEAN, STD
 from autosegloss.errors import InputError
 
@@ -166,6 +167,45 @@ def test_a_split_is_decoded_once_per_process():
     assert again.val_dataloader().dataset.data is data
     other = make(source=Shapes(train=9, size=16), size=4).train_dataloader()
     assert other.dataset.data is not data
+
+
+def test_the_aspect_is_kept_by_cutting_the_middle_out(tmp_path, files):
+    write_image, write_mask = files
+    for i, (size, values) in enumerate([((8, 16), (0,)), ((16, 8), (0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0))]):
+        write_image(tmp_path / "train" / "images" / f"{i}.png", size)
+        write_mask(tmp_path / "train" / "masks" / f"{i}.png", size, values)
+    settings = {"source": Folder(tmp_path, classes=2), "size": (4, 4), "batch_size": 2}
+    _, cut = next(iter(make(**settings, keep_aspect=True).train_dataloader()))
+    _, stretched = next(iter(make(**settings).train_dataloader()))
+    assert sorted(cut.sum((1, 2)).tolist()) == [0, 16]  # the upright image: only its middle
+    assert sorted(stretched.sum((1, 2)).tolist()) == [0, 8]  # half of it
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (9, 7), (30, 50), (6, 60), (4, 5)])
+def test_any_image_covers_the_window(shape):
+    image, label = Fit((6, 8), keep_aspect=True)(torch.zeros(3, *shape), torch.ones(shape, dtype=torch.uint8))
+    assert (image.shape, label.shape) == ((3, 6, 8), (6, 8))
+    assert label.all()  # nothing of it is padding
+
+
+def test_a_split_goes_to_the_device_if_there_is_room(monkeypatch):
+    """The device "meta" stands in for a GPU: it has shapes, and no values."""
+    device, source = torch.device("meta"), Shapes(train=9, size=16, seed=5)
+    needed = 9 * 16 * 16 * 4
+    for free, expected in ((4 * needed, "meta"), (4 * needed - 4, "cpu")):
+        monkeypatch.setattr("autosegloss.data.memory._free_memory", lambda _, free=free: free)
+        decode.cache_clear()
+        data = make(source=source, augment=Augment(colours=Colours()), device=device)
+        assert data.train_dataloader().dataset.data.images.device.type == expected
+        images, labels = next(iter(data.train_dataloader()))  # made there, wherever the split lies
+        assert (images.device, labels.device) == (device, device)
+        assert (images.shape, labels.dtype) == ((4, 3, 16, 16), torch.int64)
+    decode.cache_clear()
+
+
+def test_workers_make_batches_in_the_memory_of_the_host():
+    data = make(device="meta", num_workers=1)
+    assert next(iter(data.train_dataloader()))[0].device.type == "cpu"
 
 
 def test_no_training_batch():

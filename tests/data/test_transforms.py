@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from autosegloss.data import Augment
-from autosegloss.data.transforms import MEAN, normalise, warp
+from autosegloss.data.transforms import MEAN, Draws, normalise, pad, warp
 from autosegloss.errors import InputError
 
 
@@ -16,9 +16,10 @@ def pixels(count=4, height=12, width=16):
     return labels[:, None].repeat(1, 3, 1, 1).float(), labels
 
 
-def augmented(augment, count=4, seed=0):
+def augmented(augment, count=4, seed=0, size=(12, 16)):
     images, labels = pixels(count)
-    return warp(images, labels, augment.draw(count, np.random.default_rng(seed)), ignore_index=255)
+    maps = augment.draw(count, np.random.default_rng(seed)).maps(labels.shape[1:], size)
+    return warp(images, labels, maps, size, ignore_index=255)
 
 
 def test_the_mean_colour_becomes_zero():
@@ -63,8 +64,8 @@ def test_zooming_out_keeps_the_whole_image_in_padding():
 def test_labels_are_never_blended():
     images, labels = pixels(50)
     coarse = torch.where(labels < 96, 3, 200).byte()
-    maps = Augment().draw(50, np.random.default_rng(0))
-    assert warp(images, coarse, maps, ignore_index=255)[1].unique().tolist() == [3, 200, 255]
+    maps = Augment().draw(50, np.random.default_rng(0)).maps((12, 16), (12, 16))
+    assert warp(images, coarse, maps, (12, 16), ignore_index=255)[1].unique().tolist() == [3, 200, 255]
 
 
 def test_the_draws_are_a_function_of_the_generator_alone():
@@ -77,11 +78,57 @@ def test_the_draws_are_a_function_of_the_generator_alone():
 
 
 def test_zooms_cover_the_range():
-    maps = Augment(scale=(0.5, 2.0), flip=0).draw(2000, np.random.default_rng(0))
+    maps = Augment(scale=(0.5, 2.0), flip=0).draw(2000, np.random.default_rng(0)).maps((12, 16), (12, 16))
     zooms = 1 / maps[:, 1, 1]
     assert 0.5 <= zooms.min() < 0.51
     assert 1.99 < zooms.max() <= 2.0
     assert_close(maps[:, 0, 0], maps[:, 1, 1])  # the same for both sides
+
+
+def test_a_crop_is_a_window_of_the_image_at_its_own_scale():
+    images, labels = augmented(Augment(scale=(1, 1), flip=0), count=60, size=(5, 6))
+    assert images.shape == (60, 3, 5, 6)
+    assert (labels != 255).all()
+    # a window of whole pixels: neighbours differ by 1 to the right, by the width of the image downwards
+    assert (labels.diff(dim=2) == 1).all()
+    assert (labels.diff(dim=1) == 16).all()
+    assert len(labels[:, 0, 0].unique()) > 20
+    assert_close(images[:, 0], labels.float(), atol=9, rtol=0)  # between pixels: at most half a row and half a pixel
+
+
+def test_a_crop_larger_than_the_image_holds_all_of_it_in_padding():
+    _, labels = augmented(Augment(scale=(1, 1), flip=0), count=60, size=(20, 24))
+    for label in labels:
+        assert label[label != 255].tolist() == list(range(12 * 16))
+    assert len((labels != 255).flatten(1).unique(dim=0)) > 20
+
+
+def test_a_window_may_be_cut_in_one_direction_and_padded_in_the_other():
+    _, labels = augmented(Augment(scale=(1, 1), flip=0), count=20, size=(6, 24))
+    assert ((labels != 255).sum((1, 2)) == 6 * 16).all()
+
+
+def test_a_zoomed_crop_is_zoomed():
+    maps = Augment(scale=(2, 2), flip=0).draw(1, np.random.default_rng(0)).maps((100, 200), (50, 40))
+    assert_close(maps[0, [0, 1], [0, 1]], torch.tensor([40 / 200 / 2, 50 / 100 / 2]))
+
+
+def test_the_place_reaches_both_ends():
+    ends = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
+    ones = torch.ones(2, dtype=torch.float64)
+    images, labels = pixels(2)
+    _, labels = warp(images, labels, Draws(ones, ones, ends).maps((12, 16), (4, 5)), (4, 5), 255)
+    assert (labels[0, 0, 0], labels[1, -1, -1]) == (0, 12 * 16 - 1)
+
+
+def test_padding_counts_for_nothing():
+    images, labels = pixels(2)
+    images, labels = pad(images, labels, (13, 18), 255)
+    assert (images.shape, labels.shape) == ((2, 3, 13, 18), (2, 13, 18))
+    assert_close(labels[:, :12, :16], pixels(2)[1])
+    assert (labels[:, 12:] == 255).all()
+    assert (labels[:, :, 16:] == 255).all()
+    assert (images[:, :, 12:] == 0).all()
 
 
 @pytest.mark.parametrize("scale", [(0, 1), (2, 1), (1,), (-1, 1)])

@@ -4,11 +4,23 @@ A data set of your own needs no code (Folder), or one file like camvid.py: a Sou
 """
 
 from autosegloss.data.camvid import CamVid
-from autosegloss.data.datamodule import SegmentationData
+from autosegloss.data.colours import Colours
+from autosegloss.data.datamodule import SegmentationData, from_config
 from autosegloss.data.folder import Folder
 from autosegloss.data.shapes import Shapes
 from autosegloss.data.source import Sample, Source
 from autosegloss.data.split import block_split
 from autosegloss.data.transforms import Augment
 
-__all__ = ["Augment", "CamVid", "Folder", "Sample", "SegmentationData", "Shapes", "Source", "block_split"]
+__all__ = [
+    "Augment",
+    "CamVid",
+    "Colours",
+    "Folder",
+    "Sample",
+    "SegmentationData",
+    "Shapes",
+    "Source",
+    "block_split",
+    "from_config",
+]

@@ -10,25 +10,51 @@ from torch import Tensor
 from torch import distributed as dist
 from torch.utils.data import Dataset, DistributedSampler
 
+from autosegloss.data.disk import OnDisk
 from autosegloss.data.memory import Decoded
-from autosegloss.data.transforms import Augment, normalise, warp
+from autosegloss.data.transforms import Augment, Draws, normalise, pad, warp
 
-Ticket = tuple[Tensor, Tensor | None]  # indices (N,) of a batch, and its affine maps (N, 2, 3)
+Ticket = tuple[Tensor, Draws | None]  # indices (N,) of a batch, and what was drawn for it
 
 
 class Batches(Dataset):
-    """Looks up a ticket: normalised images float32 (N, 3, H, W) and labels int64 (N, H, W)."""
+    """Looks up a ticket: normalised images float32 (N, 3, H, W) and labels int64 (N, H, W), made on `device`.
 
-    def __init__(self, data: Decoded, ignore_index: int):
-        self.data, self.ignore_index = data, ignore_index
+    crop: (H, W) of a training batch; None keeps the size of the images. Without draws images of different sizes are
+    padded to the largest of their batch.
+    """
+
+    def __init__(
+        self,
+        data: Decoded | OnDisk,
+        ignore_index: int,
+        crop: tuple[int, int] | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        self.data, self.ignore_index, self.crop, self.device = data, ignore_index, crop, device
 
     def __len__(self) -> int:
-        return len(self.data.images)
+        return len(self.data)
 
     def __getitem__(self, ticket: Ticket) -> tuple[Tensor, Tensor]:
-        indices, maps = ticket
-        images, labels = normalise(self.data.images[indices]), self.data.labels[indices]
-        return (images, labels.long()) if maps is None else warp(images, labels, maps, self.ignore_index)
+        indices, draws = ticket
+        made = [
+            self._make(images.to(self.device), labels.to(self.device), None if draws is None else draws[which])
+            for which, images, labels in self.data.stacks(indices)
+        ]
+        if len(made) == 1:
+            return made[0]
+        size = tuple(max(labels.shape[axis] for _, labels in made) for axis in (1, 2))
+        padded = [pad(images, labels, size, self.ignore_index) for images, labels in made]
+        images, labels = zip(*padded, strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    def _make(self, images: Tensor, labels: Tensor, draws: Draws | None) -> tuple[Tensor, Tensor]:
+        if draws is None:
+            return normalise(images), labels.long()
+        size = self.crop or labels.shape[1:]
+        maps = draws.maps(labels.shape[1:], size)
+        return warp(normalise(images, draws.colours), labels, maps, size, self.ignore_index)
 
 
 class InOrder(DistributedSampler):
@@ -73,13 +99,13 @@ class Shuffled(InOrder):
     def __iter__(self) -> Iterator[Ticket]:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = self.indices[torch.from_numpy(rng.permutation(len(self.indices)))]
-        maps = self.augment.draw(len(order), rng) if self.augment else None
+        draws = self.augment.draw(len(order), rng) if self.augment else None
         self.epoch += 1  # for a plain loop; a Trainer says the epoch by itself
         processes, rank = _processes()
         step = self.batch_size * processes
         for k in range(len(order) // step):
             mine = slice(k * step + rank, (k + 1) * step, processes)
-            yield order[mine], None if maps is None else maps[mine]
+            yield order[mine], None if draws is None else draws[mine]
 
 
 def _processes() -> tuple[int, int]:
