@@ -6,8 +6,14 @@ from scipy import ndimage
 
 def reference(name: str, pred: np.ndarray, true: np.ndarray, num_classes: int, ignore: int = 255, extent: int = 5):
     """The metric `name` of predictions and labels (N, H, W) by its definition; nan if nothing is defined."""
+    if "+" in name:
+        return _mean_of_numbers([reference(one, pred, true, num_classes, ignore, extent) for one in name.split("+")])
     per_class = [SUMS[name](pred, true, c, num_classes, ignore, extent) for c in range(num_classes)]
     return AVERAGES[name](per_class)
+
+
+def _mean_of_numbers(values):
+    return _mean([None if np.isnan(v) else v for v in values])
 
 
 def _mean(values):

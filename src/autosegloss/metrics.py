@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -155,7 +156,7 @@ def segmentation_metrics(
         )
     groups = defaultdict(list)
     for formula in members:  # formulas that keep the same sums count them once
-        groups[type(formula).statistics, tuple(formula.options().items())].append(formula.name)
+        groups[type(formula).statistics, json.dumps(formula.options())].append(formula.name)
     return MetricCollection(
         {formula.name: FormulaMetric(formula, num_classes, ignore_index, per_class) for formula in members},
         compute_groups=list(groups.values()),

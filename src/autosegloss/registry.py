@@ -33,7 +33,7 @@ class Registered:
         if name not in cls.members:
             raise unknown(cls.kind, name, cls.members)
         member = cls.members[name]
-        known = [field.name for field in dataclasses.fields(member)]
+        known = [field.name for field in dataclasses.fields(member) if field.init]
         for option in options.keys() - set(known):
             raise InputError(f"{cls.kind} '{name}' has no option '{option}'; its options: {known or 'none'}")
         return member(**options)

@@ -4,6 +4,7 @@ from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
 from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics
 from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
+from autosegloss.formulas.weighted_sum import WeightedSum
 from autosegloss.registry import import_members
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "MeanAccuracy",
     "MeanIoU",
     "Statistics",
+    "WeightedSum",
 ]
 
 PAPER = ("gacc", "macc", "miou", "fwiou", "biou", "bf1")

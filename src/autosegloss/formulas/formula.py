@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,13 @@ class Formula(Registered, ABC):
 
     kind: ClassVar[str] = "metric"
     operations: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def named(cls, name: str, **options: Any) -> Formula:
+        """The metric called `name` with its options; "miou+biou" is the weighted mean of the two."""
+        if "+" in name:
+            name, options = "sum", {"terms": name.split("+"), **options}
+        return super().named(name, **options)
 
     @abstractmethod
     def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
