@@ -111,12 +111,14 @@ def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_
         "hydra.sweeper.max_retries=0",
         "+hydra.sweeper.comparison.broken=['+trainer.accumulate_grad_batches=nonsense']",
         "+hydra.sweeper.comparison.released=['loss=searched','loss.theta=RELEASED']",
+        "hydra.sweeper.comparison.identity=null",
     )
     assert "Not every run of 'broken' finished: see found/failures.jsonl." in out
     table = (tmp_path / "found/comparison.md").read_text()
     assert "| searched |" in table
     assert "| broken |  |" in table
     assert "| released |" in table
+    assert "identity" not in table
 
 
 @pytest.mark.slow

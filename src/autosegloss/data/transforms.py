@@ -82,7 +82,7 @@ class Augment:
         zoom = rng.uniform(*self.scale, count)
         mirror = np.where(rng.random(count) < self.flip, -1.0, 1.0)
         place = rng.uniform(-1, 1, (2, count)).T
-        colours = None if self.colours is None else self.colours.draw(count, rng)
+        colours = self.colours.draw(count, rng) if self.colours and self.colours.probability else None
         return Draws(torch.from_numpy(zoom), torch.from_numpy(mirror), torch.from_numpy(place), colours)
 
 

@@ -35,6 +35,8 @@ class Comparison:
 
     def _runs(self) -> Iterator[tuple[str, int, str, list[str]]]:
         for row, overrides in self.settings.comparison.items():
+            if overrides is None:
+                continue
             named = [name for name in self._cards if any(o.endswith(f"={name}") for o in overrides)]
             if any(self._cards[name] is None for name in named):
                 continue

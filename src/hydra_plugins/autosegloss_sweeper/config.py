@@ -25,8 +25,8 @@ class SweeperConf:
     finalists: int = 0
     final: list[str] = field(default_factory=list)
     # Rows of the table after the search; FOUND is the card that was found, RELEASED the one that ships for the metric
-    # (a row without one is left out).
-    comparison: dict[str, list[str]] = field(default_factory=dict)
+    # (a row without one is left out, and one that is null).
+    comparison: dict[str, list[str] | None] = field(default_factory=dict)
     comparison_common: list[str] = field(default_factory=list)
     comparison_seeds: list[int] = field(default_factory=list)
     max_retries: int = 2  # how often a run that fails is tried again before the step goes on without it
