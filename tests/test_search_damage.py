@@ -8,6 +8,8 @@ from conftest import SEARCH
 
 from autosegloss.search import History, JsonLines
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_search_that_lacks_records_of_ended_steps_is_not_resumed(command, interrupted, tmp_path):
     """It would choose from what is left, as if the rest had not been."""

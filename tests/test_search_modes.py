@@ -114,6 +114,7 @@ def test_a_refused_search_leaves_its_neighbours_alone(command, tmp_path, trainin
     assert [path.name for path in tmp_path.rglob("*")] == ["searches", "macc", "mine"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("started", "added"),
     [
@@ -130,6 +131,7 @@ def test_a_search_goes_on_as_it_was_started(command, tmp_path, interrupted, trai
     assert len(History(tmp_path / "found").trials) == 4
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_resume_tells_what_is_left_and_touches_nothing(command, tmp_path, interrupted, trainings):
     interrupted("found")
     before = files(tmp_path / "found")
@@ -138,6 +140,7 @@ def test_a_dry_run_of_a_resume_tells_what_is_left_and_touches_nothing(command, t
     assert files(tmp_path / "found") == before
 
 
+@pytest.mark.slow
 def test_the_folder_is_named_by_any_path_to_it(command, tmp_path, monkeypatch, interrupted):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -148,6 +151,7 @@ def test_the_folder_is_named_by_any_path_to_it(command, tmp_path, monkeypatch, i
     assert "This search is finished" in command("search", f"resume='{tmp_path}/{name}'", "dry_run=true", tiny=False)
 
 
+@pytest.mark.slow
 def test_a_finished_search_says_so_and_trains_nothing(command, tmp_path, trainings):
     command("search", *SEARCH, "hydra.sweep.dir=found")
     trainings.directories.clear()
@@ -159,6 +163,7 @@ def test_a_finished_search_says_so_and_trains_nothing(command, tmp_path, trainin
     assert files(tmp_path / "found") == before
 
 
+@pytest.mark.slow
 def test_a_search_is_not_changed_nor_shared(command, tmp_path, interrupted, trainings):
     interrupted("found")
     before = files(tmp_path / "found")
