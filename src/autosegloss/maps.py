@@ -13,13 +13,19 @@ def label_maps(labels: Tensor, num_classes: int, ignore_index: int | None) -> tu
 
     Raises InputError for labels that are not integers or lie outside [0, C) without being `ignore_index`.
     """
+    valid = valid_map(labels, num_classes, ignore_index)
+    return _one_hot(labels.long(), num_classes) & valid, valid
+
+
+def valid_map(labels: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
+    """The valid map (N, 1, *S), bool, of labels (N, *S); raises InputError as `label_maps` does."""
     check_tensors(labels)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InputError(f"labels must be class indices of an integer type, got {labels.dtype}")
     labels = labels.long()
     valid = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
     _check_range("labels", labels, valid, num_classes, ignore_index)
-    return _one_hot(labels, num_classes) & valid.unsqueeze(1), valid.unsqueeze(1)
+    return valid.unsqueeze(1)
 
 
 def soft_map(logits: Tensor, valid: Tensor) -> Tensor:

@@ -111,8 +111,9 @@ def make_module(cfg: DictConfig, data: pl.LightningDataModule) -> SegmentationMo
         data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
     )
     loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
-    if hasattr(loss, "measure"):  # a loss that weighs classes by how frequent they are
-        loss.measure(data.class_counts())
+    for part in loss.modules():
+        if hasattr(part, "measure") and part.weights is None:  # it weighs classes by how frequent they are
+            part.measure(data.class_counts())
     return SegmentationModule(network, loss, metrics, instantiate(cfg.optimizer))
 
 

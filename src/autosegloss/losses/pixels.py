@@ -1,0 +1,35 @@
+"""What the losses share: logits empty at ignored pixels, cross-entropy per pixel, the mean over valid pixels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosegloss.maps import check_shapes, valid_map
+
+
+def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    """Logits (N, C, *S) of at least float32, 0 where ignored, and the valid map (N, 1, *S), bool.
+
+    Raises InputError for logits and labels that do not fit each other, and for labels outside [0, C).
+    """
+    check_shapes(logits, labels)
+    valid = valid_map(labels, logits.shape[1], ignore_index)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return logits.masked_fill(~valid, 0), valid  # before any arithmetic: a nan must not reach a gradient
+
+
+def cross_entropy(
+    logits: Tensor, labels: Tensor, ignore_index: int | None, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """-w_y log softmax(logits)_y of each pixel, 0 where ignored, and the valid map; both (N, *S)."""
+    logits, valid = masked(logits, labels, ignore_index)
+    valid = valid.squeeze(1)
+    weight = None if weight is None else weight.to(logits)
+    return F.cross_entropy(logits, labels.long().where(valid, 0), weight, reduction="none") * valid, valid
+
+
+def mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the valid pixels of values that are 0 elsewhere; 0 if there is no valid pixel."""
+    return values.sum() / valid.sum().clamp_min(1)

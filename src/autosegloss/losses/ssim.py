@@ -1,0 +1,44 @@
+"""Structural similarity of probabilities and truth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from autosegloss.errors import InputError
+from autosegloss.losses.pixels import masked
+from autosegloss.maps import label_maps
+
+REACH = 5  # pixels that the 11x11 window sees to each side
+
+
+class SSIMLoss(nn.Module):
+    """1 - mean over classes and valid pixels of SSIM(p_c, y_c) (Qin et al., 2019, BASNet), in [0, 2].
+
+    SSIM = (2 mu_p mu_y + C1) (2 s_py + C2) / ((mu_p^2 + mu_y^2 + C1) (s_p^2 + s_y^2 + C2)) of the probabilities p_c
+    and the one-hot truth y_c, with means and (co)variances in a Gaussian 11x11 window of sigma 1.5, C1 = 0.01^2 and
+    C2 = 0.03^2. Both maps are empty at ignored pixels and mirrored at the border of the image. Raises InputError
+    for images of 5 pixels or less a side.
+    """
+
+    def __init__(self, ignore_index: int | None = 255):
+        super().__init__()
+        self.ignore_index = ignore_index
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(logits.device.type, enabled=False):
+            logits, _ = masked(logits, labels, self.ignore_index)
+            true, valid = label_maps(labels, logits.shape[1], self.ignore_index)
+            if min(size := tuple(logits.shape[2:])) <= REACH:
+                raise InputError(f"SSIM needs images of {REACH + 1} pixels a side or more, got {size}")
+            # Variances are small differences: TF32, in which GPUs convolve channels_last maps, would spoil them.
+            probs = (logits.softmax(dim=1) * valid).contiguous()
+            _, similarity = structural_similarity_index_measure(
+                probs, true.to(probs), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
+            )
+            pixels = valid.sum().clamp_min(1) * probs.shape[1]
+            return ((1 - similarity) * valid).sum() / pixels
+
+    def extra_repr(self) -> str:
+        return f"ignore_index={self.ignore_index}"
