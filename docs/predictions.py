@@ -12,7 +12,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from autosegloss.data.memory import decode
+from autosegloss.data.transforms import MEAN, STD
 from autosegloss.errors import InputError
 from autosegloss.models import SegmentationModule
 from autosegloss.report import samples_figure, save
@@ -25,15 +25,15 @@ def main(out: str, *runs: str) -> None:
     folders = dict(run.split("=", 1) for run in runs)
     configs = {name: OmegaConf.load(Path(folder, ".hydra/config.yaml")) for name, folder in folders.items()}
     data = instantiate(next(iter(configs.values())).data)
-    split = decode(data.source, "val", data.size)
-    batch, _ = next(iter(data.val_dataloader()))
-    columns = {"ground truth": split.labels[:SHOWN].numpy()}
+    images, labels = (part[:SHOWN] for part in next(iter(data.val_dataloader())))
+    columns = {"ground truth": labels.numpy()}
     for name, cfg in configs.items():
         cfg.init_weights = str(Path(folders[name], "weights.pt"))
         module: SegmentationModule = make_module(cfg, data).eval()
         with torch.inference_mode():
-            columns[name] = module(batch[:SHOWN]).argmax(dim=1).numpy()
-    save(samples_figure(split.images[:SHOWN].numpy(), columns, data.class_names, data.ignore_index), out)
+            columns[name] = module(images).argmax(dim=1).numpy()
+    pixels = (images * STD + MEAN).round().byte()
+    save(samples_figure(pixels.numpy(), columns, data.class_names, data.ignore_index), out)
 
 
 if __name__ == "__main__":

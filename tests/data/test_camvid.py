@@ -40,7 +40,7 @@ def test_the_root_comes_from_the_environment(miniature, monkeypatch):
 
 def test_no_root(monkeypatch):
     monkeypatch.delenv("CAMVID_ROOT", raising=False)
-    with pytest.raises(InputError, match=r"set data.source.root=ROOT; expected .*CAMVID_ROOT=ROOT"):
+    with pytest.raises(InputError, match=r"set data.root=ROOT; expected .*CAMVID_ROOT=ROOT"):
         CamVid().samples("train")
 
 

@@ -1,27 +1,43 @@
 """Every file in conf/data builds a SegmentationData."""
 
-from pathlib import Path
-
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from members import CONF
 
 from autosegloss.data import SegmentationData
 
-CONFIGS = sorted((Path(__file__).parents[2] / "conf/data").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_it_is_built_with_the_seed_of_the_run(path):
-    config = OmegaConf.create({"seed": 7, "data": OmegaConf.load(path)})
-    data = instantiate(config.data)
+def data_of(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return instantiate(compose("train", list(overrides)).data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_built_with_the_seed_of_the_run(name):
+    data = data_of(f"data={name}", "seed=7")
     assert isinstance(data, SegmentationData)
     assert data.seed == 7
     hash(data.source)  # decoded data are cached under it
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "shapes"])
+def test_its_folder_is_named_in_one_place(name):
+    assert data_of(f"data={name}", "data.root=/somewhere").source.root == "/somewhere"
+    assert data_of(f"data={name}", "data.root=/somewhere", "data.source.root=/else").source.root == "/else"
+
+
+@pytest.mark.parametrize("name", ["voc", "cityscapes"])
+def test_at_full_size_windows_are_cut_out_and_whole_images_judged(name):
+    data = data_of(f"data={name}_full")
+    assert data.size is None
+    assert data.crop in [(512, 512), (512, 1024)]
+    assert data.eval_batch_size == 1
+
+
 def test_shapes_yields_a_batch():
-    config = OmegaConf.create({"seed": 0, "data": OmegaConf.load(CONFIGS[0].with_name("shapes.yaml"))})
-    config.data.source.update(train=8, val=2)
-    images, labels = next(iter(instantiate(config.data).train_dataloader()))
+    data = data_of("data=shapes", "data.source.train=8", "data.source.val=2")
+    images, labels = next(iter(data.train_dataloader()))
     assert (images.shape, labels.shape) == ((8, 3, 64, 64), (8, 64, 64))

@@ -78,11 +78,11 @@ def fails(source, match, split="train"):
 
 
 def test_no_root():
-    fails(Folder(None), r"set data.source.root=ROOT; expected ROOT/\{train,val,test\}/\{images,masks\}")
+    fails(Folder(None), r"set data.root=ROOT; expected ROOT/\{train,val,test\}/\{images,masks\}")
 
 
 def test_missing_root(tmp_path):
-    fails(Folder(tmp_path / "nowhere"), "no such folder: .*nowhere; set data.source.root=ROOT; expected ROOT/")
+    fails(Folder(tmp_path / "nowhere"), "no such folder: .*nowhere; set data.root=ROOT; expected ROOT/")
 
 
 def test_another_layout(tmp_path):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from autosegloss.data.pairs import existing_root, find_pairs
 from autosegloss.data.source import Sample, Source
@@ -26,6 +27,7 @@ class CamVid(Source):
 
     root: str | Path | None = None
 
+    expected: ClassVar[dict[str, int]] = {"train": 367, "val": 101, "test": 233}
     class_names = (
         "sky",
         "building",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -21,10 +23,10 @@ MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless formats only: JPEG
 def existing_root(root: str | Path | None, expected: str) -> Path:
     """The data's root as a path; InputError, with a remedy and what it should hold, if it is no folder."""
     if root is None:
-        raise InputError(f"the data's folder is not given: set data.source.root=ROOT; {expected}")
+        raise InputError(f"the data's folder is not given: set data.root=ROOT; {expected}")
     path = Path(root).expanduser()
     if not path.is_dir():
-        raise InputError(f"no such folder: {path}; set data.source.root=ROOT; {expected}")
+        raise InputError(f"no such folder: {path}; set data.root=ROOT; {expected}")
     return path
 
 
@@ -34,24 +36,28 @@ def find_pairs(images: Path, masks: Path, void: int | None = None, ignore_index:
     void: a mask value that is to become ignore_index. Raises InputError, naming files, unless both folders
     exist, hold something and match one to one.
     """
+    read = partial(read_mask, labels={} if void is None else {void: ignore_index})
     by_stem, masks_by_stem = _by_stem(images, IMAGE_SUFFIXES), _by_stem(masks, MASK_SUFFIXES)
     _check_partners(by_stem, masks_by_stem, "image", masks)
     _check_partners(masks_by_stem, by_stem, "mask", images)
     return [
-        Sample(str(path), partial(load_pair, path, masks_by_stem[stem], void, ignore_index), str(masks_by_stem[stem]))
+        Sample(str(path), partial(load_pair, path, masks_by_stem[stem], read), str(masks_by_stem[stem]))
         for stem, path in by_stem.items()
     ]
 
 
-def load_pair(image: Path, mask: Path, void: int | None, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """uint8 (3, H, W) and (H, W); InputError if a file cannot be used or the two differ in size."""
-    pixels, label = read_image(image), read_mask(mask)
+def load_pair(image: Path, mask: Path, read: Callable[[Path], Tensor]) -> tuple[Tensor, Tensor]:
+    """uint8 (3, H, W) and what `read` makes of the mask, uint8 (H, W).
+
+    Raises InputError if a file cannot be used or the two differ in size.
+    """
+    pixels, label = read_image(image), read(mask)
     if pixels.shape[1:] != label.shape:
         raise InputError(
             f"image and mask differ in size (HxW): {image} has {pixels.shape[1]}x{pixels.shape[2]}, "
             f"{mask} has {label.shape[0]}x{label.shape[1]}; a mask needs one value per image pixel"
         )
-    return pixels, label if void is None else label.masked_fill(label == void, ignore_index)
+    return pixels, label
 
 
 def read_image(path: Path) -> Tensor:
@@ -62,15 +68,20 @@ def read_image(path: Path) -> Tensor:
     return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
-def read_mask(path: Path) -> Tensor:
-    """A mask file, whose grey values or palette indices are the labels, as uint8 (H, W)."""
+def read_mask(path: Path, labels: Mapping[int, int] = MappingProxyType({})) -> Tensor:
+    """A mask file, whose grey values or palette indices are the labels, as uint8 (H, W).
+
+    labels: what some of the values become, {value: label}; the others stay.
+    """
     picture = _open(path)
     if picture.mode not in ("L", "P", "1"):
         raise InputError(
             f"{path}: expected a mask of one 8-bit channel (grey or palette) that holds class indices, "
             f"got mode {picture.mode}; save class indices, not colours"
         )
-    return torch.from_numpy(np.array(picture).astype(np.uint8))
+    table = np.arange(256, dtype=np.uint8)
+    table[list(labels)] = list(labels.values())
+    return torch.from_numpy(table[np.array(picture).astype(np.uint8)])
 
 
 def natural_key(text: str) -> list[tuple[int, int | str]]:

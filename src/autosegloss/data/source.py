@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class Source(ABC):
 
     class_names: tuple[str, ...]
     ignore_index: int = 255
+    expected: ClassVar[Mapping[str, int]] = {}  # samples of each split of the whole data set, where that is known
 
     @property
     def num_classes(self) -> int:
