@@ -45,7 +45,8 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
         data.device = trainer.strategy.root_device
         loaders = data.train_dataloader(), data.val_dataloader()  # what is wrong with the data shows before training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
-        module = make_module(cfg, data)
+        synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
+        module = make_module(cfg, data, normalised_over=synchronised * data.batch_size)
         _check_shares(trainer.world_size, *loaders, *([tests] if tests else []))
         fit_seconds = _fit(cfg, trainer, module, *loaders, Path(directory))
         trained = time.perf_counter()
@@ -97,11 +98,17 @@ def check_numbers(cfg: DictConfig) -> None:
             raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
 
 
-def make_module(cfg: DictConfig, data: pl.LightningDataModule) -> SegmentationModule:
-    """The module that `cfg` describes: network (with init_weights if given), loss, metrics, optimiser."""
+def make_module(
+    cfg: DictConfig, data: pl.LightningDataModule, normalised_over: int | None = None
+) -> SegmentationModule:
+    """The module that `cfg` describes: network (with init_weights if given), loss, metrics, optimiser.
+
+    normalised_over: images that batch normalisation sees at once; None takes those of one batch.
+    """
     architecture = instantiate(cfg.network)
     network = build_network(architecture.func, classes=data.num_classes, **architecture.keywords)
-    if data.batch_size == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules()):
+    normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+    if normalises and (normalised_over or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")
     if cfg.init_weights:
         _load_weights(network, cfg.init_weights)
