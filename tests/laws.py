@@ -54,7 +54,7 @@ def soft_equals_exact_on_one_hot(formula, curve, theta, scene):
     """Law 1, on the sums themselves and for any theta in [0, 1]^D."""
     labels, preds, num_classes = scene
     loss = SurrogateLoss(formula, theta=theta, curve=curve)
-    soft = statistics(formula, loss._logic(torch.float32), preds, labels, num_classes)
+    soft = statistics(formula, loss._logic(), preds, labels, num_classes)
     exact = statistics(formula, ExactLogic(), preds, labels, num_classes)
     for name, value in exact.items():
         assert value.dtype == torch.int64

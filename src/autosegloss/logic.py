@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from autosegloss.curves import Curve
+from autosegloss.curves import Curve, Identity
+from autosegloss.labelmap import AtLabels, LabelMap, LazyMap, SoftUnion
 
 
 class Logic(ABC):
@@ -48,20 +49,37 @@ class SoftLogic(Logic):
     def __init__(self, curves: Mapping[str, Sequence[Curve]]):
         self.curves = curves
 
-    def _bend(self, name: str, *operands: Tensor) -> list[Tensor]:
-        curves = self.curves.get(name)
-        if not curves:
-            return [m.to(torch.get_default_dtype()) if m.dtype == torch.bool else m for m in operands]
-        return [curves[min(i, len(curves) - 1)](m) for i, m in enumerate(operands)]
+    def _curves(self, name: str) -> tuple[Curve, Curve]:
+        """The curves of both operands."""
+        curves = self.curves.get(name) or [_UNBENT]
+        return curves[0], curves[-1]
 
     def and_(self, name: str, a: Tensor, b: Tensor) -> Tensor:
-        a, b = self._bend(name, a, b)
+        first, second = self._curves(name)
+        if isinstance(b, LabelMap) and isinstance(a, Tensor) and second.keeps_truth:
+            return AtLabels(first(b.pick(a)), b)
+        if isinstance(a, LabelMap) and isinstance(b, Tensor) and first.keeps_truth:
+            return AtLabels(second(a.pick(b)), a)
+        a, b = _bent(a, b, first, second)
         return a * b
 
     def or_(self, name: str, a: Tensor, b: Tensor) -> Tensor:
-        a, b = self._bend(name, a, b)
+        first, second = self._curves(name)
+        if isinstance(b, LabelMap) and isinstance(a, Tensor) and first.keeps_truth and second.keeps_truth:
+            return SoftUnion(first, a, b)
+        a, b = _bent(a, b, first, second)
         return a + b - a * b
 
     def xor(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         # With two different curves OR - AND dips below 0 at a few pixels; a negative boundary has no meaning.
         return (self.or_(f"{name}_or", a, b) - self.and_(f"{name}_and", a, b)).clamp_min(0)
+
+
+_UNBENT = Curve(Identity(), torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64))
+
+
+def _bent(a: Tensor, b: Tensor, first: Curve, second: Curve) -> tuple[Tensor, Tensor]:
+    """g(a) and g(b), both laid out and of the type of the one that is not crisp."""
+    a, b = (m.dense() if isinstance(m, LazyMap) else m for m in (a, b))
+    types = [m.dtype for m in (a, b) if m.is_floating_point()] or [torch.get_default_dtype()]
+    return first(a).to(types[0]), second(b).to(types[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from autosegloss.curves import Curve, CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics
 from autosegloss.logic import SoftLogic
-from autosegloss.maps import check_shapes, label_maps, soft_map
+from autosegloss.maps import check_shapes, label_maps, soft_map, valid_map
+from autosegloss.recompute import summed
 
 
 class SurrogateLoss(nn.Module):
@@ -76,7 +78,8 @@ class SurrogateLoss(nn.Module):
         if self.num_classes is not None and logits.shape[1] != self.num_classes:
             raise InputError(f"expected logits with num_classes={self.num_classes} channels, got {logits.shape[1]}")
         with torch.autocast(logits.device.type, enabled=False):
-            sums = self.statistics(logits, labels)
+            read = self.dense_statistics if torch.compiler.is_compiling() else self.statistics
+            sums = read(logits, labels)
             if self.sync_statistics and dist.is_available() and dist.is_initialized():
                 sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
             loss = 1 - self.formula.score(sums, self.classes)
@@ -84,13 +87,21 @@ class SurrogateLoss(nn.Module):
 
     def statistics(self, logits: Tensor, labels: Tensor) -> Statistics:
         """The soft statistics of a batch, differentiable with respect to the logits."""
+        valid = valid_map(labels, logits.shape[1], self.ignore_index)
+        classes = labels.long().where(valid.squeeze(1), 0)
+        sums = summed(partial(self.formula.statistics, self._logic()), logits, classes, valid)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        return {name: value.to(dtype) for name, value in sums.items()}  # counts too: a loss has one dtype
+
+    def dense_statistics(self, logits: Tensor, labels: Tensor) -> Statistics:
+        """The same, with every map laid out and kept for the gradient: the reading that the other is held equal to."""
         true, valid = label_maps(labels, logits.shape[1], self.ignore_index)
         probs = soft_map(logits, valid)
-        sums = self.formula.statistics(self._logic(probs.dtype), probs, true, valid)
-        return {name: value.to(probs.dtype) for name, value in sums.items()}  # counts too: a loss has one dtype
+        sums = self.formula.statistics(self._logic(), probs, true, valid)
+        return {name: value.to(probs.dtype) for name, value in sums.items()}
 
-    def _logic(self, dtype: torch.dtype) -> SoftLogic:
-        points = {name: self.curve.control_points(rows.to(dtype)) for name, rows in self.theta.items()}
+    def _logic(self) -> SoftLogic:
+        points = {name: self.curve.control_points(rows.cpu().double()) for name, rows in self.theta.items()}
         return SoftLogic({name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()})
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SurrogateLoss:

@@ -37,8 +37,13 @@ def soft_map(logits: Tensor, valid: Tensor) -> Tensor:
 
 def hard_map(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
     """One-hot map (N, C, *S), bool, of predicted classes (N, *S), empty at ignored pixels."""
+    return _one_hot(checked_classes(preds, valid, num_classes), num_classes) & valid
+
+
+def checked_classes(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
+    """Predicted classes (N, *S) as they are; raises InputError unless those of valid pixels lie in [0, C)."""
     _check_range("predictions", preds, valid.squeeze(1), num_classes, None)
-    return _one_hot(preds, num_classes) & valid
+    return preds
 
 
 def check_tensors(*values: Tensor) -> None:
@@ -63,6 +68,8 @@ def check_shapes(logits: Tensor, labels: Tensor) -> None:
 
 def total(m: Tensor, mask: Tensor) -> Tensor:
     """Sum over images and pixels of a map (N, C, *S) within mask (N, 1, *S) -> (C,); exact int64 for bool maps."""
+    if not isinstance(m, Tensor):
+        return m.total(mask)
     return (m * mask).sum(dim=(0, *range(2, m.ndim)))
 
 

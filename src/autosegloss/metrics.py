@@ -14,8 +14,9 @@ from torchmetrics import Metric, MetricCollection
 from autosegloss import formulas
 from autosegloss.errors import InputError, whole_number
 from autosegloss.formulas import PAPER, Formula
+from autosegloss.labelmap import LabelMap
 from autosegloss.logic import ExactLogic
-from autosegloss.maps import check_shapes, check_tensors, hard_map, label_maps
+from autosegloss.maps import check_shapes, check_tensors, checked_classes, valid_map
 
 
 class FormulaMetric(Metric):
@@ -65,8 +66,10 @@ class FormulaMetric(Metric):
 
     def update(self, preds: Tensor, labels: Tensor) -> None:
         check_tensors(preds, labels)
-        true, valid = label_maps(labels, self.num_classes, self.ignore_index)
-        pred = hard_map(self._classes(preds, labels), valid, self.num_classes)
+        valid = valid_map(labels, self.num_classes, self.ignore_index)
+        preds = checked_classes(self._classes(preds, labels), valid, self.num_classes)
+        inside = (x.to(torch.int32).where(valid.squeeze(1), 0) for x in (labels, preds))
+        true, pred = (LabelMap(classes, valid, self.num_classes) for classes in inside)
         for name, value in self.formula.statistics(ExactLogic(), pred, true, valid).items():
             setattr(self, name, getattr(self, name) + value)
 

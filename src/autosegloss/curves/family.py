@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -34,16 +33,13 @@ class CurveFamily(Registered, ABC):
     def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
         """g(y) elementwise for ONE curve with control points (P, 2); finite gradients for y in [0,1], ends included."""
 
+    def value(self, points: Tensor, y: Tensor) -> Tensor:
+        """What `evaluate` gives, without a gradient: a family may have a cheaper way."""
+        return self.evaluate(points, y)
 
-@dataclass(frozen=True)
-class Curve:
-    """One curve, ready to be applied: its family and its control points (P, 2)."""
-
-    family: CurveFamily
-    points: Tensor
-
-    def __call__(self, y: Tensor) -> Tensor:
-        """g(y); a crisp (bool) map takes the end values only, so that it costs no curve."""
-        if y.dtype == torch.bool:
-            return torch.where(y, self.points[-1, 1], self.points[0, 1])
-        return self.family.evaluate(self.points.to(y.dtype), y)
+    def slope(self, points: Tensor, y: Tensor) -> Tensor:
+        """g'(y) elementwise, the gradient of `evaluate`: a family may have it in closed form."""
+        with torch.enable_grad():
+            leaf = y.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.evaluate(points, leaf).sum(), leaf)
+        return slope

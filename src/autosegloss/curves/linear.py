@@ -42,7 +42,7 @@ class Linear(CurveFamily):
 
     def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
         """g(y) = v_i + (n y - i) (v_{i+1} - v_i) with i = floor(n y), the last piece closed."""
-        heights = points[:, 1]
+        heights = points[:, 1].to(y)
         piece = (y.detach() * self.pieces).long().clamp_max(self.pieces - 1)
         return heights[piece] + (y * self.pieces - piece) * heights.diff()[piece]
 
