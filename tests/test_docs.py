@@ -8,8 +8,8 @@ from typing import ClassVar
 import laws
 import pytest
 import torch
+from commands import composed, single_runs, typed
 from conftest import ROOT
-from members import CONF
 
 from autosegloss.formulas import Formula
 from autosegloss.formulas.formula import ratio
@@ -51,14 +51,14 @@ def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
         Formula.members.update(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_name_configs_that_exist(page):
-    for command in re.findall(r"python (?:train|search)\.py[^`\n#]*", page.read_text()):
-        for group, names in re.findall(
-            r"(?<=\s)(metric|loss|data|network|optimizer|profile|curve|trainer)=([\w,]+)", command
-        ):
-            for name in names.split(","):
-                assert (CONF / group / f"{name}.yaml").exists() or name == "dice", command
+def test_commands_compose(page):
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    for program, overrides in (call for language, block in fenced if not language for call in typed(block)):
+        for run in single_runs(overrides):
+            if not {"metric=dice", "hydra/launcher=ray"} & {*run}:  # a metric that the reader adds, an extra
+                composed(program, run)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -108,7 +108,7 @@ def test_weighted_cross_entropy_says_what_it_lacks():
     logits, labels = batch()
     with pytest.raises(InputError, match=r"not measured: call measure\(pixel counts\), or give weights"):
         WeightedCrossEntropy()(logits, labels)
-    with pytest.raises(InputError, match="expected 2 channels, one for each class weight, got 3"):
+    with pytest.raises(InputError, match=r"loss\.weights: expected 3 numbers, one a class, got 2"):
         WeightedCrossEntropy(weights=[1, 2])(logits, labels)
 
 

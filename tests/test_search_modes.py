@@ -76,6 +76,13 @@ def test_a_dry_run_tells_the_parts_and_leaves_nothing(command, tmp_path, trainin
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_does_not_guess_the_time_of_runs_that_are_unlike_the_trials(command, trainings):
+    other = 'hydra.sweeper.comparison_common=["network.decoder_channels=32"]'
+    out = command("search", *SEARCH, SEEDED, other, "dry_run=true")
+    assert re.search(r"comparison +│ +3 +│ +\d+ +│ +\? +│ +\?", out)
+    assert "Not in it: runs with other images or another network than the trials" in out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [["hydra/launcher=basic"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_a_dry_run_trains_for_a_moment_on_every_launcher(command, tmp_path, launcher):
@@ -91,6 +98,10 @@ def test_a_dry_run_trains_for_a_moment_on_every_launcher(command, tmp_path, laun
         (['hydra.sweeper.final=["+loss.power=2"]'], "finalists: loss: .*'power'"),
         (['+hydra.sweeper.comparison.x=["los=dice"]', SEEDED], "comparison/x/seed_0: Could not override 'los'"),
         (['hydra.sweeper.comparison_common=["data.holdout=999"]', SEEDED], "comparison/.*: holdout=999 leaves"),
+        (
+            ['hydra.sweeper.comparison_common=["data.batch_size=99"]', SEEDED],
+            "comparison/.*: 16 training samples do not fill one batch of 99",
+        ),
         (["trainer.max_steps=0"], "trials: trainer.max_steps must be a whole number of 1 or more, got 0"),
         (["dry_run=yes"], "dry_run must be true or false, got dry_run=yes"),
         (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
@@ -149,6 +160,16 @@ def test_the_folder_is_named_by_any_path_to_it(command, tmp_path, monkeypatch, i
     assert "trials" in command("search", f"resume='{tmp_path}/here/../{name}/'", "dry_run=true", tiny=False)
     command("search", f"resume='../{name}'", tiny=False)
     assert "This search is finished" in command("search", f"resume='{tmp_path}/{name}'", "dry_run=true", tiny=False)
+
+
+@pytest.mark.slow
+def test_what_does_not_compose_with_a_resumed_search_is_told(command, interrupted):
+    interrupted("found")
+    message = refusal(command, "resume=found", "data=folder", tiny=False)
+    assert (
+        "resume=found: the search was started with other settings, which do not go together with data=folder" in message
+    )
+    assert "leave these out" in message
 
 
 @pytest.mark.slow

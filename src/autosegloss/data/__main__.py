@@ -58,13 +58,13 @@ def check(source: Source, limit: int | None, out: Path) -> int:
     console.print(splits_table(reports, source), classes_table(reports, source))
     for note in notes(reports, source):
         print(f"note: {note}")
-    if figure := picture(reports, source):
-        print(f"picture: {_written(figure, out)}")
     found = faults(reports)
     for line in found[:NAMED]:
         print(f"fault: {line}")
     if len(found) > NAMED:
         print(f"... and {len(found) - NAMED} more")
+    if figure := picture(reports, source):  # last: what was found is said, even if it cannot be written
+        print(f"picture: {_written(figure, out)}")
     return len(found)
 
 

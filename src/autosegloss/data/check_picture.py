@@ -15,7 +15,7 @@ from autosegloss.data.source import Source
 from autosegloss.report import palette
 
 ROWS = 6  # samples in the picture
-SHOWN = 36  # characters of a name
+SHOWN = 28  # characters of a name
 VOID = np.array([190, 190, 190], np.uint8)  # as in the other figures
 
 

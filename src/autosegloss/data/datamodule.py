@@ -17,6 +17,8 @@ from autosegloss.data.split import block_split
 from autosegloss.data.transforms import Augment
 from autosegloss.errors import InputError, is_whole, whole_number
 
+_NO_VAL = "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split"
+
 
 class SegmentationData(pl.LightningDataModule):
     """Loaders of (images float32 (N, 3, H, W), labels int64 (N, H, W)) for a source.
@@ -86,11 +88,7 @@ class SegmentationData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         indices, data = self.parts()[0], self._split("train")
-        if len(indices) < self.batch_size:
-            raise InputError(
-                f"{len(indices)} training samples do not fill one batch of {self.batch_size}: "
-                f"set data.batch_size={len(indices)} or less"
-            )
+        self._check_filled(len(indices), devices=1)
         return self._loader(data, Shuffled(indices, self.batch_size, self.seed, self.augment))
 
     def class_counts(self) -> Tensor:
@@ -100,10 +98,10 @@ class SegmentationData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         if self.holdout is not None:
             return self._loader(self._split("train"), InOrder(self.parts()[1], self.eval_batch_size))
-        return self._in_order("val", "set data.holdout=0.2 to validate on a part of the training split")
+        return self._in_order("val", _NO_VAL)
 
     def test_dataloader(self) -> DataLoader:
-        return self._in_order("test", "leave out the test, or add the split")
+        return self._in_order("test", "the data have no 'test' split: leave out the test, or add the split")
 
     def parts(self) -> tuple[list[int], list[int]]:
         """The indices into the training split that train, and those held out (none if holdout is None)."""
@@ -112,9 +110,23 @@ class SegmentationData(pl.LightningDataModule):
             return list(range(count)), []
         return block_split(count, self.holdout, self.block, self.holdout_seed)
 
-    def _in_order(self, split: str, remedy: str) -> DataLoader:
+    def check(self, devices: int = 1) -> None:
+        """Raise the InputError that a training on so many devices would end in for want of samples; decodes nothing."""
+        self._check_filled(len(self.parts()[0]), devices)
+        if self.holdout is None and not self.source.samples("val"):
+            raise InputError(_NO_VAL)
+
+    def _check_filled(self, samples: int, devices: int) -> None:
+        if samples < self.batch_size * devices:
+            many = f" on each of {devices} devices" if devices > 1 else ""
+            raise InputError(
+                f"{samples} training samples do not fill one batch of {self.batch_size}{many}: "
+                f"set data.batch_size={samples // devices} or less"
+            )
+
+    def _in_order(self, split: str, message: str) -> DataLoader:
         if not self.source.samples(split):
-            raise InputError(f"the data have no '{split}' split: {remedy}")
+            raise InputError(message)
         data = self._split(split)
         return self._loader(data, InOrder(list(range(len(data))), self.eval_batch_size))
 

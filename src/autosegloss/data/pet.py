@@ -22,7 +22,8 @@ LAYOUT = (
     "from images.tar.gz and annotations.tar.gz of www.robots.ox.ac.uk/~vgg/data/pets"
 )
 TRAINVAL, TEST = 3680, 3669  # how many images each list has
-TRIMAP = {1: 1, 2: 0, 3: 255}  # the pet, the background, and the outline between them, which belongs to neither
+# The pet, the background, and the outline between them, which belongs to neither; 0 is none of them, so no class.
+TRIMAP = {0: 254, 1: 1, 2: 0, 3: 255}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class WeightedCrossEntropy(nn.Module):
         super().__init__()
         self.ignore_index = ignore_index
         self.given = weights is not None
-        self.weights = None if weights is None else _checked(list(weights))
+        self.weights = None if weights is None else _checked(weights)
 
     def measure(self, counts: Tensor) -> None:
         """Take the weights from the pixels (C,) that each class has in the training set; given weights stay.
@@ -42,7 +42,7 @@ class WeightedCrossEntropy(nn.Module):
         if self.weights is None:
             raise InputError("the class weights are not measured: call measure(pixel counts), or give weights=[...]")
         if (channels := logits.shape[1]) != len(self.weights):
-            raise InputError(f"expected {len(self.weights)} channels, one for each class weight, got {channels}")
+            raise InputError(f"loss.weights: expected {channels} numbers, one a class, got {len(self.weights)}")
         weight = torch.tensor(self.weights, dtype=torch.float64)  # no buffer: `half()` would make other weights of it
         return mean(*cross_entropy(logits, labels, self.ignore_index, weight))
 
@@ -50,7 +50,8 @@ class WeightedCrossEntropy(nn.Module):
         return f"weights={self.weights}, ignore_index={self.ignore_index}"
 
 
-def _checked(weights: list[float]) -> list[float]:
+def _checked(weights: Sequence[float]) -> list[float]:
+    weights = list(weights) if isinstance(weights, Iterable) else [weights]
     if not weights or not all(is_number(weight) and weight >= 0 for weight in weights):
         raise InputError(f"loss.weights: expected a number of 0 or more for each class, got {weights}")
     return weights

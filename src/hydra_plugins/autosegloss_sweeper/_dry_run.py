@@ -19,7 +19,7 @@ from autosegloss import theta as thetas
 from autosegloss.cli import mistake_in
 from autosegloss.errors import InputError
 from autosegloss.files import last_lines
-from autosegloss.processes import Ownership
+from autosegloss.processes import Devices, Ownership
 from autosegloss.report.progress import duration
 from autosegloss.result import RESULT, Result
 
@@ -28,14 +28,17 @@ from ._loop import Search, terminated_as_interrupted
 from ._names import UNTIMED, short, theta_override
 
 STEPS = 10  # of the short trial
+_OTHER = "Not in it: runs with other images or another network than the trials; a short trial does not tell their time."
+_KIN = ("network", "data.size", "data.crop", "data.batch_size", "trainer.devices")  # what the time of a step rests on
 
 
 class Phase(NamedTuple):
-    """A part of a search: so many runs of so many steps each."""
+    """A part of a search: so many runs of so many steps each, whose time a trial tells if they are `like_trials`."""
 
     name: str
     runs: int
     steps: int
+    like_trials: bool = True
 
 
 def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
@@ -57,9 +60,9 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
     finally:
         logging.disable(logging.NOTSET)
         shutil.rmtree(scratch, ignore_errors=True)
-    seconds = [_seconds(timed, steps, phase) * phase.runs for phase in phases]
+    seconds = [_seconds(timed, steps, phase) * phase.runs if phase.like_trials else None for phase in phases]
     _tell(short(search.directory), phases, seconds)
-    return {"seconds": sum(seconds)}
+    return {"seconds": sum(filter(None, seconds))}
 
 
 def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> None:
@@ -73,7 +76,7 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
         try:
             training.check_numbers(cfg)
             data = instantiate(cfg.data)
-            data.parts()
+            data.check(Devices.of(cfg.trainer).count)
             training.make_module(cfg, data)
         except Exception as error:
             if mistake := mistake_in(error):
@@ -95,9 +98,13 @@ def _left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[Phase]:
         known = len(list(directory.glob(f"finalists/*/{RESULT}")))
         # at most: both mu and the identity, too
         yield Phase("finalists", max(1, settings.finalists + 3 - known), left["finalists"])
-    compared = [steps for name, steps in left.items() if name.startswith("comparison/")]
-    for steps in dict.fromkeys(compared):
-        yield Phase("comparison", compared.count(steps), steps)
+    compared = [(steps, _alike(search.cfg, around[n])) for n, steps in left.items() if n.startswith("comparison/")]
+    for steps, alike in dict.fromkeys(compared):
+        yield Phase("comparison", compared.count((steps, alike)), steps, alike)
+
+
+def _alike(trial: DictConfig, other: DictConfig) -> bool:
+    return all(OmegaConf.select(trial, key) == OmegaConf.select(other, key) for key in _KIN)
 
 
 def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
@@ -118,25 +125,28 @@ def _seconds(timed: Result, steps: int, phase: Phase) -> float:
     return timed.seconds - timed.fit_seconds + timed.fit_seconds / steps * phase.steps
 
 
-def _tell(where: Path, phases: Sequence[Phase], seconds: Sequence[float]) -> None:
+def _tell(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None]) -> None:
     console = Console()
     if not phases:
         lines = [f"This search is finished: there is nothing left to do in {where}."]
     else:
         console.print(_table(phases, seconds))
+        known = duration(sum(filter(None, seconds)))
         lines = [
-            f"About {duration(sum(seconds))} in all if one run follows the other; n side by side need less.",
+            f"About {known} in all if one run follows the other; n side by side need less.",
+            *([_OTHER] if None in seconds else []),
             f"All runs can be made. Nothing was kept; without dry_run=true the search goes to {where}.",
         ]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _table(phases: Sequence[Phase], seconds: Sequence[float]) -> Table:
+def _table(phases: Sequence[Phase], seconds: Sequence[float | None]) -> Table:
     table = Table("part")
     for header in ("runs", "steps each", "time each", "in all"):
         table.add_column(header, justify="right")
     for phase, total in zip(phases, seconds, strict=True):
-        row = (str(phase.runs), str(phase.steps), f"{total / phase.runs:.1f} s", duration(total))
+        times = ("?", "?") if total is None else (f"{total / phase.runs:.1f} s", duration(total))
+        row = (str(phase.runs), str(phase.steps), *times)
         table.add_row(phase.name, *row)
     return table

@@ -116,11 +116,18 @@ class AutoSegLossSweeper(BasicSweeper):
             )
         overrides = {**_started(state.overrides, given), **given}
         overrides.pop("hydra.sweep.dir", None)  # resume names the folder, from wherever it is called
-        config = self.hydra_context.config_loader.load_configuration(
-            config_name=self.config.hydra.job.config_name,
-            overrides=list(overrides.values()),
-            run_mode=RunMode.MULTIRUN,
-        )
+        try:
+            config = self.hydra_context.config_loader.load_configuration(
+                config_name=self.config.hydra.job.config_name,
+                overrides=list(overrides.values()),
+                run_mode=RunMode.MULTIRUN,
+            )
+        except HydraException as error:
+            typed = [override for key, override in given.items() if key not in _MODES]
+            raise CompactHydraException(
+                f"resume={folder}: the search was started with other settings, which do not go together with "
+                f"{' '.join(typed) or 'the configuration as it is'} ({' '.join(str(error).split())}): leave these out"
+            ) from None
         return Plugins.instance().instantiate_sweeper(
             hydra_context=self.hydra_context, task_function=self.task_function, config=config
         )
