@@ -216,9 +216,7 @@ def test_no_training_batch():
 def test_too_few_samples_are_told_before_anything_is_decoded(monkeypatch):
     monkeypatch.setattr("autosegloss.data.datamodule.decode", lambda *_: pytest.fail("was decoded"))
     make(batch_size=11).check(devices=2)
-    with pytest.raises(
-        InputError, match=r"23 training .* batch of 12 on each of 2 devices: set data.batch_size=11"
-    ):
+    with pytest.raises(InputError, match=r"23 training .* batch of 12 on each of 2 devices: set data.batch_size=11"):
         make(batch_size=12).check(devices=2)
     with pytest.raises(InputError, match=r"no 'val' split: set data.holdout=0.2"):
         make(source=Shapes(train=8, val=0, size=16)).check()

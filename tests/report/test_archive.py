@@ -24,10 +24,30 @@ def test_of_two_runs_with_a_seed_the_newer_counts_and_the_page_says_so(tmp_path)
     assert any("old" in note and "is left out: its seed 0" in note and "new" in note for note in table.notes)
 
 
-def test_trainings_of_unequal_length_are_told(tmp_path):
-    write_run(tmp_path / "a")
-    write_run(tmp_path / "b", seed=1, steps=2)
-    assert "PASCAL VOC, Cross-entropy: averaged over trainings of 2 and 10000 iterations" in page("2", tmp_path).notes
+def test_a_try_out_leaves_the_run_with_its_seed_in_the_cell_and_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.utime(write_run(tmp_path / "runs/real", scores={"miou": 0.5}) / "result.json", (1, 1))
+    write_run(tmp_path / "runs/newer", scores={"miou": 0.1}, values={"trainer.max_steps": 1, "data.crop": [32, 32]})
+    table = page("2", tmp_path / "runs")
+    cell = table.sections["PASCAL VOC"]["Cross-entropy"]["miou"]
+    assert (cell.count, cell.mean) == (1, pytest.approx(50))
+    (note,) = (note for note in table.notes if "runs/newer" in note)
+    assert note == (
+        "deviates, 1 in all:\n  - runs/newer (loss=cross_entropy, data=voc_full, network=deeplabv3plus_r101, "
+        "metric=miou): trainer.max_steps is 1, not 10000; data.crop is [32, 32], not [512, 512]"
+    )
+
+
+@pytest.mark.parametrize(("name", "what"), [("2", "runs"), ("fig3", "searches")])
+def test_folders_without_anything_are_told(tmp_path, monkeypatch, name, what):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    assert f"no {what} found below a, b" in page(name, tmp_path / "a", tmp_path / "b").notes
+    assert not any("found below" in note for note in page(name).notes)
+    write_run(tmp_path / "a/run")
+    write_search(tmp_path / "b/search", 0, "PPO", [[0.5]])
+    assert not any("found below" in note for note in page(name, tmp_path / "a", tmp_path / "b").notes)
 
 
 def test_the_rest_is_listed(tmp_path, monkeypatch):
@@ -75,6 +95,38 @@ def test_steps_are_averaged_over_the_searches(tmp_path):
     assert [cells["PPO2, mean"].count for cells in rows.values()] == [2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.size", [256, 256]),
+        ("data.holdout", 16),
+        ("trainer.max_steps", 2000),
+        ("network.encoder_name", "resnet18"),
+        ("network.encoder_weights", None),
+        ("curve._target_", "autosegloss.curves.Linear"),
+        ("curve.truth_table", False),
+        ("curve.monotone", False),
+        ("hydra.sweeper.steps", 2),
+        ("hydra.sweeper.samples", 4),
+    ],
+)
+def test_a_search_of_another_table_leaves_figure_3_alone(tmp_path, key, value):
+    os.utime(write_search(tmp_path / "real", 0, "PPO", [[0.5]]) / "state.json", (1, 1))
+    write_search(tmp_path / "other", 0, "PPO", [[0.1]], values={key: value})
+    table = page("fig3", tmp_path)
+    cell = table.sections["Scores"]["step 1"]["PPO2, mean"]
+    assert (cell.count, cell.mean) == (1, pytest.approx(50))
+    (note,) = (note for note in table.notes if note.startswith("deviates, 1 in all:"))
+    assert f"other: {key} is " in note
+
+
+def test_a_search_for_another_metric_is_no_deviation(tmp_path):
+    write_search(tmp_path / "biou", 0, "PPO", [[0.1]], values={"metric._target_": "autosegloss.formulas.BoundaryIoU"})
+    notes = page("fig3", tmp_path).notes
+    assert any(note.startswith("not in this table, 1 in all:") for note in notes)
+    assert not any(note.startswith("deviates") for note in notes)
+
+
 def test_a_real_search_and_a_real_training_are_read(command, monkeypatch, tmp_path):
     """The folders of the programs; only the trainings are pretended."""
 
@@ -115,7 +167,7 @@ def test_the_program_prints_or_writes(tmp_path, capsys):
     main(["table", "2", str(tmp_path), "--out", str(tmp_path / "table.md")])
     assert (tmp_path / "table.md").read_text() == printed
     main(["table", "2", "--csv"])
-    assert capsys.readouterr().out.startswith("section,row,column,n,ours,std,paper\n")
+    assert capsys.readouterr().out.startswith("section,row,column,n,ours,std,release\n")
 
 
 @pytest.mark.parametrize(

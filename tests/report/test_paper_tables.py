@@ -25,16 +25,17 @@ def test_every_table_is_drawn_without_runs(name):
     assert filled(name) == {}
     assert empty.markdown().startswith(f"# {empty.title}\n\n## ")
     assert empty.notes
+    assert "`paper:`" not in empty.markdown()
 
 
 def test_the_numbers_of_the_release_stand_beside_ours(tmp_path):
     write_run(tmp_path / "run")
     cells = filled("2", tmp_path)["PASCAL VOC", "Cross-entropy"]
     published = {"miou": 78.69, "fwiou": 91.31, "macc": 87.31, "gacc": 95.17, "biou": 70.61, "bf1": 65.30}
-    assert {name: cell.paper for name, cell in cells.items()} == published
+    assert {name: cell.release for name, cell in cells.items()} == published
     assert {name: cell.mean for name, cell in cells.items()} == pytest.approx({k: 100 * v for k, v in SIX.items()})
     own = page("2").sections["PASCAL VOC"]
-    diagonal = {name: own[f"Searched for {label}"][name].paper for name, label in _LABELS.items()}
+    diagonal = {name: own[f"Searched for {label}"][name].release for name, label in _LABELS.items()}
     assert diagonal == {"miou": 80.97, "fwiou": 91.93, "macc": 92.95, "gacc": 95.22, "biou": 79.27, "bf1": 74.83}
 
 
@@ -46,7 +47,9 @@ def test_only_numbers_that_the_release_states_are_claimed():
     for name in tables():
         for section, rows in page(name).sections.items():
             for row, cells in rows.items():
-                known |= {(name, section, row, c): cell.paper for c, cell in cells.items() if cell.paper is not None}
+                known |= {
+                    (name, section, row, c): cell.release for c, cell in cells.items() if cell.release is not None
+                }
     places = {key[:2] for key in known}
     assert places == {("2", "PASCAL VOC"), ("4", "DeepLabv3+ ResNet-101")}
     assert len(known) == 7 * 6 + 3 * 2
@@ -54,15 +57,15 @@ def test_only_numbers_that_the_release_states_are_claimed():
         assert table == "2" or number == known["2", "PASCAL VOC", row, column]
 
 
-def test_markdown_is_aligned_and_ours_stands_before_the_papers(tmp_path):
+def test_markdown_is_aligned_and_ours_stands_before_the_releases(tmp_path):
     write_run(tmp_path / "a", scores={"miou": 0.5})
     write_run(tmp_path / "b", scores={"miou": 0.51}, seed=1)
     lines = page("4", tmp_path).markdown().splitlines()
     start = lines.index("## DeepLabv3+ ResNet-101") + 2
     assert lines[start : start + 3] == [
-        "|                   |    n |         miou | paper |  bf1 | paper |",
-        "| ----------------- | ---: | -----------: | ----: | ---: | ----: |",
-        "| Cross-entropy     |  0-2 | 50.50 ± 0.71 | 78.69 |      | 65.30 |",
+        "|                   |    n |         miou | release |  bf1 | release |",
+        "| ----------------- | ---: | -----------: | ------: | ---: | ------: |",
+        "| Cross-entropy     |  0-2 | 50.50 ± 0.71 |   78.69 |      |   65.30 |",
     ]
 
 
@@ -77,7 +80,7 @@ def test_csv_has_a_line_a_cell(tmp_path):
     assert dice["n"] == "3"
     assert float(dice["ours"]) == pytest.approx(60, abs=1e-3)
     assert float(dice["std"]) == pytest.approx(statistics.stdev([50, 60, 70]), abs=1e-3)
-    assert dice["paper"] == ""
+    assert dice["release"] == ""
 
 
 def test_a_cell_is_empty_where_nothing_is_defined():
@@ -128,6 +131,9 @@ def test_networks_have_their_sections(tmp_path):
     assert len({section for section, _ in rows}) == 4
 
 
+SIZE, STRATEGY = "provenance.data.size", "provenance.search.strategy._target_"
+
+
 def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
     both = {"name": "bezier", "pieces": 2, "truth_table": True, "monotone": True}
     cards = {
@@ -135,10 +141,10 @@ def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
         "values": {"curve": {**both, "monotone": False}},
         "rising": {"curve": {**both, "truth_table": False}},
         "free": {"curve": {**both, "monotone": False, "truth_table": False}},
-        "large": {"size": (256, 256)},
-        "long": {"size": (512, 512), "steps": 2000},
+        "large": {"values": {SIZE: [256, 256]}},
+        "long": {"values": {SIZE: [512, 512], "provenance.search.trial_max_steps": 2000}},
         "linear": {"curve": {"name": "linear", "pieces": 5}, "metric": "gacc"},
-        "drawn": {"strategy": "RandomSearch"},
+        "drawn": {"values": {STRATEGY: "autosegloss.search.RandomSearch"}},
     }
     for name, options in cards.items():
         write_run(tmp_path / f"{name}_run", loss="searched", theta=write_card(tmp_path / f"{name}.yaml", **options))
@@ -158,8 +164,104 @@ def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
     assert list(filled("7", tmp_path)) == curves
 
 
+# --- what is not that row ------------------------------------------------------------------------------------------
+
+
+def deviating(table, folder):
+    """What is said of the runs that are of a row's kind, but not as it wants them."""
+    notes = [note for note in page(table, folder).notes if note.startswith("deviates, ")]
+    return [line for note in notes for line in note.splitlines()[1:]]
+
+
+@pytest.mark.parametrize("data", ["voc_full", "cityscapes_full"])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("trainer.max_steps", 1, "is 1, not "),
+        ("data.crop", [32, 32], "is [32, 32], not [512, "),
+        ("data.holdout", 100, "is 100, not null"),
+        ("network.encoder_name", "resnet18", "is resnet18, not resnet101"),
+        ("network.encoder_weights", None, "is null, not imagenet"),
+        ("network.encoder_output_stride", 16, "is 16, not 8"),
+        ("metric.tolerance", 3, "is 3, not 5"),
+    ],
+)
+def test_a_training_with_other_settings_fills_no_row(tmp_path, data, key, value, words):
+    write_run(tmp_path / "run", data=data, metric="bf1", values={key: value})
+    for table in ("2", "3"):
+        assert filled(table, tmp_path) == {}
+        (line,) = deviating(table, tmp_path)
+        assert f"): {key} {words}" in line
+
+
+@pytest.mark.parametrize("network", ["deeplabv3plus_r50", "deeplabv3plus_r101", "pspnet_r101", "hrnetv2_w48"])
+def test_a_network_of_another_size_fills_no_row(tmp_path, network):
+    write_run(tmp_path / "run", network=network, values={"network.encoder_name": "resnet18"})
+    assert filled("4", tmp_path) == {}
+    assert len(deviating("4", tmp_path)) == 1
+
+
+@pytest.mark.parametrize("metric", ["bf1", "biou", "miou"])
+def test_a_training_with_any_metric_in_front_fills_its_row(tmp_path, metric):
+    write_run(tmp_path / "run", metric=metric)
+    assert list(filled("2", tmp_path)) == [("PASCAL VOC", "Cross-entropy")]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("curve.name", "linear"),
+        ("curve.truth_table", False),
+        ("curve.monotone", False),
+        (SIZE, [256, 256]),
+        (STRATEGY, "autosegloss.search.RandomSearch"),
+        ("provenance.search.trial_max_steps", 2000),
+        ("provenance.search.steps", 2),
+        ("provenance.search.samples", 4),
+        ("provenance.network.encoder_name", "resnet18"),
+    ],
+)
+def test_a_card_of_another_search_fills_no_row_of_table_2(tmp_path, key, value):
+    write_run(tmp_path / "0", loss="searched", theta=write_card(tmp_path / "cards/other.yaml", values={key: value}))
+    write_run(tmp_path / "1", loss="searched", theta=write_card(tmp_path / "cards/real.yaml"), seed=1)
+    write_run(tmp_path / "2", loss="searched_miou", theta="miou", seed=2)  # released: it says less of its search
+    assert filled("2", tmp_path)["PASCAL VOC", "Searched for mIoU"]["miou"].count == 2
+    (line,) = deviating("2", tmp_path)
+    assert f"): card of miou: {key} is " in line
+
+
+def test_a_card_deviates_from_the_row_that_it_is_nearest_to(tmp_path):
+    values = {"curve.monotone": False, SIZE: [256, 256]}
+    write_run(tmp_path / "run", loss="searched", theta=write_card(tmp_path / "cards/theta.yaml", values=values))
+    (line,) = deviating("5", tmp_path)
+    assert line.endswith(f"): card of miou: {SIZE} is [256, 256], not [128, 128]")
+
+
+@pytest.mark.parametrize(
+    ("loss", "theta", "weights", "words"),
+    [
+        ("searched_miou_biou", ["miou", "biou"], [1, 3], "loss.weights is [1, 3], not [1, 1]"),
+        ("mine", ["miou"], [2], "loss.weights is [2], not null"),
+        ("wce", None, [1, 2], "loss.weights is [1, 2], not null"),
+    ],
+)
+def test_losses_that_are_weighted_otherwise_fill_no_row(tmp_path, loss, theta, weights, words):
+    write_run(tmp_path / "run", loss=loss, theta=theta, values={"loss.weights": weights})
+    assert filled("2", tmp_path) == {}
+    (line,) = deviating("2", tmp_path)
+    assert line.endswith(f"): {words}")
+
+
+def test_a_naive_surrogate_with_a_theta_is_bent(tmp_path):
+    write_run(tmp_path / "run", loss="naive", theta="gone.yaml")
+    assert filled("5", tmp_path) == {}
+    (line,) = deviating("5", tmp_path)
+    assert line.endswith("its theta card is gone): loss.theta is gone.yaml, not null")
+
+
 def test_every_row_of_table_2_has_a_training_of_the_experiments(tmp_path):
     """Composed from the configuration as train.py does it, not trained."""
+    parts = ("seed", "loss", "metric", "network", "data", "trainer")
     losses = ["cross_entropy", "wce", "dpce", "ssim", "dice", "lovasz", *(f"searched_{metric}" for metric in PAPER)]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         for loss in [*losses, "searched_miou_biou", "searched_miou_bf1"]:
@@ -169,6 +271,6 @@ def test_every_row_of_table_2_has_a_training_of_the_experiments(tmp_path):
             cfg.hydra.runtime.cwd = str(tmp_path)
             runtime = {"choices": dict(cfg.hydra.runtime.choices), "cwd": str(tmp_path)}
             OmegaConf.save({"hydra": {"runtime": runtime}}, folder / "hydra.yaml")
-            OmegaConf.save({key: cfg[key] for key in ("seed", "loss", "trainer")}, folder / "config.yaml")
+            OmegaConf.save({key: cfg[key] for key in parts}, folder / "config.yaml")
             Result(SIX, {}, 1.0).save(folder.parent)
     assert len(filled("2", tmp_path)) == 14

@@ -1,4 +1,4 @@
-"""python -m autosegloss.report table 2 RUNS...   a table of the paper, ours beside the paper's numbers"""
+"""python -m autosegloss.report table 2 RUNS...   the paper's tables, ours beside the release's numbers"""
 
 from __future__ import annotations
 

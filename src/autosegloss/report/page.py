@@ -1,4 +1,4 @@
-"""A page of tables, ours beside the paper's, as Markdown and as CSV."""
+"""A page of tables, ours beside those of the authors' release, as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean and sample standard deviation of `count` values in percent; `paper` is the published value, if known."""
+    """Mean and sample standard deviation of `count` values in percent; `release` is the authors' value, if known."""
 
     count: int = 0
     mean: float | None = None
     std: float | None = None
-    paper: float | None = None
+    release: float | None = None
 
     @classmethod
-    def of(cls, values: Iterable[float | None], paper: float | None = None) -> Cell:
-        """The cell of values in [0, 1], those that are None or nan left out; `paper` is in percent."""
+    def of(cls, values: Iterable[float | None], release: float | None = None) -> Cell:
+        """The cell of values in [0, 1], those that are None or nan left out; `release` is in percent."""
         percent = [100 * value for value in values if value is not None and not math.isnan(value)]
         mean = statistics.fmean(percent) if percent else None
-        return cls(len(percent), mean, statistics.stdev(percent) if len(percent) > 1 else None, paper)
+        return cls(len(percent), mean, statistics.stdev(percent) if len(percent) > 1 else None, release)
 
     def __str__(self) -> str:
         spread = "" if self.std is None else f" ± {self.std:.2f}"
@@ -33,11 +33,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Page:
-    """Sections of rows of cells; the columns `published` have the paper's numbers beside them, given or not."""
+    """Sections of rows of cells; the columns `released` have the release's numbers beside them, given or not."""
 
     title: str
     columns: Sequence[str]
-    published: Sequence[str]
+    released: Sequence[str]
     sections: Mapping[str, Mapping[str, Mapping[str, Cell]]]
     notes: Sequence[str]
 
@@ -51,29 +51,29 @@ class Page:
         return "\n\n".join(parts).rstrip() + "\n"
 
     def csv(self) -> str:
-        """A line a cell: section, row, column, n, ours and its standard deviation, the paper's; in percent."""
+        """A line a cell: section, row, column, n, ours and its standard deviation, the release's; in percent."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["section", "row", "column", "n", "ours", "std", "paper"])
+        writer.writerow(["section", "row", "column", "n", "ours", "std", "release"])
         for section, rows in self.sections.items():
             for label, cells in rows.items():
                 for column in self.columns:
                     cell = cells[column]
-                    numbers = (_digits(number, 4) for number in (cell.mean, cell.std, cell.paper))
+                    numbers = (_digits(number, 4) for number in (cell.mean, cell.std, cell.release))
                     writer.writerow([section, label, column, cell.count, *numbers])
         return stream.getvalue()
 
     def _header(self) -> list[str]:
         header = ["", "n"]
         for name in self.columns:
-            header += [name, "paper"] if name in self.published else [name]
+            header += [name, "release"] if name in self.released else [name]
         return header
 
     def _line(self, label: str, cells: Mapping[str, Cell]) -> list[str]:
         counts = {cell.count for cell in cells.values()}
         line = [label, "-".join(map(str, sorted({min(counts), max(counts)})))]
         for name in self.columns:
-            line += [str(cells[name]), *([_digits(cells[name].paper, 2)] if name in self.published else [])]
+            line += [str(cells[name]), *([_digits(cells[name].release, 2)] if name in self.released else [])]
         return line
 
 

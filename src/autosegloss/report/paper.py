@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,41 +14,55 @@ from omegaconf import OmegaConf
 
 from autosegloss.errors import unknown
 from autosegloss.report.page import Cell, Page
-from autosegloss.report.runs import Archive, Run, holds, newest, shown
+from autosegloss.report.runs import Archive, Run, Search, deviations, newest, shown
 from autosegloss.search import History
 
 _LISTED = 10  # runs that a note names at most
 
 
 @dataclass(frozen=True)
-class Filter:
-    """What a run must be: choices of groups, values of its config, and the theta cards in its loss, one by one."""
+class Row:
+    """What a row asks of a run: its kind are choices of groups and the theta cards in its loss, one by one; besides,
+    its config has the values of `where`, and each of its cards those of `found`. `release`: {metric: percent}."""
 
-    match: Mapping[str, str] = field(default_factory=dict)
-    where: Mapping[str, Any] = field(default_factory=dict)
-    cards: Sequence[Mapping[str, Any]] | None = None
+    match: Mapping[str, str]
+    where: Mapping[str, Any]
+    found: Mapping[str, Any]
+    cards: Sequence[Mapping[str, Any]] | None
+    release: Mapping[str, float]
 
-    def takes(self, run: Run) -> bool:
-        """Whether all of it holds for `run`."""
+    @classmethod
+    def of(cls, section: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
+        """A row of a section, which may ask otherwise than its section."""
+        asked = ({**section.get(part, {}), **row.get(part, {})} for part in ("match", "where", "found"))
+        return cls(*asked, row.get("cards"), row.get("release", {}))
+
+    def deviations(self, run: Run) -> list[str] | None:
+        """What keeps `run` from filling this row: nothing, or words on each; None for a run of another kind."""
+        if not self._is_kind_of(run):
+            return None
+        told = deviations(self.where, run.config)
+        for card in run.cards if self.cards else ():
+            told += [f"card of {card['metric']['name']}: {words}" for words in deviations(self.found, card)]
+        return told
+
+    def _is_kind_of(self, run: Run) -> bool:
         chosen = all(run.choices.get(group) == choice for group, choice in self.match.items())
-        return chosen and holds(self.where, run.config) and self._takes_cards(run.cards)
-
-    def _takes_cards(self, cards: Sequence[Mapping[str, Any]]) -> bool:
-        if self.cards is None:
-            return True
-        return len(self.cards) == len(cards) and all(map(_is_card, self.cards, cards))
+        if not chosen or self.cards is None:
+            return chosen
+        return len(self.cards) == len(run.cards) and all(map(_is_card, self.cards, run.cards))
 
 
 def _is_card(expected: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
-    """As `holds`; the data need only be in the name: "voc" is in VOC and in PASCAL VOC 2012."""
+    """Whether it has these values; the data need only be in the name: "voc" is in VOC and in PASCAL VOC 2012."""
     rest = {key: value for key, value in expected.items() if key != "found_on"}
-    return expected.get("found_on", "").lower() in card.get("found_on", "").lower() and holds(rest, card)
+    return expected["found_on"].lower() in card.get("found_on", "").lower() and not deviations(rest, card)
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Rows of trainings, columns of metrics. `sections`: {name: {match, where, rows: {label: {match, where, cards,
-    paper: {metric: percent}}}}}; what is written at a section is asked of all its rows."""
+    """Rows of trainings, columns of metrics. `sections`: {name: {match, where, found, rows: {label: {match, where,
+    found, cards, release}}}}, see Row; what is written at a section is asked of its rows that do not ask otherwise."""
 
     title: str
     columns: Sequence[str]
@@ -56,22 +71,18 @@ class ScoreTable:
 
     def page(self, archive: Archive) -> Page:
         """The table with the validation scores of the runs that belong to it."""
-        sections, used, remarks = {}, set(), []
+        sections, remarks, told = {}, [], _Told(archive.runs)
         for section, conditions in self.sections.items():
             sections[section] = {}
-            every = Filter(conditions.get("match", {}), conditions.get("where", {}))
-            for label, row in conditions["rows"].items():
-                paper = row.get("paper", {})
-                only = Filter(row.get("match", {}), row.get("where", {}), row.get("cards"))
-                runs = [run for run in archive.runs if every.takes(run) and only.takes(run)]
-                used |= {run.path for run in runs}
-                kept, left_out = newest(runs)
-                remarks += left_out + _lengths(f"{section}, {label}", kept)
+            for label, entry in conditions["rows"].items():
+                row = Row.of(conditions, entry)
+                kept, left_out = newest(told.filling(row.deviations))
+                remarks += left_out
                 sections[section][label] = {
-                    name: Cell.of([run.scores.get(name) for run in kept], paper.get(name)) for name in self.columns
+                    name: Cell.of([run.scores.get(name) for run in kept], row.release.get(name))
+                    for name in self.columns
                 }
-        others = [str(run) for run in archive.runs if run.path not in used]
-        notes = [*self.notes, *remarks, *_leftovers(archive, others)]
+        notes = [*self.notes, *_nothing("runs", archive.runs, archive), *remarks, *_leftovers(archive, told)]
         return Page(self.title, self.columns, self.columns, sections, notes)
 
 
@@ -79,21 +90,21 @@ class ScoreTable:
 class StepTable:
     """Rows of steps, columns of kinds of search: the mean of a step's trials, and the best so far.
 
-    `where` is asked of all searches, `series` {name: where} of those of a column; values are those of the config.
+    A search is of this table by the values of `match` in its config, of a column by those of `series` {name: match};
+    those of `where` it must have besides.
     """
 
     title: str
     series: Mapping[str, Mapping[str, Any]]
+    match: Mapping[str, Any] = field(default_factory=dict)
     where: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def page(self, archive: Archive) -> Page:
         """The table with the searches that belong to it, averaged over their seeds."""
-        columns, used, remarks = {}, set(), []
+        columns, remarks, told = {}, [], _Told(archive.searches)
         for name, conditions in self.series.items():
-            searches = [s for s in archive.searches if holds({**self.where, **conditions}, s.config)]
-            used |= {search.path for search in searches}
-            kept, left_out = newest(searches)
+            kept, left_out = newest(told.filling(partial(self._deviations, {**self.match, **conditions})))
             remarks += left_out
             columns |= _curves(name, [_progress(History(search.path)) for search in kept])
         steps = range(max(map(len, columns.values()), default=0))
@@ -101,9 +112,36 @@ class StepTable:
             f"step {step + 1}": {name: (cells[step : step + 1] or [Cell()])[0] for name, cells in columns.items()}
             for step in steps
         }
-        others = [str(search) for search in archive.searches if search.path not in used]
-        notes = [*self.notes, *remarks, *_leftovers(archive, others)]
+        notes = [*self.notes, *_nothing("searches", archive.searches, archive), *remarks, *_leftovers(archive, told)]
         return Page(self.title, list(columns), (), {"Scores": rows}, notes)
+
+    def _deviations(self, match: Mapping[str, Any], search: Search) -> list[str] | None:
+        return None if deviations(match, search.config) else deviations(self.where, search.config)
+
+
+class _Told:
+    """Runs or searches, and what keeps each from the row that it is nearest to."""
+
+    def __init__(self, items: Sequence[Any]):
+        self.items, self._nearest = items, {}
+
+    def filling(self, deviations_of: Callable[[Any], list[str] | None]) -> list:
+        """Those that fill a row, by its deviations: [] for what fills it, None for what is of another kind."""
+        told = {item.path: deviations_of(item) for item in self.items}
+        for path, words in told.items():
+            if words is not None:
+                self._nearest[path] = min(self._nearest.get(path, words), words, key=len)
+        return [item for item in self.items if told[item.path] == []]
+
+    @property
+    def deviating(self) -> list[str]:
+        """Those of a row's kind that fill none, with what differs."""
+        return [f"{item}: {'; '.join(words)}" for item in self.items if (words := self._nearest.get(item.path))]
+
+    @property
+    def others(self) -> list[str]:
+        """Those that are of no row's kind."""
+        return [str(item) for item in self.items if item.path not in self._nearest]
 
 
 def _progress(history: History) -> list[dict[str, float | None]]:
@@ -129,14 +167,15 @@ def _curves(name: str, searches: Sequence[Sequence[Mapping[str, float | None]]])
     }
 
 
-def _lengths(row: str, runs: Sequence[Run]) -> list[str]:
-    steps = sorted({run.config.trainer.max_steps for run in runs})
-    return [f"{row}: averaged over trainings of {' and '.join(map(str, steps))} iterations"] if len(steps) > 1 else []
+def _nothing(what: str, items: Sequence[Any], archive: Archive) -> list[str]:
+    folders = ", ".join(map(shown, archive.folders))
+    return [f"no {what} found below {folders}"] if folders and not items else []
 
 
-def _leftovers(archive: Archive, others: Sequence[str]) -> list[str]:
+def _leftovers(archive: Archive, told: _Told) -> list[str]:
     parts = {
-        "not in this table": others,
+        "deviates": told.deviating,
+        "not in this table": told.others,
         "no result yet": [shown(path) for path in archive.unfinished],
         "could not be read": archive.unreadable,
     }

@@ -79,18 +79,20 @@ class Search:
 
 @dataclass
 class Archive:
-    """All runs and searches below some folders; what has no result yet, and what cannot be read."""
+    """All runs and searches below `folders`; what has no result yet, and what cannot be read."""
 
     runs: list[Run] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
 
     @classmethod
     def of(cls, folders: Iterable[Path]) -> Archive:
         """Of runs of train.py, multiruns, searches, or folders of these; raises InputError for one that is missing."""
         archive, found = cls(), {}
         for folder in folders:
+            archive.folders.append(folder)
             if not folder.is_dir():
                 raise InputError(f"there is no folder {folder}: give folders of train.py or search.py, or above these")
             for path in _leaves(folder):
@@ -111,10 +113,16 @@ class Archive:
             self.unreadable.append(f"{shown(path)} ({type(error).__name__}: {' '.join(str(error).split())[:120]})")
 
 
-def holds(expected: Mapping[str, Any], actual: DictConfig | Mapping[str, Any]) -> bool:
-    """Whether a config has these values at these dotted keys."""
-    config = OmegaConf.create(actual) if not OmegaConf.is_config(actual) else actual
-    return all(_value(config, key) == value for key, value in expected.items())
+def deviations(expected: Mapping[str, Any], actual: DictConfig | Mapping[str, Any]) -> list[str]:
+    """Which values at dotted keys a config has otherwise, in words; a key that ends in ? need not be there."""
+    config = actual if OmegaConf.is_config(actual) else OmegaConf.create(actual)
+    told = []
+    for key, wanted in expected.items():
+        name = key.removesuffix("?")
+        value = _value(config, name, default=wanted if key.endswith("?") else None)
+        if value != wanted:
+            told.append(f"{name} is {_word(value)}, not {_word(wanted)}")
+    return told
 
 
 def shown(path: Path) -> str:
@@ -163,9 +171,13 @@ def _card(path: Path) -> dict[str, Any]:
     return {**page, **named, "found_on": found_on}
 
 
-def _value(config: DictConfig, key: str) -> Any:
-    value = OmegaConf.select(config, key)
+def _value(config: DictConfig, key: str, default: Any) -> Any:
+    value = OmegaConf.select(config, key, default=default)
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def newest(items: Sequence[Run] | Sequence[Search]) -> tuple[list, list[str]]:
