@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_BLOCK = 2**17  # elements whose gradient is found at once
+
 
 def dilate(m: Tensor, size: int) -> Tensor:
     """MaxPool over a cube of odd side `size`, stride 1; m is bool, or float in [0, 1], and empty where ignored."""
@@ -27,7 +29,7 @@ def dilate(m: Tensor, size: int) -> Tensor:
 
 
 class _Dilate(torch.autograd.Function):
-    """Keeps the map alone; maps of one class of one image are pooled one by one, since they fit into a cache.
+    """Keeps the map alone; for the gradient maps of one class of one image are taken as many as fit into a cache.
 
     Of equal pixels the first has the gradient.
     """
@@ -46,7 +48,8 @@ class _Dilate(torch.autograd.Function):
         (m,) = ctx.saved_tensors
         m, gradient = m.contiguous(), gradient.contiguous()
         result = torch.empty_like(m)
-        planes = (x.flatten(0, 1).unsqueeze(1).split(1) for x in (m, gradient, result))
+        together = max(1, _BLOCK // max(1, m[:1, :1].numel()))
+        planes = (x.flatten(0, 1).unsqueeze(1).split(together) for x in (m, gradient, result))
         for plane, upstream, out in zip(*planes, strict=True):
             stages = [plane]
             for axis in range(2, m.ndim):

@@ -128,10 +128,20 @@ def _by_piece(points: Tensor, y: Tensor, read: Callable[[_Piece, Tensor], Tensor
         for u0, v0, u1, v1, u2, v2 in (flat[i : i + 6] for i in range(0, len(flat) - 2, 4))
         if u2 > u0
     ]
-    result = read(pieces[0], y)
-    for piece in pieces[1:]:
-        result = torch.where(y > piece.u, read(piece, y), result)
-    return result
+    if y.device.type != "cpu":  # to pick pixels out would wait for the device
+        result = read(pieces[0], y)
+        for piece in pieces[1:]:
+            result = torch.where(y > piece.u, read(piece, y), result)
+        return result
+    left = y.reshape(-1)
+    result = read(pieces[0], left)
+    where = None
+    for piece in pieces[1:]:  # of the probabilities of a pixel few are high: later pieces have few of them
+        beyond = (left > piece.u).nonzero().squeeze(1)
+        left = left.index_select(0, beyond)
+        where = beyond if where is None else where.index_select(0, beyond)
+        result.index_copy_(0, where, read(piece, left))
+    return result.view(y.shape)
 
 
 def _pieces(y: Tensor, knots: Tensor) -> Callable[[Tensor], Tensor]:
