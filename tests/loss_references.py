@@ -126,5 +126,5 @@ def focal(logits, labels, gamma=2.0):
     return np.mean(terms)
 
 
-REFERENCES = {"dpce": distance_penalized_cross_entropy, "ssim": ssim, "jaccard": jaccard, "dice": dice}
+REFERENCES = {"dpce": distance_penalized_cross_entropy, "ssim_only": ssim, "jaccard": jaccard, "dice": dice}
 REFERENCES |= {"lovasz": lovasz, "focal": focal}

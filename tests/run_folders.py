@@ -21,9 +21,10 @@ def write_run(path, loss="cross_entropy", scores=SIX, seed=0, theta=None, values
     chosen = {**R101_ON_VOC, "loss": loss, **choices}
     crop, steps = SCHEDULES.get(chosen["data"], (None, 300))
     sum_of = {"losses": [{"theta": name} for name in theta or []], "weights": [1] * len(theta or [])}
+    by_hand = {"weights": [1, 1] if chosen["loss"] == "ssim" else None}
     config = {
         "seed": seed,
-        "loss": {"theta": theta} if isinstance(theta, str) else sum_of if theta else {},
+        "loss": {"theta": theta} if isinstance(theta, str) else sum_of if theta else by_hand,
         "metric": OmegaConf.load(CONF / "metric" / f"{chosen['metric']}.yaml"),
         "network": OmegaConf.load(CONF / "network" / f"{chosen['network']}.yaml"),
         "data": {"crop": crop, "holdout": None},
