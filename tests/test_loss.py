@@ -204,3 +204,18 @@ def test_a_single_class_may_be_present(formula):
     value, gradient = value_and_gradient(SurrogateLoss(formula), logits[:, :1], labels * 0)  # C = 1
     assert 0 <= value <= 1
     assert gradient.isfinite().all()
+
+
+def test_another_theta_in_the_same_loss_counts():
+    """Its curves are kept from call to call."""
+    logits, labels = batch()
+    loss, other = (SurrogateLoss("miou", theta=[value] * 12) for value in (0.2, 0.7))
+    before = loss(logits, labels)
+    assert_close(loss(logits, labels), before, rtol=0, atol=0)
+    loss.load_state_dict(other.state_dict())
+    assert_close(loss(logits, labels), other(logits, labels), rtol=0, atol=0)
+    loss.theta_and.fill_(0.4)
+    expected = SurrogateLoss("miou", theta={"and": [0.4] * 6, "or": [0.7] * 6})
+    assert_close(loss(logits, labels), expected(logits, labels), rtol=0, atol=0)
+    with torch.inference_mode():
+        assert_close(SurrogateLoss("miou", theta=[0.7] * 12)(logits, labels), other(logits, labels))

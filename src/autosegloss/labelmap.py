@@ -213,8 +213,9 @@ class AtLabels(LazyMap):
 
     def total(self, mask: Tensor) -> Tensor:
         values = self.values * (self.where.mask & mask).squeeze(1)
-        zeros = torch.zeros(self.where.num_classes, dtype=torch.float64, device=values.device)  # so many add up
-        return zeros.index_add(0, self.where.labels.flatten(), values.flatten().double()).to(values.dtype)
+        device, wide = values.device, torch.float64 if values.device.type in ("cpu", "cuda") else values.dtype
+        zeros = torch.zeros(self.where.num_classes, dtype=wide, device=device)  # one by one so many lose digits
+        return zeros.index_add(0, self.where.labels.flatten(), values.flatten().to(wide)).to(values.dtype)
 
 
 class SoftUnion(LazyMap):

@@ -60,6 +60,7 @@ class SurrogateLoss(nn.Module):
         theta = thetas.identity(self.formula, self.curve) if theta is None else theta
         for name, rows in read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
+        self._kept_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -101,6 +102,15 @@ class SurrogateLoss(nn.Module):
         return {name: value.to(probs.dtype) for name, value in sums.items()}
 
     def _logic(self) -> SoftLogic:
+        """Theta as curves, made again only when it has changed: to read it waits for a GPU."""
+        if torch.compiler.is_compiling() or any(rows.is_inference() for rows in self.theta.values()):
+            return self._made_logic()
+        state = [(rows.data_ptr(), rows._version) for rows in self.theta.values()]
+        if self._kept_logic is None or self._kept_logic[0] != state:
+            self._kept_logic = state, self._made_logic()
+        return self._kept_logic[1]
+
+    def _made_logic(self) -> SoftLogic:
         points = {name: self.curve.control_points(rows.cpu().double()) for name, rows in self.theta.items()}
         return SoftLogic({name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()})
 
