@@ -14,6 +14,8 @@ from torch.testing import assert_close
 from autosegloss import SurrogateLoss
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
+pytestmark = pytest.mark.slow
+
 WORLD, CLASSES = 2, 3
 LOSSES = ("macc", "miou", "fwiou", "biou", "bf1")
 

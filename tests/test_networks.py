@@ -13,6 +13,8 @@ from torch.testing import assert_close
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.models import SegmentationModule, poly_sgd
 
+pytestmark = pytest.mark.slow
+
 SGD = {"momentum": 0.9, "weight_decay": 0.0, "power": 0.9, "min_lr": 1e-4}
 
 every_network = pytest.mark.parametrize("name", NAMES)

@@ -19,6 +19,8 @@ from torch.testing import assert_close
 from autosegloss.errors import InputError
 from autosegloss.models import build_network, hub
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def silent_hub(monkeypatch, tmp_path):
