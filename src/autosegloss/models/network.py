@@ -47,7 +47,7 @@ def _can_be_made(architecture: Callable[..., nn.Module], classes: int, options: 
     try:
         with torch.device("meta"):
             architecture(classes=classes, encoder_weights=None, **options)
-    except Exception:
+    except Exception:  # whatever it is: it is not about the weights, and the caller tells the error that it has
         return False
     return True
 
