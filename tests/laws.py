@@ -6,8 +6,9 @@ from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
+from autosegloss.labelmap import LabelMap
 from autosegloss.logic import ExactLogic, Logic, SoftLogic
-from autosegloss.maps import hard_map, label_maps
+from autosegloss.maps import checked_classes, label_maps
 from autosegloss.metrics import FormulaMetric
 
 IGNORE = 255
@@ -35,6 +36,12 @@ def batch(shape=(2, 9, 11), num_classes=3, ignored=0.1, seed=0):
     logits = 2 * torch.randn(shape[0], num_classes, *shape[1:], generator=rng)
     labels = torch.randint(num_classes, shape, generator=rng)
     return logits, labels.masked_fill(torch.rand(shape, generator=rng) < ignored, 255)
+
+
+def hard_map(preds, valid, num_classes):
+    """One-hot map (N, C, *S), bool, of predicted classes (N, *S), empty at ignored pixels."""
+    preds = checked_classes(preds, valid, num_classes)
+    return LabelMap(preds.where(valid.squeeze(1), 0), valid, num_classes).dense()
 
 
 def exact_score(formula, preds, labels, num_classes):

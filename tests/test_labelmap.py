@@ -15,7 +15,7 @@ from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU
 from autosegloss.labelmap import LabelMap, LazyMap
 from autosegloss.logic import ExactLogic
-from autosegloss.maps import hard_map, label_maps, total
+from autosegloss.maps import label_maps, total
 from autosegloss.morphology import dilate, erode
 
 
@@ -82,7 +82,7 @@ def test_every_metric_has_the_same_sums(formula, scene):
     true, pred, valid = maps(scene)
     _, preds, num_classes = scene
     lazy = formula.statistics(ExactLogic(), pred, true, valid)
-    dense = formula.statistics(ExactLogic(), hard_map(preds, valid, num_classes), true.dense(), valid)
+    dense = formula.statistics(ExactLogic(), laws.hard_map(preds, valid, num_classes), true.dense(), valid)
     assert_close(lazy, dense)
 
 

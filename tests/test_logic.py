@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laws import hard_map
 from members import CURVES
 from scipy import ndimage
 from torch.testing import assert_close
@@ -12,7 +13,7 @@ from torch.testing import assert_close
 from autosegloss import InputError
 from autosegloss.curves import Bezier, Curve
 from autosegloss.logic import ExactLogic, SoftLogic
-from autosegloss.maps import check_shapes, hard_map, label_maps, soft_map, total
+from autosegloss.maps import check_shapes, label_maps, soft_map, total
 from autosegloss.morphology import dilate, erode
 
 FALSE_TRUE = torch.tensor([False, False, True, True]), torch.tensor([False, True, False, True])

@@ -35,11 +35,6 @@ def soft_map(logits: Tensor, valid: Tensor) -> Tensor:
     return torch.softmax(logits.masked_fill(~valid, 0), dim=1) * valid
 
 
-def hard_map(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
-    """One-hot map (N, C, *S), bool, of predicted classes (N, *S), empty at ignored pixels."""
-    return _one_hot(checked_classes(preds, valid, num_classes), num_classes) & valid
-
-
 def checked_classes(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
     """Predicted classes (N, *S) as they are; raises InputError unless those of valid pixels lie in [0, C)."""
     _check_range("predictions", preds, valid.squeeze(1), num_classes, None)
