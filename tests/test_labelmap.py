@@ -91,7 +91,9 @@ def test_every_metric_has_the_same_sums(formula, scene):
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
 def test_every_loss_has_the_same_value_and_gradient(formula, curve, memory_format, monkeypatch):
     """Read in several parts, and by several blocks, as a larger batch would be."""
-    monkeypatch.setattr("autosegloss.recompute._PART", 300)
+    monkeypatch.setattr("autosegloss.reduction.recompute._PART", 300)
+    monkeypatch.setattr("autosegloss.reduction.recompute._CLASSES", 100)
+    monkeypatch.setattr("autosegloss.reduction.blocks._ON_CPU", 100)
     monkeypatch.setattr("autosegloss.curves.bend._BLOCK", 100)
     logits, labels = laws.batch((3, 9, 11), ignored=0.2)
     labels[:, :4, :5] = 1

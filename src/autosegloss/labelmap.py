@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autosegloss.curves import Curve
 from autosegloss.morphology import running
 
 _WORD = 31  # classes that an int32 holds, a bit each
@@ -63,6 +62,11 @@ class LazyMap(ABC):
         return ~self.dense()
 
 
+def small(largest: int) -> torch.dtype:
+    """A short integer type that holds 0 .. largest."""
+    return next(dtype for dtype in (torch.uint8, torch.int16, torch.int32) if largest <= torch.iinfo(dtype).max)
+
+
 def _laid_out(value: Any) -> Any:
     return value.dense() if isinstance(value, LazyMap) else value
 
@@ -76,21 +80,11 @@ class LabelMap(LazyMap):
     def __init__(self, labels: Tensor, mask: Tensor, num_classes: int):
         self.labels, self.mask, self.num_classes = labels, mask, num_classes
         self.shape = torch.Size((labels.shape[0], num_classes, *labels.shape[1:]))
-        self._known: tuple[Tensor, Tensor] | None = None
-
-    def know(self, m: Tensor, values: Tensor) -> None:
-        """Let `pick(m)` be `values` from now on; m is empty outside of the mask."""
-        self._known = m, values
+        self._known: dict[tuple[str, int], tuple[Tensor, Any]] = {}
 
     def pick(self, m: Tensor) -> Tensor:
         """The values (N, *S) that a map (N, C, *S) has at the labels."""
-        if self._known is not None and self._known[0] is m:
-            return self._known[1]
         return m.gather(1, self.labels.long().unsqueeze(1)).squeeze(1)
-
-    def holds_all_of(self, m: Tensor, mask: Tensor) -> bool:
-        """Whether it is known that a map is empty outside of `mask`."""
-        return self._known is not None and self._known[0] is m and mask is self.mask
 
     def dense(self) -> Tensor:
         classes = torch.arange(self.num_classes, device=self.labels.device).view(-1, *[1] * (self.labels.ndim - 1))
@@ -139,6 +133,16 @@ class LabelMap(LazyMap):
 
     def total(self, mask: Tensor) -> Tensor:
         """Pixels of each class (C,) int64."""
+        return self._once("total", 0, mask, lambda: self._total(mask))
+
+    def _once(self, what: str, size: int, mask: Tensor, made: Callable[[], Any]) -> Any:
+        """The last result is kept for who asks again with the same mask: a formula may be read twice."""
+        known = self._known.get((what, size))
+        if known is None or known[0] is not mask:
+            known = self._known[what, size] = mask, made()
+        return known[1]
+
+    def _total(self, mask: Tensor) -> Tensor:
         held = (self.mask & mask).squeeze(1)
         index = self.labels.where(held, self.num_classes).flatten()
         if index.device.type == "cpu":
@@ -148,7 +152,10 @@ class LabelMap(LazyMap):
 
     def erode(self, size: int, valid: Tensor) -> LabelMap:
         """MinPool within `valid`: a pixel stays if all of its window is of its class. Outside `valid` nothing stays."""
-        labels, rest = self.labels.to(torch.int32), self.num_classes + 1
+        return self._once("eroded", size, valid, lambda: self._erode(size, valid))
+
+    def _erode(self, size: int, valid: Tensor) -> LabelMap:
+        labels, rest = self.labels.to(small(self.num_classes + 1)), self.num_classes + 1
         either = torch.stack([labels + 1, self.num_classes - labels], dim=1)  # the highest and the lowest of a window
         seen = either.where(self.mask, rest).where(valid, 0)
         for axis in range(2, seen.ndim):
@@ -199,38 +206,3 @@ class Union(LazyMap):
 
     def total(self, mask: Tensor) -> Tensor:
         return self.a.total(mask) + self.b.total(mask) - (self.a & self.b).total(mask)
-
-
-class AtLabels(LazyMap):
-    """A map that holds values (N, *S) at the classes of a one-hot map, and 0 elsewhere: a AND a one-hot map."""
-
-    def __init__(self, values: Tensor, where: LabelMap):
-        self.values, self.where, self.shape = values, where, where.shape
-
-    def dense(self) -> Tensor:
-        values = self.values.unsqueeze(1) * self.where.mask
-        return values.new_zeros(self.shape).scatter(1, self.where.labels.unsqueeze(1), values)
-
-    def total(self, mask: Tensor) -> Tensor:
-        values = self.values * (self.where.mask & mask).squeeze(1)
-        device, wide = values.device, torch.float64 if values.device.type in ("cpu", "cuda") else values.dtype
-        zeros = torch.zeros(self.where.num_classes, dtype=wide, device=device)  # one by one so many lose digits
-        return zeros.index_add(0, self.where.labels.flatten(), values.flatten().to(wide)).to(values.dtype)
-
-
-class SoftUnion(LazyMap):
-    """g(a) OR a one-hot map b: g(a) + (1 - g(a)) b, for a curve with g(0) = 0 and g(1) = 1."""
-
-    def __init__(self, curve: Curve, a: Tensor, b: LabelMap):
-        self.curve, self.a, self.b, self.shape = curve, a, b, b.shape
-
-    def dense(self) -> Tensor:
-        bent = self.curve(self.a)
-        return torch.where(self.b.dense(), 1, bent)
-
-    def total(self, mask: Tensor) -> Tensor:
-        """Sum of g(a) everywhere, and of 1 - g(a) at the labels."""
-        a = self.a if self.b.holds_all_of(self.a, mask) else self.a * mask  # g(0) = 0: what is masked adds nothing
-        everywhere = self.curve.total(a)
-        rest = 1 - self.curve(self.b.pick(self.a))
-        return everywhere + AtLabels(rest, self.b).total(mask)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from autosegloss.curves import Curve, Identity
-from autosegloss.labelmap import AtLabels, LabelMap, LazyMap, SoftUnion
+from autosegloss.labelmap import LabelMap, LazyMap
+from autosegloss.softmap import AtLabels, Probabilities, SoftUnion
 
 
 class Logic(ABC):
@@ -56,23 +58,41 @@ class SoftLogic(Logic):
 
     def and_(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         first, second = self._curves(name)
-        if isinstance(b, LabelMap) and isinstance(a, Tensor) and second.keeps_truth:
-            return AtLabels(first(b.pick(a)), b)
-        if isinstance(a, LabelMap) and isinstance(b, Tensor) and first.keeps_truth:
-            return AtLabels(second(a.pick(b)), a)
+        if isinstance(b, LabelMap) and isinstance(a, Tensor | Probabilities) and second.keeps_truth:
+            return AtLabels(first, a, b)
+        if isinstance(a, LabelMap) and isinstance(b, Tensor | Probabilities) and first.keeps_truth:
+            return AtLabels(second, b, a)
         a, b = _bent(a, b, first, second)
         return a * b
 
     def or_(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         first, second = self._curves(name)
-        if isinstance(b, LabelMap) and isinstance(a, Tensor) and first.keeps_truth and second.keeps_truth:
+        if isinstance(b, LabelMap) and isinstance(a, Probabilities) and first.keeps_truth and second.keeps_truth:
             return SoftUnion(first, a, b)
         a, b = _bent(a, b, first, second)
         return a + b - a * b
 
     def xor(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         # With two different curves OR - AND dips below 0 at a few pixels; a negative boundary has no meaning.
-        return (self.or_(f"{name}_or", a, b) - self.and_(f"{name}_and", a, b)).clamp_min(0)
+        either, both = (_bent(a, b, *self._curves(f"{name}_{part}")) for part in ("or", "and"))
+        return _Xor.apply(*either, *both)
+
+
+class _Xor(torch.autograd.Function):
+    """max(0, (a + b - a b) - c d), with a gradient in fewer passes over memory than its parts would take."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        result = (a + b).addcmul_(a, b, value=-1).addcmul_(c, d, value=-1).clamp_min_(0)
+        ctx.save_for_backward(a, b, c, d, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        a, b, c, d, result = ctx.saved_tensors
+        gradient = torch.ops.aten.threshold_backward(gradient, result, 0)
+        left, right = (torch.addcmul(gradient, gradient, other, value=-1) for other in (b, a))
+        return left, right, gradient * -d, gradient * -c
 
 
 _UNBENT = Curve(Identity(), torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64))
@@ -82,4 +102,9 @@ def _bent(a: Tensor, b: Tensor, first: Curve, second: Curve) -> tuple[Tensor, Te
     """g(a) and g(b), both laid out and of the type of the one that is not crisp."""
     a, b = (m.dense() if isinstance(m, LazyMap) else m for m in (a, b))
     types = [m.dtype for m in (a, b) if m.is_floating_point()] or [torch.get_default_dtype()]
-    return first(a).to(types[0]), second(b).to(types[-1])
+    return _of_type(first, a, types[0]), _of_type(second, b, types[-1])
+
+
+def _of_type(curve: Curve, m: Tensor, dtype: torch.dtype) -> Tensor:
+    crisp = m.dtype == torch.bool and curve.keeps_truth
+    return m.to(dtype) if crisp else curve(m).to(dtype)

@@ -17,7 +17,7 @@ from autosegloss.errors import InputError, unknown
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics
 from autosegloss.logic import SoftLogic
 from autosegloss.maps import check_shapes, label_maps, soft_map, valid_map
-from autosegloss.recompute import summed
+from autosegloss.reduction import soft_sums
 
 
 class SurrogateLoss(nn.Module):
@@ -36,6 +36,8 @@ class SurrogateLoss(nn.Module):
     Call it with logits (N, C, *S), floating point, and labels (N, *S), integers -> scalar in [0, 1], at least float32.
     Over "all" classes an absent one scores 0, so that even a perfect prediction has a loss where classes are missing.
     A batch without anything to score (all ignored; for boundaries also one class alone) has loss 0 and gradient 0.
+    It is fast by itself: in a model given to torch.compile it stands outside of the compiled graph, which therefore
+    cannot be asked to be one (`fullgraph=True`); it can be differentiated once, by backward and torch.autograd.grad.
     Raises InputError for input of another form.
     """
 
@@ -75,12 +77,16 @@ class SurrogateLoss(nn.Module):
         return {name: row for name, row in rows.items() if row is not None}
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(self._loss)(logits, labels)
+        return self._loss(logits, labels)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         check_shapes(logits, labels)
         if self.num_classes is not None and logits.shape[1] != self.num_classes:
             raise InputError(f"expected logits with num_classes={self.num_classes} channels, got {logits.shape[1]}")
         with torch.autocast(logits.device.type, enabled=False):
-            read = self.dense_statistics if torch.compiler.is_compiling() else self.statistics
-            sums = read(logits, labels)
+            sums = self.statistics(logits, labels)
             if self.sync_statistics and dist.is_available() and dist.is_initialized():
                 sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
             loss = 1 - self.formula.score(sums, self.classes)
@@ -90,7 +96,8 @@ class SurrogateLoss(nn.Module):
         """The soft statistics of a batch, differentiable with respect to the logits."""
         valid = valid_map(labels, logits.shape[1], self.ignore_index)
         classes = labels.long().where(valid.squeeze(1), 0)
-        sums = summed(partial(self.formula.statistics, self._logic()), logits, classes, valid)
+        read = partial(self.formula.statistics, self._logic())
+        sums = soft_sums(read, logits, classes, valid, self.formula.classwise)
         dtype = torch.promote_types(logits.dtype, torch.float32)
         return {name: value.to(dtype) for name, value in sums.items()}  # counts too: a loss has one dtype
 
@@ -103,7 +110,7 @@ class SurrogateLoss(nn.Module):
 
     def _logic(self) -> SoftLogic:
         """Theta as curves, made again only when it has changed: to read it waits for a GPU."""
-        if torch.compiler.is_compiling() or any(rows.is_inference() for rows in self.theta.values()):
+        if any(rows.is_inference() for rows in self.theta.values()):
             return self._made_logic()
         state = [(rows.data_ptr(), rows._version) for rows in self.theta.values()]
         if self._kept_logic is None or self._kept_logic[0] != state:

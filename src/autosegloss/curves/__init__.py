@@ -1,11 +1,11 @@
 """Curve families: a new one is one file here (and a yaml in conf/curve)."""
 
-from autosegloss.curves.bend import Curve, gradients_only
+from autosegloss.curves.bend import Curve
 from autosegloss.curves.bezier import Bezier
 from autosegloss.curves.family import CurveFamily
 from autosegloss.curves.linear import Identity, Linear
 from autosegloss.registry import import_members
 
-__all__ = ["Bezier", "Curve", "CurveFamily", "Identity", "Linear", "gradients_only"]
+__all__ = ["Bezier", "Curve", "CurveFamily", "Identity", "Linear"]
 
 import_members(__name__, __path__)

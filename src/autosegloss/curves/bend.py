@@ -1,30 +1,19 @@
-"""Curves applied to maps: in blocks that fit into a processor's cache, keeping nothing but the map for the gradient."""
+"""Curves applied to maps, in blocks that fit into a processor's cache; their slope is kept for the gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from autosegloss.curves.family import CurveFamily
+from autosegloss.curves.quadratic import Piece, pieces_through, read
 
-_BLOCK = 2**17  # elements that are bent at once
-_values_wanted: ContextVar[bool] = ContextVar("values_wanted", default=True)
-
-
-@contextmanager
-def gradients_only() -> Iterator[None]:
-    """Here the value of a total is not asked for, only its gradient: it is 0 and costs nothing."""
-    token = _values_wanted.set(False)
-    try:
-        yield
-    finally:
-        _values_wanted.reset(token)
+_BLOCK = 2**18  # elements that are bent at once
 
 
 @dataclass(frozen=True)
@@ -38,69 +27,63 @@ class Curve:
         """g(y) elementwise; a crisp (bool) map takes the end values only, as float64, so that it costs no curve."""
         if y.dtype == torch.bool:
             return torch.where(y, self.points[-1, 1], self.points[0, 1])
-        if torch.compiler.is_compiling():
-            return self.family.evaluate(self.points, y)  # the compiler fuses it, and its gradient
-        return _Bend.apply(y, self)
+        return y if self.family.straight else _Bend.apply(y, self)
 
-    def total(self, y: Tensor) -> Tensor:
-        """Sum of g(y) over images and pixels (C,) of a map (N, C, *S)."""
-        if torch.compiler.is_compiling():
-            return self(y).sum(dim=(0, *range(2, y.ndim)))
-        return _Total.apply(y, self)
+    def read(self, y: Tensor, g: Tensor, slope: Tensor, work: Tensor) -> None:
+        """Write g(y) and g'(y) elementwise; g, slope and work are of the shape of y and share no memory."""
+        if self.pieces is not None:
+            return read(self.pieces, y, g, slope, work)
+        with torch.enable_grad():
+            leaf = y.detach().requires_grad_()
+            bent = self.family.evaluate(self.points, leaf)
+            slope.copy_(torch.autograd.grad(bent.sum(), leaf)[0])
+        g.copy_(bent.detach())
 
     @property
     def keeps_truth(self) -> bool:
         """Whether g(0) = 0 and g(1) = 1."""
-        return self.points[0, 1].item() == 0 and self.points[-1, 1].item() == 1
+        return self.family.keeps_truth
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...] | None:
+        """The curve as quadratic pieces, if it is made of such."""
+        points = self.family.quadratic(self.points)
+        return None if points is None else pieces_through(points)
+
+    def table(self, pieces: int, device: torch.device) -> Tensor:
+        """The numbers of the pieces (pieces, 8), float32, on a device; behind the last stand some that no y meets."""
+        if (pieces, device) not in self._tables:
+            never = Piece(2.0, *self.pieces[-1][1:])
+            rows = [*self.pieces, *[never] * (pieces - len(self.pieces))]
+            self._tables[pieces, device] = torch.tensor(rows, dtype=torch.float32).to(device)
+        return self._tables[pieces, device]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[int, torch.device], Tensor]:
+        return {}
 
 
 class _Bend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, curve: Curve) -> Tensor:
-        ctx.save_for_backward(y)
-        ctx.curve = curve
-        result = torch.empty_like(y)
-        for part, out in zip(_blocks(y), _blocks(result), strict=True):
-            out.copy_(curve.family.value(curve.points, part))
-        return result
+        g, slope = torch.empty_like(y), torch.empty_like(y)
+        for part, bent, steep in zip(*map(_blocks, (y, g, slope)), strict=True):
+            curve.read(part, bent, steep, torch.empty_like(part))
+        ctx.save_for_backward(slope)
+        return g
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (y,) = ctx.saved_tensors
-        result = torch.empty_like(y)
-        for part, out in zip(_blocks(y), _blocks(result), strict=True):
-            out.copy_(ctx.curve.family.slope(ctx.curve.points, part))
-        return result.mul_(gradient), None
-
-
-class _Total(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, curve: Curve) -> Tensor:
-        ctx.save_for_backward(y)
-        ctx.curve = curve
-        total = y.new_zeros(y.shape[1])
-        if _values_wanted.get():
-            for part in _blocks(y):
-                total += curve.family.value(curve.points, part).sum(dim=(0, *range(2, y.ndim)))
-        return total
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (y,) = ctx.saved_tensors
-        gradient = gradient.view(-1, *[1] * (y.ndim - 2))
-        result = torch.empty_like(y)
-        for part, out in zip(_blocks(y), _blocks(result), strict=True):
-            torch.mul(ctx.curve.family.slope(ctx.curve.points, part), gradient, out=out)
-        return result, None
+        (slope,) = ctx.saved_tensors
+        return slope * gradient, None
 
 
 def _blocks(m: Tensor) -> Iterator[Tensor]:
-    """A map (N, C, *S) in blocks of whole rows; a GPU has it in one piece."""
-    if m.ndim < 3 or m.device.type != "cpu" or m.numel() <= _BLOCK:
+    """A map (N, C, *S) in blocks of whole rows."""
+    if m.device.type != "cpu" or m.numel() <= _BLOCK or m.ndim < 3:
         yield m
         return
-    rows = max(1, _BLOCK * m.shape[2] // max(1, m[0].numel()))
+    rows = max(1, _BLOCK * m.shape[2] // m[0].numel())
     for image in m.split(1):
         yield from image.split(rows, dim=2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from autosegloss.registry import Registered
@@ -15,6 +14,7 @@ class CurveFamily(Registered, ABC):
     """Curves g: [0,1] -> [0,1] with K parameters in [0,1]; increasing, g(0) = 0, g(1) = 1 unless set free."""
 
     kind: ClassVar[str] = "curve"
+    straight: ClassVar[bool] = False  # g(y) = y whatever theta is
 
     @property
     @abstractmethod
@@ -29,17 +29,18 @@ class CurveFamily(Registered, ABC):
     def control_points(self, theta: Tensor) -> Tensor:
         """Points (..., P, 2) of curves with parameters theta (..., K); the first is at y = 0, the last at y = 1."""
 
-    @abstractmethod
+    def quadratic(self, points: Tensor) -> Tensor | None:
+        """Control points (2n+1, 2) of ONE curve as n quadratic Bezier pieces, a start, a handle and an end each.
+
+        Such a curve is read fast, on a GPU by kernels. None, the default, if it is none: then `evaluate` reads it.
+        """
+        return None
+
     def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
-        """g(y) elementwise for ONE curve with control points (P, 2); finite gradients for y in [0,1], ends included."""
+        """g(y) elementwise for ONE curve that is not quadratic; finite gradients for y in [0,1], ends included."""
+        raise TypeError(f"{type(self).__name__} must have `quadratic` or `evaluate`")
 
-    def value(self, points: Tensor, y: Tensor) -> Tensor:
-        """What `evaluate` gives, without a gradient: a family may have a cheaper way."""
-        return self.evaluate(points, y)
-
-    def slope(self, points: Tensor, y: Tensor) -> Tensor:
-        """g'(y) elementwise, the gradient of `evaluate`: a family may have it in closed form."""
-        with torch.enable_grad():
-            leaf = y.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(self.evaluate(points, leaf).sum(), leaf)
-        return slope
+    @property
+    def keeps_truth(self) -> bool:
+        """Whether g(0) = 0 and g(1) = 1 for every theta."""
+        return True

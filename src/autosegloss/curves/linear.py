@@ -40,11 +40,10 @@ class Linear(CurveFamily):
         u = torch.linspace(0, 1, self.pieces + 1, dtype=theta.dtype, device=theta.device)
         return torch.stack([u.expand_as(v), v], dim=-1)
 
-    def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
-        """g(y) = v_i + (n y - i) (v_{i+1} - v_i) with i = floor(n y), the last piece closed."""
-        heights = points[:, 1].to(y)
-        piece = (y.detach() * self.pieces).long().clamp_max(self.pieces - 1)
-        return heights[piece] + (y * self.pieces - piece) * heights.diff()[piece]
+    def quadratic(self, points: Tensor) -> Tensor:
+        """g(y) = v_i + (n y - i) (v_{i+1} - v_i) with i = floor(n y): a line has its handle in the middle."""
+        handles = (points[:-1] + points[1:]) / 2
+        return torch.cat([torch.stack([points[:-1], handles], dim=1).flatten(0, 1), points[-1:]])
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Identity(CurveFamily):
     """g(y) = y, no parameters: the paper's naive surrogate (first row of Table 5)."""
 
     name: ClassVar[str] = "identity"
+    straight: ClassVar[bool] = True
 
     @property
     def num_parameters(self) -> int:
@@ -64,5 +64,5 @@ class Identity(CurveFamily):
         ends = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=theta.dtype, device=theta.device)
         return ends.expand(*theta.shape[:-1], 2, 2)
 
-    def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
-        return y
+    def quadratic(self, points: Tensor) -> Tensor:
+        return torch.stack([points[0], points.mean(dim=0), points[1]])

@@ -18,6 +18,7 @@ class MeanAccuracy(Formula):
 
     name: ClassVar[str] = "macc"
     operations: ClassVar[tuple[str, ...]] = ("and",)
+    classwise: ClassVar[bool] = True
 
     def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
         return {"hit": total(logic.and_("and", pred, true), valid), "true": total(true, valid)}

@@ -13,7 +13,7 @@ from autosegloss.errors import InputError, is_number
 from autosegloss.formulas.formula import Formula, Statistics, ratio
 from autosegloss.formulas.iou import MeanIoU
 from autosegloss.logic import Logic
-from autosegloss.maps import total
+from autosegloss.maps import larger, total, within
 from autosegloss.morphology import dilate, erode
 
 
@@ -39,6 +39,7 @@ class BoundaryIoU(MeanIoU):
     """
 
     name: ClassVar[str] = "biou"
+    classwise: ClassVar[bool] = False  # the band is that of all classes
     width: float = 5
 
     def __post_init__(self):
@@ -60,6 +61,7 @@ class BoundaryF1(Formula):
 
     name: ClassVar[str] = "bf1"
     operations: ClassVar[tuple[str, ...]] = ("boundary_and", "boundary_or", "precision_and", "recall_and")
+    classwise: ClassVar[bool] = True
     tolerance: float = 5
 
     def __post_init__(self):
@@ -67,14 +69,14 @@ class BoundaryF1(Formula):
 
     def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
         size = 2 * radius(self.tolerance, true.shape[2:]) + 1
-        pred = logic.xor("boundary", pred, erode(pred, 3, valid)) * valid
+        pred = within(logic.xor("boundary", pred, erode(pred, 3, valid)), valid)
         true = (true ^ erode(true, 3, valid)) & valid
         matched = logic.and_("precision_and", pred, dilate(true, size))
         found = logic.and_("recall_and", true, dilate(pred, size))
         return {
             "matched": total(matched, valid),
             # A bent AND may exceed its operand; a boundary is never smaller than its matched part, so that P <= 1.
-            "pred": total(torch.maximum(pred, matched), valid),
+            "pred": total(larger(pred, matched), valid),
             "found": total(found, valid),
             "true": total(true, valid),
         }

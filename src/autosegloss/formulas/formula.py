@@ -20,10 +20,13 @@ class Formula(Registered, ABC):
 
     Concrete formulas are frozen dataclasses with a `name`, the `operations` that take a curve (theta is laid out in
     this order), `statistics` and `class_scores`. Statistics hold "true", the class frequencies that decide presence.
+    `classwise` says that the sums of a class depend on the maps of that class alone, so that a few classes may be read
+    at a time.
     """
 
     kind: ClassVar[str] = "metric"
     operations: ClassVar[tuple[str, ...]]
+    classwise: ClassVar[bool] = False
 
     @classmethod
     def named(cls, name: str, **options: Any) -> Formula:

@@ -18,6 +18,7 @@ class MeanIoU(Formula):
 
     name: ClassVar[str] = "miou"
     operations: ClassVar[tuple[str, ...]] = ("and", "or")
+    classwise: ClassVar[bool] = True
 
     def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
         return {

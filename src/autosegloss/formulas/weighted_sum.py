@@ -43,6 +43,10 @@ class WeightedSum(Formula):
         for key, value in made.items():
             object.__setattr__(self, key, value)
 
+    @property
+    def classwise(self) -> bool:
+        return all(term.classwise for term in self.terms)
+
     def options(self) -> dict[str, Any]:
         terms = [{"name": term.name, **term.options()} for term in self.terms]
         return {"terms": terms, "weights": list(self.weights)}

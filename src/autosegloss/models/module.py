@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from autosegloss.maps import labels_are_classes
+
 _MULTIPLE = 32  # encoders halve the image up to five times
 
 
@@ -17,7 +19,9 @@ class SegmentationModule(pl.LightningModule):
     """Trains `network` with `loss` and judges it with `metrics`, logged as val/NAME and test/NAME.
 
     `optimizer(network, max_steps)` gives the optimiser and its schedule per step. Batches are images (N, 3, H, W) and
-    labels (N, H, W) of any size; they are padded to what the encoder needs and the logits cropped back.
+    labels (N, H, W) of any size; they are padded to what the encoder needs and the logits cropped back. Labels are
+    taken to be classes or ignored, as `data` makes sure of once: to look at them in every step would wait for a GPU.
+    The training loss is logged as "loss" where a logger or a progress bar is there to show it.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        loss = self.loss(self(images), labels)
-        self.log("loss", loss, prog_bar=True)
+        with labels_are_classes():
+            loss = self.loss(self(images), labels)
+        if self.trainer.loggers or self.trainer.progress_bar_callback:  # nobody reads the losses of a trial
+            self.log("loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
@@ -53,7 +59,8 @@ class SegmentationModule(pl.LightningModule):
 
     def _judge(self, metrics: MetricCollection, batch: tuple[Tensor, Tensor]) -> None:
         images, labels = batch
-        metrics.update(self(images).argmax(dim=1), labels)  # once, not once a metric
+        with labels_are_classes():
+            metrics.update(self(images).argmax(dim=1), labels)  # once, not once a metric
         self.log_dict(metrics)
 
     def configure_optimizers(self) -> dict:
