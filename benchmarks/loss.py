@@ -2,10 +2,17 @@
 
     python benchmarks/loss.py                                     # (4,21,512,512), (8,19,512,1024), (32,21,128,128)
     python benchmarks/loss.py --shapes 4,21,512,512 --threads 1 --losses miou biou --json loss.json
+    python benchmarks/loss.py --dtype bfloat16                    # logits as they are under autocast
+    python benchmarks/loss.py --pages kept                        # see below
+    python benchmarks/loss.py --device cuda
 
-"laid out" is the formula on one-hot maps, by autograd, as it is written; the surrogates compute the same sums. All
-losses of a shape take turns in one process, and the least of the rounds counts, so that the ratios hold on a busy
-machine, too. Memory of the host is counted in a second process, which gives back at once what it frees.
+"laid out" is the formula on one-hot maps, by autograd, as it is written; the surrogates compute the same sums. Each
+loss takes turns with cross-entropy in a process of their own: the ratio is the median of rounds, seconds the least.
+
+On a CPU much of the time of both goes to the kernel, which clears the pages of every large tensor anew, unless the C
+library happens to have kept them (`--pages kept` makes it keep all). Both occur in trainings; ratios differ, since
+cross-entropy makes three tensors of the size of the logits and a surrogate one or two. Memory is counted in another
+process, which gives back at once what it frees.
 """
 
 from __future__ import annotations
@@ -14,6 +21,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -30,50 +38,65 @@ from autosegloss import SurrogateLoss
 from autosegloss.formulas import PAPER
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+BASE, OTHERS = "cross-entropy", ("Dice", "Jaccard", "Lovász")
 SHAPES = ["4,21,512,512", "8,19,512,1024", "32,21,128,128"]
 
 
 def main() -> None:
     options = _options()
-    torch.set_num_threads(options.threads)
-    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-    machine = {"device": _name(device), "threads": options.threads, "torch": torch.__version__, "dtype": options.dtype}
-    pages = []
-    for shape in options.shapes:
-        sizes = [int(n) for n in shape.split(",")]
-        rows = compare(_losses(options.losses), *scene(sizes, device, dtype), options.rounds)
-        pages.append({**machine, "shape": sizes, "losses": rows})
-    if options.memory_only:
-        print(json.dumps([{name: row["bytes"] for name, row in page["losses"].items()} for page in pages]))
-        return
-    if device.type == "cpu":
-        _take_memory(pages, _of_another_process())
+    if options.one:
+        return print(json.dumps(_alone(options, options.one)))
+    pages = [_page(options, shape) for shape in options.shapes]
     for page in pages:
-        _relate(page["losses"])
         Console().print(_table(page))
     if options.json:
         Path(options.json).write_text(json.dumps(pages, indent=1))
 
 
-def _of_another_process() -> list[dict[str, int]]:
-    """Bytes by loss for each shape, where the allocator of the C library keeps nothing back."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--memory-only", "--rounds", "1"]
-    frees_at_once = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-    printed = subprocess.run(command, env=frees_at_once, stdout=subprocess.PIPE, text=True, check=True).stdout
+def _page(options: argparse.Namespace, shape: str) -> dict:
+    """The rows of one shape: seconds, bytes and what they are to cross-entropy."""
+    rows = {}
+    for name in [name for name in _losses() if not options.losses or name.split(",")[0] in (BASE, *options.losses)]:
+        timed = _in_a_process(options, shape, name, PAGES[options.pages])
+        counted = timed if options.device != "cpu" else _in_a_process(options, shape, name, GIVEN_BACK, "--rounds", "1")
+        ratio = statistics.median(a / b for a, b in zip(timed["seconds"], timed["base_seconds"], strict=True))
+        memory = counted["bytes"] / max(1, counted["base_bytes"])
+        rows[name] = {"seconds": min(timed["seconds"]), "time": ratio, "bytes": counted["bytes"], "memory": memory}
+    machine = {key: timed[key] for key in ("device", "threads", "torch")}
+    sizes = [int(n) for n in shape.split(",")]
+    return {**machine, "dtype": options.dtype, "pages": options.pages, "shape": sizes, "losses": rows}
+
+
+# What the C library of Linux keeps of the memory that is freed.
+GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+PAGES = {"fresh": {}, "kept": {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}}
+
+
+def _in_a_process(options: argparse.Namespace, shape: str, name: str, env: dict[str, str], *more: str) -> dict:
+    given = {"--shapes": shape, "--one": name, "--device": options.device, "--dtype": options.dtype}
+    counts = {"--threads": str(options.threads), "--rounds": str(options.rounds)}
+    command = [sys.executable, __file__, *(word for pair in {**given, **counts}.items() for word in pair), *more]
+    printed = subprocess.run(command, env={**os.environ, **env}, stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(printed)
 
 
-def _take_memory(pages: list[dict], memory: list[dict[str, int]]) -> None:
-    for page, byte_counts in zip(pages, memory, strict=True):
-        for name, row in page["losses"].items():
-            row["bytes"] = byte_counts[name]
-
-
-def _relate(rows: dict[str, dict[str, float]]) -> None:
-    """Add the ratios to cross-entropy."""
-    base = dict(rows["cross-entropy"])
-    for row in rows.values():
-        row["time"], row["memory"] = row["seconds"] / base["seconds"], row["bytes"] / max(1, base["bytes"])
+def _alone(options: argparse.Namespace, name: str) -> dict:
+    """Rounds of cross-entropy and another loss in turn; the first warms up."""
+    torch.set_num_threads(options.threads)
+    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
+    losses = _losses()
+    scenery = scene([int(n) for n in options.shapes[0].split(",")], device, dtype)
+    rounds = [(measure(losses[BASE], *scenery), measure(losses[name], *scenery)) for _ in range(options.rounds + 1)][1:]
+    base, other = zip(*rounds, strict=True)
+    return {
+        "device": _name(device),
+        "threads": options.threads,
+        "torch": torch.__version__,
+        "seconds": [seconds for seconds, _ in other],
+        "base_seconds": [seconds for seconds, _ in base],
+        "bytes": other[-1][1],
+        "base_bytes": base[-1][1],
+    }
 
 
 def scene(sizes: list[int], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -87,36 +110,27 @@ def scene(sizes: list[int], device: torch.device, dtype: torch.dtype) -> tuple[T
     return 2 * torch.randn(n, c, h, w, generator=generator).to(device, dtype), labels.to(device)
 
 
-def compare(losses: dict[str, Loss], logits: Tensor, labels: Tensor, rounds: int) -> dict[str, dict[str, float]]:
-    """{loss: the least seconds of the rounds, and bytes}."""
-    rows = {name: {"seconds": float("inf"), "bytes": 0} for name in losses}
-    for number in range(rounds + 1):  # the first warms up
-        for name, loss in losses.items():
-            seconds, extra = measure(loss, logits, labels)
-            if number:
-                rows[name] = {"seconds": min(seconds, rows[name]["seconds"]), "bytes": extra}
-    return rows
-
-
 def measure(loss: Loss, logits: Tensor, labels: Tensor) -> tuple[float, int]:
     """Seconds and peak bytes of one forward and backward."""
     leaf = logits.detach().clone().requires_grad_()
     before = _peak_from_here(logits.device)
     start = time.perf_counter()
-    loss(leaf, labels).backward()
+    with torch.autocast(logits.device.type, logits.dtype, enabled=logits.dtype != torch.float32):
+        value = loss(leaf, labels)
+    value.backward()
     if logits.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - start, _peak(logits.device) - before
 
 
-def _losses(names: list[str]) -> dict[str, Loss]:
+def _losses() -> dict[str, Loss]:
     losses: dict[str, Loss] = {
-        "cross-entropy": torch.nn.CrossEntropyLoss(ignore_index=255),
+        BASE: torch.nn.CrossEntropyLoss(ignore_index=255),
         "Dice": DiceLoss("multiclass", ignore_index=255),
         "Jaccard": JaccardLoss("multiclass", ignore_index=255),
         "Lovász": LovaszLoss("multiclass", ignore_index=255),
     }
-    for name in names:
+    for name in PAPER:
         surrogate = SurrogateLoss.from_pretrained(name)
         losses[name] = surrogate
         losses[f"{name}, laid out"] = lambda logits, labels, loss=surrogate: _laid_out(loss, logits, labels)
@@ -145,7 +159,9 @@ def _peak(device: torch.device) -> int:
 
 
 def _table(page: dict) -> Table:
-    table = Table(title=f"{tuple(page['shape'])} {page['dtype']}, {page['threads']} threads, {page['device']}")
+    table = Table(
+        title=f"{tuple(page['shape'])} {page['dtype']}, {page['threads']} threads, {page['device']}, {page['pages']}"
+    )
     for column in ("loss", "seconds", "x cross-entropy", "MB", "x cross-entropy"):
         table.add_column(column, justify="left" if column == "loss" else "right")
     for name, row in page["losses"].items():
@@ -161,13 +177,16 @@ def _name(device: torch.device) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=SHAPES, metavar="N,C,H,W")
-    parser.add_argument("--losses", nargs="*", default=list(PAPER), choices=PAPER)
+    parser.add_argument("--losses", nargs="+", metavar="NAME", choices=[*PAPER, *OTHERS], help="all, if not given")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--pages", default="fresh", choices=PAGES, help="what the C library has after a tensor is freed"
+    )
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
