@@ -4,7 +4,7 @@ install:
 	python -m pip install -e ".[test]"
 
 test:
-	python -m pytest
+	python -m pytest -n 2
 
 lint:
 	ruff check . && ruff format --check .

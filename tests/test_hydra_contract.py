@@ -38,6 +38,7 @@ class TestBatches(BatchedSweeperTestSuite):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, ["-m", OURS])])
 class TestPrograms(IntegrationTestSuite):
     pass

@@ -32,7 +32,7 @@ class Trainings:
     def __call__(self, *overrides: str, act: str | None = None, console: bool = False) -> dict[str, float]:
         """The scores of a training with this act of acts.py, e.g. "Die,rank:1"."""
         many = [f"trainer.devices={self.size}", "+trainer.strategy=ddp"] if self.size > 1 else []
-        acts = [f"+trainer.callbacks=[{{_target_:acts.{act}}}]"] if act else []
+        acts = [f"+trainer.callbacks=[{{_target_:processes.acts.{act}}}]"] if act else []
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose("search", [*TINY, *many, "trainer.max_steps=3", *acts, *overrides])
         self.last = self.folder / str(next(self.runs))
