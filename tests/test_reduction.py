@@ -6,7 +6,7 @@ import sys
 import laws
 import pytest
 import torch
-from members import every_metric
+from members import METRICS, every_metric
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
@@ -16,6 +16,8 @@ from autosegloss.errors import InputError
 from autosegloss.maps import labels_are_classes, valid_map
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.reduction import engine
+
+CLASSWISE = {name: formula for name, formula in METRICS.items() if formula.classwise}
 
 
 def made(formula, seed=0):
@@ -66,10 +68,8 @@ def test_a_batch_without_any_has_loss_0(formula, shape):
     assert gradient.shape == shape
 
 
-@every_metric
+@pytest.mark.parametrize("formula", CLASSWISE.values(), ids=CLASSWISE)
 def test_a_formula_read_class_by_class_has_the_same_sums(formula):
-    if not formula.classwise:
-        return
     labels, preds = (torch.randint(5, (2, 9, 11), generator=torch.Generator().manual_seed(k)) for k in (0, 1))
     loss, some = made(formula), torch.tensor([1, 3])
     true, pred = (torch.nn.functional.one_hot(x, 5).movedim(-1, 1) for x in (labels, preds))
@@ -81,11 +81,7 @@ def test_a_formula_read_class_by_class_has_the_same_sums(formula):
 
 
 def test_which_formulas_are_read_class_by_class():
-    from members import METRICS
-
-    assert {name for name, formula in METRICS.items() if formula.classwise} == {
-        "gacc", "macc", "miou", "fwiou", "bf1", "miou+bf1"
-    }  # fmt: skip
+    assert set(CLASSWISE) == {"gacc", "macc", "miou", "fwiou", "bf1", "miou+bf1"}
 
 
 @every_metric
@@ -127,7 +123,7 @@ import torch
 from torch.testing import assert_close
 from autosegloss.curves import Bezier, Curve, Identity, Linear
 from autosegloss.reduction.blocks import BlockReduction
-from autosegloss.reduction.kernels import KernelReduction, fits, try_on
+from autosegloss.reduction.kernels import KernelReduction, fits, gradient, try_on
 from autosegloss.reduction.terms import Term
 
 random = torch.Generator().manual_seed(0)
@@ -164,6 +160,15 @@ case(1, 40, 70, [Bezier(), Bezier()], channels_last, dtype=torch.float16)
 case(1, 1, 3, [Bezier()])
 case(1, 150, 100, [Bezier(2), Bezier(3), Bezier(1)])
 try_on(torch.device("cpu"))
+
+from autosegloss.reduction import kernels
+kernels.gradient = lambda *given: 1.1 * gradient(*given)
+try:
+    try_on(torch.device("cpu"))
+except RuntimeError as error:
+    assert "their results differ by" in str(error)
+else:
+    raise AssertionError("a wrong gradient was not noticed")
 """
 
 COMPILE = """

@@ -57,7 +57,7 @@ def sums(logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[Term], k
     probs, at = fresh(logits.numel() if keep else 0, dtype, device), torch.empty_like(labels, dtype=dtype)
     total = torch.zeros(len(terms), logits.shape[1], dtype=widest(device), device=device)
     memory = _Memory(3 + (not keep), logits, dtype, device)
-    for block in _blocks(logits):
+    for block in _blocks(logits.shape, device):
         g, slope, work, *own = memory.like(block)
         p = probs[block.place].view(block.shape) if keep else own[0]
         torch.softmax(block.of(logits), dim=1, dtype=dtype, out=p)
@@ -88,7 +88,7 @@ def gradient(like: Tensor, labels: Tensor, terms: Sequence[Term], kept: Kept, we
     ours = kept.slopes is not None and kept.slopes.dtype == like.dtype
     result = kept.slopes if ours else fresh_like(like, like.dtype, labels.device)
     memory = _Memory(4, like, weights.dtype, labels.device)
-    for block in _blocks(like):
+    for block in _blocks(like.shape, labels.device):
         d, g, slope, work = memory.like(block)
         p, index, at = kept.probs[block.place].view(block.shape), block.of(labels).unsqueeze(1), block.of(there)
         if kept.slopes is not None:
@@ -134,10 +134,10 @@ class _Block(NamedTuple):
         return values[self.images, ..., self.pixels]
 
 
-def _blocks(logits: Tensor) -> Iterator[_Block]:
-    """Several whole images, or parts of one."""
-    count, classes, size = logits.shape
-    most = max(1, (_ON_CPU if logits.device.type in ("cpu", "meta") else _ELSEWHERE) // max(1, classes))
+def _blocks(shape: torch.Size, device: torch.device) -> Iterator[_Block]:
+    """Several whole images, or parts of one; the same for the sums and for their gradient."""
+    count, classes, size = shape
+    most = max(1, (_ON_CPU if device.type == "cpu" else _ELSEWHERE) // max(1, classes))
     images, parts = max(1, most // max(1, size)), max(1, -(-size // most))
     pixels, begin = max(1, -(-size // parts)), 0
     for n in range(0, count, images):
@@ -152,7 +152,7 @@ class _Memory:
     """Memory for the maps of a block, used again for every block: fresh pages cost more than what is done with them."""
 
     def __init__(self, maps: int, logits: Tensor, dtype: torch.dtype, device: torch.device):
-        largest = max((block.place.stop - block.place.start for block in _blocks(logits)), default=0)
+        largest = max((block.place.stop - block.place.start for block in _blocks(logits.shape, device)), default=0)
         self._maps = fresh(maps * largest, dtype, device).view(maps, largest)
 
     def like(self, block: _Block) -> list[Tensor]:

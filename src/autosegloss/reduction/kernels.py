@@ -14,7 +14,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from autosegloss.curves.quadratic import Piece
+from autosegloss.curves import Bezier, Curve
+from autosegloss.reduction import blocks
 from autosegloss.reduction.terms import Term
 
 MOST_CLASSES = 256  # a tile holds all classes of its pixels
@@ -52,13 +53,19 @@ def fits(logits: Tensor, terms: Sequence[Term]) -> bool:
 
 
 def try_on(device: torch.device) -> None:
-    """Raise what stands in the way of the kernels on a device."""
-    single = {"dtype": torch.float32, "device": device}
-    logits, labels = torch.zeros(1, 2, 4, **single), torch.zeros(1, 4, dtype=torch.int64, device=device)
-    masks, table = labels.new_ones(2, 1, 4).bool(), torch.tensor([[Piece.through(0, 0, 0.5, 0.5, 1, 1)]], **single)
-    if not sums(logits, labels, masks, table, 0).allclose(torch.full((), 2.0, **single)):
-        raise RuntimeError("a sum is wrong")
-    gradient(logits, labels, masks, table, 0, torch.ones(1, 2, **single))
+    """Raise what stands in the way of the kernels on a device, also if they do not give there what `blocks` gives."""
+    random, curve = torch.Generator().manual_seed(0), Curve(Bezier(), Bezier().control_points(torch.full((6,), 0.4)))
+    logits = (3 * torch.randn(2, 5, 100, generator=random, dtype=torch.float32)).to(device)
+    labels = torch.randint(5, (2, 100), generator=random).to(device)
+    valid = labels != 4
+    terms = [Term(curve, None, at_labels=False), Term(curve, valid, at_labels=True)]
+    table = torch.stack([term.curve.table(len(curve.pieces), device) for term in terms])
+    given = logits, labels, torch.stack([valid] * 3), table, 0b10
+    expected, kept = blocks.sums(logits, labels, valid, terms, keep=True)
+    values = sums(*given), gradient(*given, expected)
+    for ours, theirs in zip(values, (expected, blocks.gradient(logits, labels, terms, kept, expected)), strict=True):
+        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
+            raise RuntimeError(f"their results differ by {(ours - theirs).abs().max().item():.1e}")
 
 
 def sums(logits: Tensor, labels: Tensor, masks: Tensor, table: Tensor, at_labels: int) -> Tensor:
