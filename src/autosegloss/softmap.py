@@ -38,7 +38,7 @@ class Probabilities(LazyMap):
 
 
 class AtLabels(LazyMap):
-    """g(a) at the classes of a one-hot map, and 0 elsewhere: AND(a, one-hot) for a curve with g(0) = 0 and g(1) = 1."""
+    """g(a) at the classes of a one-hot map, and 0 elsewhere: AND, if the curve of the one-hot map keeps 0 and 1."""
 
     def __init__(self, curve: Curve, a: Tensor | Probabilities, where: LabelMap):
         self.curve, self.a, self.where, self.shape = curve, a, where, where.shape
