@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli import program, trial
+from autosegloss.cli.jobs import program, trial
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="search")

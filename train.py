@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli import job, program
+from autosegloss.cli.jobs import job, program
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

@@ -30,7 +30,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from autosegloss import training
+from autosegloss.training import run as training
 
 CONF = Path(__file__).parent.parent / "conf"
 

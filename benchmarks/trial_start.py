@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autosegloss.result import RESULT, Result
+from autosegloss.training.outcome import RESULT, Result
 
 TRIALS = 31
 PLAIN = [

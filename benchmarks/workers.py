@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autosegloss.result import RESULT
+from autosegloss.training.outcome import RESULT
 
 PLAIN = [
     "hydra/launcher=joblib",

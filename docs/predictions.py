@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 
 from autosegloss.data.transforms import MEAN, STD
 from autosegloss.errors import InputError
-from autosegloss.models import SegmentationModule
 from autosegloss.report import samples_figure, save
-from autosegloss.training import make_module
+from autosegloss.training.module import SegmentationModule
+from autosegloss.training.run import make_module
 
 SHOWN = 3
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from pathlib import Path
 
-from faults import MOMENTS, Fault, met, plan, started
-from searches import Running, failures, findings, runs
+from helpers.faults import MOMENTS, Fault, met, plan, started
+from helpers.searches import Running, failures, findings, runs
 
 FAULTS = 2  # of one run, at most
 TRIAL_TIMEOUT = 12
@@ -158,7 +158,7 @@ def undisturbed_search(directory: Path, *arguments: str) -> None:
 
 def _role(command: str) -> str:
     return next(
-        (role for role, part in {"worker": "autosegloss.processes", "tracker": "tracker"}.items() if part in command),
+        (role for role, part in {"worker": "autosegloss.runtime", "tracker": "tracker"}.items() if part in command),
         "launcher's process",
     )
 

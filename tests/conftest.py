@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from autosegloss.formulas import PAPER
-from autosegloss.result import Result
+from autosegloss.training.outcome import Result
 
 torch.set_num_threads(1)  # the tensors are small, and threads of a busy machine wait for each other
 
@@ -117,7 +117,7 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch):
     trainings = Trainings()
-    monkeypatch.setattr("autosegloss.cli._apart", trainings)
+    monkeypatch.setattr("autosegloss.cli.jobs._apart", trainings)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
     return trainings
 

@@ -2,7 +2,7 @@
 
 import pytest
 from chaos import SEARCH, Chaos, undisturbed_search
-from faults import met
+from helpers.faults import met
 
 SMALL = [
     "hydra.sweeper.steps=2",

@@ -4,9 +4,9 @@ import inspect
 from pathlib import Path
 
 import pytest
+from helpers.members import CONF
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from members import CONF
 from torch import nn
 
 from autosegloss.search import PPO, RandomSearch

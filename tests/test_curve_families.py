@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from laws import batch, value_and_gradient
+from helpers.laws import batch, value_and_gradient
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss

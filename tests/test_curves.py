@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.members import ABLATIONS, CURVES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from members import ABLATIONS, CURVES
 from torch.testing import assert_close
 
 from autosegloss import InputError

@@ -5,15 +5,15 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-import laws
 import pytest
 import torch
-from commands import composed, single_runs, typed
 from conftest import ROOT
+from helpers import laws
+from helpers.commands import composed, single_runs, typed
 
+from autosegloss.algebra.inputs import total
 from autosegloss.formulas import Formula
 from autosegloss.formulas.formula import ratio
-from autosegloss.maps import total
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 

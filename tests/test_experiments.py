@@ -2,13 +2,13 @@
 
 import re
 
-import miniatures
 import pytest
-from commands import composed, single_runs, typed
+from helpers import miniatures
+from helpers.commands import composed, single_runs, typed
+from helpers.members import CONF
 from hydra.utils import instantiate
-from members import CONF
 
-from autosegloss.result import Result
+from autosegloss.training.outcome import Result
 
 EXPERIMENTS = {path.stem: path.read_text() for path in sorted((CONF / "experiment").glob("*.yaml"))}
 SMALL = [

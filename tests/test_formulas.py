@@ -1,14 +1,14 @@
 """The laws of DESIGN over every metric in conf/metric and every curve family."""
 
-import laws
 import numpy as np
 import pytest
 import torch
+from helpers import laws
+from helpers.members import ABLATIONS, CURVES, METRICS, every_metric
+from helpers.references import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from members import ABLATIONS, CURVES, METRICS, every_metric
-from references import reference
 from torch.testing import assert_close
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from autosegloss.errors import DivergedError, InputError
-from autosegloss.models import StopIfDiverged, SyncOnGPU
+from autosegloss.training.callbacks import StopIfDiverged, SyncOnGPU
 
 
 class LossesInTurn(pl.LightningModule):

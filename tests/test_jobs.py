@@ -8,10 +8,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 
 from autosegloss.errors import DivergedError, RunError
-from autosegloss.processes import Owner, Ownership
 from autosegloss.report.progress import SearchProgress
-from autosegloss.result import Result
+from autosegloss.runtime import Owner, Ownership
 from autosegloss.search import JsonLines
+from autosegloss.training.outcome import Result
 from hydra_plugins.autosegloss_sweeper._jobs import Failure, Jobs
 
 GOOD = Result({"miou": 0.5}, {}, 1.0)

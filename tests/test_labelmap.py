@@ -1,22 +1,22 @@
 """Maps that are not laid out give what the maps laid out give, in every operation."""
 
-import laws
 import numpy as np
 import pytest
 import torch
+from helpers import laws
+from helpers.members import ABLATIONS, CURVES, every_metric
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from members import ABLATIONS, CURVES, every_metric
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
+from autosegloss.algebra.inputs import label_maps, total
+from autosegloss.algebra.labelmap import LabelMap, LazyMap
+from autosegloss.algebra.logic import ExactLogic
+from autosegloss.algebra.morphology import dilate, erode
 from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU
-from autosegloss.labelmap import LabelMap, LazyMap
-from autosegloss.logic import ExactLogic
-from autosegloss.maps import label_maps, total
-from autosegloss.morphology import dilate, erode
 
 
 def maps(scene):
@@ -91,9 +91,9 @@ def test_every_metric_has_the_same_sums(formula, scene):
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
 def test_every_loss_has_the_same_value_and_gradient(formula, curve, memory_format, monkeypatch):
     """Read in several parts, and by several blocks, as a larger batch would be."""
-    monkeypatch.setattr("autosegloss.reduction.recompute._PART", 300)
-    monkeypatch.setattr("autosegloss.reduction.recompute._CLASSES", 100)
-    monkeypatch.setattr("autosegloss.reduction.blocks._ON_CPU", 100)
+    monkeypatch.setattr("autosegloss.kernels.recompute._PART", 300)
+    monkeypatch.setattr("autosegloss.kernels.recompute._CLASSES", 100)
+    monkeypatch.setattr("autosegloss.kernels.blocks._ON_CPU", 100)
     monkeypatch.setattr("autosegloss.curves.bend._BLOCK", 100)
     logits, labels = laws.batch((3, 9, 11), ignored=0.2)
     labels[:, :4, :5] = 1

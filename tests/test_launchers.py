@@ -4,8 +4,8 @@ import signal
 from importlib.util import find_spec
 
 import pytest
-from faults import Fault, met, plan
-from searches import Running, failures, findings, runs
+from helpers.faults import Fault, met, plan
+from helpers.searches import Running, failures, findings, runs
 
 pytestmark = pytest.mark.slow
 LAUNCHERS = {

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from helpers.laws import hard_map
+from helpers.members import CURVES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from laws import hard_map
-from members import CURVES
 from scipy import ndimage
 from torch.testing import assert_close
 
 from autosegloss import InputError
+from autosegloss.algebra.inputs import check_shapes, label_maps, soft_map, total
+from autosegloss.algebra.logic import ExactLogic, SoftLogic
+from autosegloss.algebra.morphology import dilate, erode
 from autosegloss.curves import Bezier, Curve
-from autosegloss.logic import ExactLogic, SoftLogic
-from autosegloss.maps import check_shapes, label_maps, soft_map, total
-from autosegloss.morphology import dilate, erode
 
 FALSE_TRUE = torch.tensor([False, False, True, True]), torch.tensor([False, True, False, True])
 TABLES = {"and_": [0, 0, 0, 1], "or_": [0, 1, 1, 1], "xor": [0, 1, 1, 0]}

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from helpers.laws import batch, exact_score, value_and_gradient
+from helpers.members import CURVES, every_card, every_metric
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from laws import batch, exact_score, value_and_gradient
-from members import CURVES, every_card, every_metric
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
+from autosegloss.algebra.inputs import label_maps
 from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU
-from autosegloss.maps import label_maps
 
 
 def squares(size=20):

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 import torch
-from laws import batch, value_and_gradient
-from members import every_card, every_metric
+from helpers.laws import batch, value_and_gradient
+from helpers.members import every_card, every_metric
 from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, metrics

@@ -4,10 +4,10 @@ from copy import deepcopy
 
 import pytest
 import torch
+from helpers.laws import batch, value_and_gradient
+from helpers.loss_members import NAMES, SURROGATES, every_loss, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from laws import batch, value_and_gradient
-from loss_members import NAMES, SURROGATES, every_loss, made
 from torch import nn
 from torch.testing import assert_close
 

@@ -2,14 +2,14 @@
 
 from functools import partial
 
-import loss_references as slow
 import numpy as np
 import pytest
 import torch
+from helpers import loss_references as slow
+from helpers.laws import batch
+from helpers.loss_members import COUNTS, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from laws import batch
-from loss_members import COUNTS, made
 from torch import nn
 from torch.testing import assert_close
 

@@ -5,10 +5,10 @@ import pickle
 
 import pytest
 import torch
+from helpers.laws import IGNORE, exact_score, scenes
+from helpers.members import METRICS, every_metric
+from helpers.references import reference
 from hypothesis import given, settings
-from laws import IGNORE, exact_score, scenes
-from members import METRICS, every_metric
-from references import reference
 from torch.testing import assert_close
 from torchmetrics import MetricCollection
 

@@ -3,9 +3,9 @@
 import matplotlib
 import pytest
 import torch
-from laws import IGNORE, exact_score
+from helpers.laws import IGNORE, exact_score
+from helpers.members import METRICS
 from matplotlib import pyplot
-from members import METRICS
 
 from autosegloss import InputError, formulas, metrics
 from autosegloss.metrics import FormulaMetric, segmentation_metrics

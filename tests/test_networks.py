@@ -6,12 +6,13 @@ import pytest
 import timm
 import torch
 import torchvision
-from networks import NAMES, real, small
+from helpers.networks import NAMES, real, small
 from torch import nn
 from torch.testing import assert_close
 
 from autosegloss.metrics import segmentation_metrics
-from autosegloss.models import SegmentationModule, poly_sgd
+from autosegloss.training.module import SegmentationModule
+from autosegloss.training.optimizers import poly_sgd
 
 pytestmark = pytest.mark.slow
 

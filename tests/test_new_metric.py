@@ -4,22 +4,22 @@ import inspect
 from dataclasses import dataclass
 from typing import ClassVar
 
-import laws
 import numpy as np
 import pytest
 import torch
+from helpers import laws
+from helpers.members import CURVES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from members import CURVES
 from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
+from autosegloss.algebra.inputs import total
 from autosegloss.curves import Bezier
 from autosegloss.formulas import Formula
 from autosegloss.formulas.formula import ratio
-from autosegloss.maps import total
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 

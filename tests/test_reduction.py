@@ -3,19 +3,19 @@
 import subprocess
 import sys
 
-import laws
 import pytest
 import torch
-from members import METRICS, every_metric
+from helpers import laws
+from helpers.members import METRICS, every_metric
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
+from autosegloss.algebra.inputs import labels_are_classes, valid_map
 from autosegloss.curves import Bezier
 from autosegloss.errors import InputError
-from autosegloss.maps import labels_are_classes, valid_map
+from autosegloss.kernels import engine
 from autosegloss.metrics import segmentation_metrics
-from autosegloss.reduction import engine
 
 CLASSWISE = {name: formula for name, formula in METRICS.items() if formula.classwise}
 
@@ -122,9 +122,9 @@ os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
 import torch
 from torch.testing import assert_close
 from autosegloss.curves import Bezier, Curve, Identity, Linear
-from autosegloss.reduction.blocks import BlockReduction
-from autosegloss.reduction.kernels import KernelReduction, fits, gradient, try_on
-from autosegloss.reduction.terms import Term
+from autosegloss.kernels.blocks import BlockReduction
+from autosegloss.kernels.triton_kernels import KernelReduction, fits, gradient, try_on
+from autosegloss.kernels.terms import Term
 
 random = torch.Generator().manual_seed(0)
 
@@ -161,7 +161,7 @@ case(1, 1, 3, [Bezier()])
 case(1, 150, 100, [Bezier(2), Bezier(3), Bezier(1)])
 try_on(torch.device("cpu"))
 
-from autosegloss.reduction import kernels
+from autosegloss.kernels import triton_kernels as kernels
 kernels.gradient = lambda *given: 1.1 * gradient(*given)
 try:
     try_on(torch.device("cpu"))
@@ -175,7 +175,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from autosegloss.reduction import kernels
+from autosegloss.kernels import triton_kernels as kernels
 
 pointers = {"labels": "*i64", "masks": "*i1", "table": "*fp32", "partial": "*fp32", "weights": "*fp32"}
 for capability in (80, 90):
@@ -204,7 +204,7 @@ def test_the_kernels_compile_for_gpus_that_are_not_here():
 
 
 def test_where_the_kernels_do_not_run_the_operations_of_torch_do(monkeypatch, caplog):
-    kernels = pytest.importorskip("autosegloss.reduction.kernels", reason="torch comes with Triton on Linux only")
+    kernels = pytest.importorskip("autosegloss.kernels.triton_kernels", reason="torch comes with Triton on Linux only")
 
     def fail(device):
         raise RuntimeError("no C compiler")

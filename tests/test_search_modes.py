@@ -7,9 +7,9 @@ from unittest.mock import Mock
 import pytest
 from conftest import SEARCH, TINY
 
-from autosegloss.processes import Ownership
-from autosegloss.result import Result
+from autosegloss.runtime import Ownership
 from autosegloss.search import History
+from autosegloss.training.outcome import Result
 
 SEEDED = "hydra.sweeper.comparison_seeds=[0]"
 GRID = ["metric=macc", "hydra/sweeper=autosegloss", "hydra.sweep.dir=grid"]
@@ -114,7 +114,7 @@ def test_a_dry_run_finds_a_mistake_in_any_run(command, tmp_path, trainings, over
 
 
 def test_a_dry_run_whose_trial_fails_says_why_and_leaves_nothing(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("autosegloss.cli._apart", Mock(side_effect=MemoryError("no memory")))
+    monkeypatch.setattr("autosegloss.cli.jobs._apart", Mock(side_effect=MemoryError("no memory")))
     assert refusal(command, *SEARCH, "dry_run=true") == "error: the short trial failed: MemoryError: no memory"
     assert not list(tmp_path.iterdir())
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.members import ABLATIONS, CURVES, METRICS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from members import ABLATIONS, CURVES, METRICS
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
 from autosegloss.curves import Bezier, Identity, Linear
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
-from autosegloss.theta import shipped_cards
+from autosegloss.theta_card import shipped_cards
 
 FORMULAS = {**METRICS, "biou_fraction": BoundaryIoU(width=0.02), "bf1_tolerance": BoundaryF1(tolerance=2)}
 FAMILIES = {**CURVES, **ABLATIONS, "linear_scaled": Linear(pieces=3, scale=2.5)}

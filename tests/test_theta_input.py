@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from members import METRICS
+from helpers.members import METRICS
 from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, ThetaCard

@@ -13,7 +13,9 @@ from torch.testing import assert_close
 from autosegloss.errors import InputError
 from autosegloss.formulas import PAPER
 from autosegloss.metrics import segmentation_metrics
-from autosegloss.models import SegmentationModule, build_network, poly_sgd
+from autosegloss.training.module import SegmentationModule
+from autosegloss.training.networks import build_network
+from autosegloss.training.optimizers import poly_sgd
 
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "head_multiplier": 10, "power": 0.9, "min_lr": 1e-3}
 

@@ -1,10 +1,10 @@
 """The quick way to the config of a trial gives what Hydra's own way gives."""
 
 import pytest
+from helpers.members import CONF
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from members import CONF
 from omegaconf import OmegaConf
 
 from hydra_plugins.autosegloss_sweeper._loader import TrialLoader

@@ -1,8 +1,8 @@
 """Sums of metrics: what they add to the laws that hold for every metric."""
 
-import laws
 import pytest
 import torch
+from helpers import laws
 from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, ThetaCard

@@ -10,14 +10,15 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
+from helpers.networks import NAMES, RESNET, built, small
 from huggingface_hub import constants
-from networks import NAMES, RESNET, built, small
 from safetensors.torch import save_file
 from torch import nn
 from torch.testing import assert_close
 
 from autosegloss.errors import InputError
-from autosegloss.models import build_network, hub
+from autosegloss.training import hub
+from autosegloss.training.networks import build_network
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,6 @@ theta card (`theta`) keeps it. Method: Li, Tao et al., "Auto Seg-Loss", ICLR 202
 
 from autosegloss.errors import InputError
 from autosegloss.loss import SurrogateLoss
-from autosegloss.theta import ThetaCard
+from autosegloss.theta_card import ThetaCard
 
 __all__ = ["InputError", "SurrogateLoss", "ThetaCard"]

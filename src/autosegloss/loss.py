@@ -12,12 +12,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from autosegloss import theta as thetas
+from autosegloss.algebra.inputs import check_shapes, label_maps, soft_map, valid_map
+from autosegloss.algebra.logic import SoftLogic
 from autosegloss.curves import Curve, CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics
-from autosegloss.logic import SoftLogic
-from autosegloss.maps import check_shapes, label_maps, soft_map, valid_map
-from autosegloss.reduction import soft_sums
+from autosegloss.kernels import soft_sums
+from autosegloss.theta_card import ThetaCard
 
 
 class SurrogateLoss(nn.Module):
@@ -67,7 +68,7 @@ class SurrogateLoss(nn.Module):
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
         """The loss on a theta card: one that ships with the package, by name ("miou"), or a path to one."""
-        card = thetas.ThetaCard.load(theta)
+        card = ThetaCard.load(theta)
         return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, **options})
 
     @property

@@ -12,11 +12,11 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from autosegloss import formulas
+from autosegloss.algebra.inputs import check_shapes, check_tensors, checked_classes, valid_map
+from autosegloss.algebra.labelmap import LabelMap
+from autosegloss.algebra.logic import ExactLogic
 from autosegloss.errors import InputError, whole_number
 from autosegloss.formulas import PAPER, Formula
-from autosegloss.labelmap import LabelMap
-from autosegloss.logic import ExactLogic
-from autosegloss.maps import check_shapes, check_tensors, checked_classes, valid_map
 
 
 class FormulaMetric(Metric):

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import miniatures
 import numpy as np
 import pytest
 import torch
+from helpers import miniatures
 from PIL import Image
 from torch import Tensor
 
-from autosegloss.cli import program
+from autosegloss.cli.jobs import program
 from autosegloss.data import Sample, Source, __main__
-from autosegloss.data.check import inspect, walk
-from autosegloss.data.check_picture import picture, varied
-from autosegloss.data.check_tables import classes_table, faults, notes, ranges, splits_table
+from autosegloss.data.check.checks import inspect, walk
+from autosegloss.data.check.picture import picture, varied
+from autosegloss.data.check.tables import classes_table, faults, notes, ranges, splits_table
 from autosegloss.report import palette
 
 

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-import miniatures
 import pytest
 import torch
+from helpers import miniatures
 from torchvision.datasets import Cityscapes as Official
 
 from autosegloss.data import Cityscapes

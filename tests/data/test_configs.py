@@ -1,9 +1,9 @@
 """Every file in conf/data builds a SegmentationData."""
 
 import pytest
+from helpers.members import CONF
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from members import CONF
 
 from autosegloss.data import SegmentationData
 

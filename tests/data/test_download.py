@@ -10,13 +10,13 @@ from http.client import IncompleteRead
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import miniatures
 import pytest
+from helpers import miniatures
 from torchvision.datasets import OxfordIIITPet, SBDataset
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from autosegloss.data import VOC, OxfordPet
-from autosegloss.data.download import fetch
+from autosegloss.data.datasets.download import fetch
 from autosegloss.errors import InputError
 
 

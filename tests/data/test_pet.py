@@ -3,11 +3,12 @@
 import shutil
 from pathlib import Path
 
-import miniatures
 import pytest
+from helpers import miniatures
 from torchvision.datasets import OxfordIIITPet
 
-from autosegloss.data import OxfordPet, pet
+from autosegloss.data import OxfordPet
+from autosegloss.data.datasets import pet
 from autosegloss.errors import InputError
 
 TRAINVAL = [f"Abyssinian_{k}" for k in range(1, 11)]

@@ -3,13 +3,14 @@
 import pickle
 from pathlib import Path
 
-import miniatures
 import numpy as np
 import pytest
 import torch
+from helpers import miniatures
 from torchvision.datasets import SBDataset, VOCSegmentation
 
-from autosegloss.data import VOC, voc
+from autosegloss.data import VOC
+from autosegloss.data.datasets import voc
 from autosegloss.data.disk import load
 from autosegloss.errors import InputError
 

@@ -4,11 +4,11 @@ import os
 
 import pytest
 from conftest import SEARCH
-from run_folders import SIX, page, write_run, write_search
+from helpers.run_folders import SIX, page, write_run, write_search
 
 from autosegloss.report.__main__ import main
 from autosegloss.report.runs import Archive
-from autosegloss.result import Result
+from autosegloss.training.outcome import Result
 
 # --- seeds, and the rest -------------------------------------------------------------------------------------------
 
@@ -134,8 +134,8 @@ def test_a_real_search_and_a_real_training_are_read(command, monkeypatch, tmp_pa
         Result(SIX, {}, 0.1).save(directory)
         return Result.load(directory)
 
-    monkeypatch.setattr("autosegloss.cli._apart", pretended)
-    monkeypatch.setattr("autosegloss.cli._here", pretended)
+    monkeypatch.setattr("autosegloss.cli.jobs._apart", pretended)
+    monkeypatch.setattr("autosegloss.cli.jobs._here", pretended)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)
     command("search", *SEARCH[:-1], "hydra.sweeper.comparison_seeds=[4]", "hydra.sweep.dir=found")
     command("train", "loss=searched_bf1", "trainer.enable_progress_bar=false", "hydra.run.dir=trained")

@@ -6,15 +6,15 @@ import math
 import statistics
 
 import pytest
+from helpers.members import CONF
+from helpers.run_folders import SIX, filled, page, write_card, write_run
 from hydra import compose, initialize_config_dir
-from members import CONF
 from omegaconf import OmegaConf
-from run_folders import SIX, filled, page, write_card, write_run
 
 from autosegloss.formulas import PAPER
 from autosegloss.report.page import Cell
 from autosegloss.report.paper import tables
-from autosegloss.result import Result
+from autosegloss.training.outcome import Result
 
 # --- the pages -----------------------------------------------------------------------------------------------------
 

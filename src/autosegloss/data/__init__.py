@@ -3,17 +3,17 @@
 A data set of your own needs no code (Folder), or one file like camvid.py: a Source.
 """
 
-from autosegloss.data.camvid import CamVid
-from autosegloss.data.cityscapes import Cityscapes
 from autosegloss.data.colours import Colours
 from autosegloss.data.datamodule import SegmentationData, from_config
-from autosegloss.data.folder import Folder
-from autosegloss.data.pet import OxfordPet
-from autosegloss.data.shapes import Shapes
-from autosegloss.data.source import Sample, Source
+from autosegloss.data.datasets.camvid import CamVid
+from autosegloss.data.datasets.cityscapes import Cityscapes
+from autosegloss.data.datasets.folder import Folder
+from autosegloss.data.datasets.pet import OxfordPet
+from autosegloss.data.datasets.shapes import Shapes
+from autosegloss.data.datasets.source import Sample, Source
+from autosegloss.data.datasets.voc import VOC
 from autosegloss.data.split import block_split
 from autosegloss.data.transforms import Augment
-from autosegloss.data.voc import VOC
 
 __all__ = [
     "VOC",

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autosegloss.cli import mistakes_in_one_line, program
-from autosegloss.data.check import walk
-from autosegloss.data.check_picture import picture
-from autosegloss.data.check_tables import classes_table, faults, notes, splits_table
-from autosegloss.data.source import SPLITS, Source
+from autosegloss.cli.jobs import mistakes_in_one_line, program
+from autosegloss.data.check.checks import walk
+from autosegloss.data.check.picture import picture
+from autosegloss.data.check.tables import classes_table, faults, notes, splits_table
+from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
 from autosegloss.report import save
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from autosegloss.data.datasets.source import Source
 from autosegloss.data.disk import OnDisk
 from autosegloss.data.loading import Batches, InOrder, Shuffled
 from autosegloss.data.memory import Decoded, Fit, decode
-from autosegloss.data.source import Source
 from autosegloss.data.split import block_split
 from autosegloss.data.transforms import Augment
 from autosegloss.errors import InputError, is_whole, whole_number

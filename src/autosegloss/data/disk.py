@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from autosegloss.data.source import Sample, Source
+from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.data.disk import in_threads, load
-from autosegloss.data.source import Sample, Source
 from autosegloss.errors import InputError
 
 _SHARE = 0.25  # of a device's free memory that a split may take

@@ -9,12 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from autosegloss.algebra.inputs import larger, total, within
+from autosegloss.algebra.logic import Logic
+from autosegloss.algebra.morphology import dilate, erode
 from autosegloss.errors import InputError, is_number
 from autosegloss.formulas.formula import Formula, Statistics, ratio
 from autosegloss.formulas.iou import MeanIoU
-from autosegloss.logic import Logic
-from autosegloss.maps import larger, total, within
-from autosegloss.morphology import dilate, erode
 
 
 def radius(extent: float, shape: torch.Size) -> int:

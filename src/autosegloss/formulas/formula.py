@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from autosegloss.logic import Logic
+from autosegloss.algebra.logic import Logic
 from autosegloss.registry import Registered
 
 Statistics = dict[str, Tensor]

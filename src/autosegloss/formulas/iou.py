@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from autosegloss.algebra.inputs import total
+from autosegloss.algebra.logic import Logic
 from autosegloss.formulas.formula import Formula, Statistics, ratio
-from autosegloss.logic import Logic
-from autosegloss.maps import total
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from autosegloss.algebra.logic import Logic
 from autosegloss.errors import InputError, is_number
 from autosegloss.formulas.formula import Formula, Statistics, ratio
-from autosegloss.logic import Logic
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosegloss.maps import check_shapes, valid_map
+from autosegloss.algebra.inputs import check_shapes, valid_map
 
 
 def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:

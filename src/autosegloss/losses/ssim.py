@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from autosegloss.algebra.inputs import label_maps
 from autosegloss.errors import InputError
 from autosegloss.losses.pixels import masked
-from autosegloss.maps import label_maps
 
 REACH = 5  # pixels that the 11x11 window sees to each side
 

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autosegloss.errors import InputError
-from autosegloss.result import RESULT, Result
-from autosegloss.theta import shipped_cards
+from autosegloss.theta_card import shipped_cards
+from autosegloss.training.outcome import RESULT, Result
 
 _STATE, _CARD = "state.json", "theta.yaml"  # of a search
 _DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, OmegaConfBaseException)

@@ -13,9 +13,9 @@ from autosegloss.curves import Curve
 from autosegloss.formulas import PAPER
 from autosegloss.report.figures import curves_figure, save, search_figure
 from autosegloss.report.table import comparison_table
-from autosegloss.result import Result
 from autosegloss.search import History
-from autosegloss.theta import ThetaCard
+from autosegloss.theta_card import ThetaCard
+from autosegloss.training.outcome import Result
 
 
 def write_figures(directory: Path, history: History, card: ThetaCard) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from autosegloss.result import Result
-from autosegloss.theta import shipped_cards
+from autosegloss.theta_card import shipped_cards
+from autosegloss.training.outcome import Result
 
 from ._jobs import Outcome
 from ._names import quoted

@@ -14,14 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from autosegloss import ThetaCard, training
+from autosegloss import ThetaCard
 from autosegloss import theta as thetas
-from autosegloss.cli import mistake_in
+from autosegloss.cli.jobs import mistake_in
 from autosegloss.errors import InputError
 from autosegloss.files import last_lines
-from autosegloss.processes import Devices, Ownership
 from autosegloss.report.progress import duration
-from autosegloss.result import RESULT, Result
+from autosegloss.runtime import Devices, Ownership
+from autosegloss.training import run as training
+from autosegloss.training.outcome import RESULT, Result
 
 from ._jobs import Failure, Jobs, need
 from ._loop import Search, terminated_as_interrupted

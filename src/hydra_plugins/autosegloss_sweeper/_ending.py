@@ -12,7 +12,7 @@ from rich.console import Console
 from autosegloss import ThetaCard
 from autosegloss import theta as thetas
 from autosegloss.files import write_whole
-from autosegloss.result import Result
+from autosegloss.training.outcome import Result
 
 from ._comparison import Comparison
 from ._names import UNTIMED, short, theta_override

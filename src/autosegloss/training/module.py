@@ -1,0 +1,68 @@
+"""The LightningModule: any network, any loss of (logits, labels), judged by the exact metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from autosegloss.algebra.inputs import labels_are_classes
+
+_MULTIPLE = 32  # encoders halve the image up to five times
+
+
+class SegmentationModule(pl.LightningModule):
+    """Trains `network` with `loss` and judges it with `metrics`, logged as val/NAME and test/NAME.
+
+    `optimizer(network, max_steps)` gives the optimiser and its schedule per step. Batches are images (N, 3, H, W) and
+    labels (N, H, W) of any size; they are padded to what the encoder needs and the logits cropped back. Labels are
+    taken to be classes or ignored, as `data` makes sure of once: to look at them in every step would wait for a GPU.
+    The training loss is logged as "loss" where a logger or a progress bar is there to show it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        metrics: MetricCollection,
+        optimizer: Callable,
+    ):
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.loss = loss
+        self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
+        self.optimizer = optimizer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, C, H, W) of images (N, 3, H, W)."""
+        height, width = images.shape[2:]
+        padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
+        return self.network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, labels = batch
+        with labels_are_classes():
+            loss = self.loss(self(images), labels)
+        if self.trainer.loggers or self.trainer.progress_bar_callback:  # nobody reads the losses of a trial
+            self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        self._judge(self.val_metrics, batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        self._judge(self.test_metrics, batch)
+
+    def _judge(self, metrics: MetricCollection, batch: tuple[Tensor, Tensor]) -> None:
+        images, labels = batch
+        with labels_are_classes():
+            metrics.update(self(images).argmax(dim=1), labels)  # once, not once a metric
+        self.log_dict(metrics)
+
+    def configure_optimizers(self) -> dict:
+        optimizer, schedule = self.optimizer(self.network, max_steps=self.trainer.max_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

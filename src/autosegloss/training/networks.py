@@ -1,0 +1,67 @@
+"""Networks by their configuration, with a clear word where one cannot be made or its weights cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+from segmentation_models_pytorch.encoders import get_encoder_names
+from torch import nn
+
+from autosegloss.errors import InputError, unknown
+from autosegloss.training.hub import hub_within_seconds
+
+
+def build_network(
+    architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options
+) -> nn.Module:
+    """A network with `classes` output channels: images (N, 3, H, W) -> logits (N, C, H, W).
+
+    Raises InputError for an unknown encoder or option, and if its pretrained weights cannot be fetched.
+    """
+    try:
+        with hub_within_seconds() if encoder_weights else nullcontext():
+            return architecture(classes=classes, encoder_weights=encoder_weights, **options)
+    except InputError:
+        raise
+    except Exception as error:
+        if encoder_weights and (isinstance(error, OSError) or _can_be_made(architecture, classes, options)):
+            raise _without_weights(error, encoder_weights, options.get("encoder_name")) from error
+        if mistake := _mistake(error, options):
+            raise mistake from error
+        raise
+
+
+def _without_weights(error: Exception, weights: str, encoder: str | None) -> InputError:
+    if isinstance(error, KeyError):  # how segmentation-models-pytorch says that it does not know a name
+        return InputError(f"encoder {encoder} has no weights '{weights}': {error.args[0]}")
+    return InputError(
+        f"the encoder weights '{weights}' of {encoder} cannot be had ({_reason(error)}); check the "
+        "network connection, or train from scratch with network.encoder_weights=null"
+    )
+
+
+def _can_be_made(architecture: Callable[..., nn.Module], classes: int, options: dict) -> bool:
+    """Whether it is the weights that fail: without them, and without memory for any, the network can be made."""
+    try:
+        with torch.device("meta"):
+            architecture(classes=classes, encoder_weights=None, **options)
+    except Exception:  # whatever it is: it is not about the weights, and the caller tells the error that it has
+        return False
+    return True
+
+
+def _mistake(error: Exception, options: dict) -> InputError | None:
+    """What is wrong with the options of a network; None where that is not what the error is about."""
+    name = options.get("encoder_name")
+    if isinstance(error, KeyError) and name not in (known := get_encoder_names()):
+        return unknown("encoder", name, known)
+    if isinstance(error, KeyError | TypeError | ValueError) or "Unknown model" in str(error):  # the last is timm's
+        return InputError(f"network: {_reason(error)}")
+    return None
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"

@@ -1,0 +1,45 @@
+"""What trainings of the tests do beside training; workers find this module through PYTHONPATH."""
+
+import os
+import signal
+
+import pytorch_lightning as pl
+
+from autosegloss.data.memory import decode
+from autosegloss.training import run as training
+
+
+class Tell(pl.Callback):
+    """Prints the process, and how often it has decoded a split and loaded weights."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        print(os.getpid(), decode.cache_info().misses, training._weights.cache_info().misses)
+
+
+class Fail(pl.Callback):
+    """Raises, after the first step."""
+
+    def on_train_batch_end(self, *_: object) -> None:
+        raise ValueError("not my\nday")
+
+
+class Die(pl.Callback):
+    """Ends the process of one rank as the system does when memory runs out, after the first step."""
+
+    def __init__(self, rank: int):
+        self.rank = rank
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_rank == self.rank:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Interrupt(pl.Callback):
+    """A terminal's Ctrl-C, which goes to process `process`, after the first step."""
+
+    def __init__(self, process: int):
+        self.process = process
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.is_global_zero and trainer.global_step == 1:
+            os.kill(self.process, signal.SIGINT)

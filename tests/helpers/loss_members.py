@@ -1,0 +1,29 @@
+"""The losses of conf/loss, each made as a training makes it: a new yaml is tested without a line here."""
+
+from functools import lru_cache
+
+import pytest
+import torch
+from helpers.members import CONF
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from torch import nn
+
+NAMES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
+SURROGATES = [name for name in NAMES if name.startswith("searched") or name in ("naive", "surrogate")]
+GROUPS = ["+metric=miou", "+curve=bezier", "+theta=null", "+classes=all"]
+COUNTS = [40, 10, 30]  # pixels of the classes in a training set
+
+every_loss = pytest.mark.parametrize("name", NAMES)
+
+
+@lru_cache
+def made(name: str) -> nn.Module:
+    """The loss of conf/loss/`name`.yaml, measured where it wants that."""
+    card = ["loss.theta=miou"] if name == "searched" else []
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loss = instantiate(compose(overrides=[*GROUPS, f"+loss={name}", *card]).loss, ignore_index=255)
+    for part in loss.modules():
+        if hasattr(part, "measure"):
+            part.measure(torch.tensor(COUNTS))
+    return loss
