@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
-from autosegloss.algebra.inputs import label_maps
+from autosegloss.algebra.inputs import label_map
 from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU
 
@@ -114,7 +114,7 @@ def test_gradient_descent_on_the_loss_drives_the_metric_to_1(formula):
     """From logits that are right at most pixels: BF1 sees boundaries only and has optima near any noise."""
     formula = {"biou": BoundaryIoU(width=2), "bf1": BoundaryF1(tolerance=3)}.get(formula.name, formula)
     labels, rng = squares(), torch.Generator().manual_seed(0)
-    right = label_maps(labels, 3, 255)[0] & (torch.rand(labels[:, None].shape, generator=rng) < 0.7)
+    right = label_map(labels, 3, 255).dense() & (torch.rand(labels[:, None].shape, generator=rng) < 0.7)
     logits = (right + 0.1 * torch.randn(right.shape, generator=rng)).requires_grad_()
     loss, optimizer = SurrogateLoss(formula), torch.optim.Adam([logits], lr=0.3)
     before = exact_score(formula, logits.argmax(1), labels, 3)
@@ -182,7 +182,7 @@ def test_a_hesitant_right_prediction_scores_at_most_1(formula, curve, data):
     """Where a curve could push a score over 1: the right class everywhere, with room to bend upwards."""
     theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0, 0.1, 0.9, 1])))
     labels = squares()
-    logits = data.draw(st.floats(0, 3)) * label_maps(labels, 3, 255)[0].float()
+    logits = data.draw(st.floats(0, 3)) * label_map(labels, 3, 255).dense().float()
     assert -1e-5 <= SurrogateLoss(formula, theta=theta, curve=curve)(logits, labels) <= 1 + 1e-5
 
 

@@ -16,10 +16,8 @@ from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
-from autosegloss.algebra.inputs import total
 from autosegloss.curves import Bezier
-from autosegloss.formulas import Formula
-from autosegloss.formulas.formula import ratio
+from autosegloss.formulas import Formula, ratio, resolve
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 
@@ -32,16 +30,13 @@ def define():
         operations: ClassVar[tuple[str, ...]] = ("and",)
 
         def statistics(self, logic, pred, true, valid):
-            both = logic.and_("and", pred, true)
-            return {
-                "both": total(both, valid),
-                # A bent AND may exceed pred, which is never smaller than its part in the truth: so Dice <= 1.
-                "pred": total(torch.maximum(pred, both), valid),
-                "true": total(true, valid),
-            }
+            both = logic.and_("and", pred, true).total(valid)
+            return {"both": both, "pred": pred.total(valid), "true": true.total(valid)}
 
         def class_scores(self, sums):
-            return ratio(2 * sums["both"], sums["pred"] + sums["true"])
+            # A bent AND may exceed the prediction, which is never smaller than its part in the truth: so Dice <= 1.
+            pred = torch.maximum(sums["pred"], sums["both"])
+            return ratio(2 * sums["both"], pred + sums["true"])
 
         def defined(self, sums):
             return sums["pred"] + sums["true"] > 0
@@ -146,4 +141,4 @@ def test_theta_cards_and_collections_know_it(formula, tmp_path):
     assert SurrogateLoss.from_pretrained(tmp_path / "dice.yaml").formula == formula
     assert set(segmentation_metrics(3, metrics=["miou", "dice"]).keys()) == {"miou", "dice"}
     with pytest.raises(InputError, match="unknown metric 'dise': choose one of dice, "):
-        Formula.resolve("dise")
+        resolve("dise")

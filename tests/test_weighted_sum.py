@@ -7,11 +7,12 @@ from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
+from autosegloss.algebra import ExactLogic
 from autosegloss.curves import Bezier
-from autosegloss.formulas import BoundaryF1, BoundaryIoU, Formula, MeanIoU, WeightedSum
+from autosegloss.formulas import BoundaryF1, BoundaryIoU, MeanIoU, resolve, weighted_sum
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
-WIDE = WeightedSum([MeanIoU(), BoundaryIoU(width=3)], weights=[3, 1])
+WIDE = weighted_sum([MeanIoU(), BoundaryIoU(width=3)], weights=[3, 1])
 
 
 def score(formula, preds, labels):
@@ -55,7 +56,7 @@ def test_a_term_with_nothing_to_score_has_no_weight():
 def test_class_scores_are_weighted_means_too():
     preds, labels = scene()
     both, miou, biou = (
-        laws.statistics(formula, laws.ExactLogic(), preds, labels, 3) for formula in (WIDE, *WIDE.terms)
+        laws.statistics(formula, ExactLogic(formula.operations), preds, labels, 3) for formula in (WIDE, *WIDE.terms)
     )
     expected = (3 * WIDE.terms[0].class_scores(miou) + WIDE.terms[1].class_scores(biou)) / 4
     assert_close(WIDE.class_scores(both), expected)
@@ -74,7 +75,7 @@ def test_a_class_that_one_term_defines_has_its_score():
 
 
 def test_theta_has_the_curves_of_all_terms_in_their_order():
-    formula = Formula.named("bf1+miou")
+    formula = resolve("bf1+miou")
     assert formula.operations[:2] == ("bf1_boundary_and", "bf1_boundary_or")
     assert formula.operations[4:] == ("miou_and", "miou_or")
     assert thetas.size(formula, Bezier()) == 36
@@ -94,7 +95,7 @@ def test_a_theta_card_keeps_terms_options_and_weights(tmp_path):
 
 
 def test_it_stands_beside_its_terms_in_a_collection():
-    metrics = segmentation_metrics(3, metrics=["miou", "biou", WIDE, WeightedSum([MeanIoU(), BoundaryF1()])])
+    metrics = segmentation_metrics(3, metrics=["miou", "biou", WIDE, weighted_sum([MeanIoU(), BoundaryF1()])])
     metrics.update(*scene())
     assert {*metrics.compute()} == {"miou", "biou", "miou+biou", "miou+bf1"}
 
@@ -113,7 +114,7 @@ def test_it_stands_beside_its_terms_in_a_collection():
 )
 def test_terms_and_weights_that_make_no_sum(terms, weights, message):
     with pytest.raises(InputError, match=message):
-        WeightedSum(terms, weights)
+        weighted_sum(terms, weights)
 
 
 def test_a_name_that_is_no_sum():

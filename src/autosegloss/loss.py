@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from autosegloss import theta as thetas
-from autosegloss.algebra.inputs import check_shapes, label_maps, soft_map, valid_map
-from autosegloss.algebra.logic import SoftLogic
+from autosegloss.algebra import DenseMap, LabelMap, Map, Prediction, SoftLogic
+from autosegloss.algebra.inputs import check_shapes, compute_dtype, label_map, soft_map
 from autosegloss.curves import Curve, CurveFamily
 from autosegloss.errors import InputError, unknown
-from autosegloss.formulas import LOSS_RULES, Formula, Statistics
-from autosegloss.kernels import soft_sums
+from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
+from autosegloss.formulas.formula import values
+from autosegloss.kernels.fused import evaluate
+from autosegloss.kernels.recompute import recomputed_sums
 from autosegloss.theta_card import ThetaCard
 
 
@@ -53,7 +54,7 @@ class SurrogateLoss(nn.Module):
         sync_statistics: bool = False,
     ):
         super().__init__()
-        self.formula: Formula = Formula.resolve(formula)
+        self.formula: Formula = resolve(formula)
         self.curve: CurveFamily = CurveFamily.resolve(curve)
         if classes not in LOSS_RULES:
             raise unknown("class average", classes, LOSS_RULES)
@@ -63,7 +64,8 @@ class SurrogateLoss(nn.Module):
         theta = thetas.identity(self.formula, self.curve) if theta is None else theta
         for name, rows in read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
-        self._kept_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
+        self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
+        self._needs_maps: bool | None = None
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -93,34 +95,52 @@ class SurrogateLoss(nn.Module):
             loss = 1 - self.formula.score(sums, self.classes)
             return loss.where(sums["true"].sum() > 0, 0)
 
-    def statistics(self, logits: Tensor, labels: Tensor) -> Statistics:
-        """The soft statistics of a batch, differentiable with respect to the logits."""
-        valid = valid_map(labels, logits.shape[1], self.ignore_index)
-        classes = labels.long().where(valid.squeeze(1), 0)
-        read = partial(self.formula.statistics, self._logic())
-        sums = soft_sums(read, logits, classes, valid, self.formula.classwise)
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        return {name: value.to(dtype) for name, value in sums.items()}  # counts too: a loss has one dtype
+    def statistics(self, logits: Tensor, labels: Tensor) -> Sums:
+        """The soft statistics (C,) of a batch by name, differentiable with respect to the logits."""
+        true = label_map(labels, logits.shape[1], self.ignore_index)
+        sums = self._sums(self.logic(), logits, true)
+        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
 
-    def dense_statistics(self, logits: Tensor, labels: Tensor) -> Statistics:
-        """The same, with every map laid out and kept for the gradient: the reading that the other is held equal to."""
-        true, valid = label_maps(labels, logits.shape[1], self.ignore_index)
-        probs = soft_map(logits, valid)
-        sums = self.formula.statistics(self._logic(), probs, true, valid)
-        return {name: value.to(probs.dtype) for name, value in sums.items()}
+    def dense_statistics(self, logits: Tensor, labels: Tensor) -> Sums:
+        """The same statistics on dense maps that stay in memory for the gradient; slow, and the reference of tests."""
+        true = label_map(labels, logits.shape[1], self.ignore_index)
+        pred = DenseMap(soft_map(logits, true.mask))
+        sums = values(self.formula.plan(self.logic(), pred, DenseMap(true.dense()), true.mask))
+        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}
 
-    def _logic(self) -> SoftLogic:
-        """Theta as curves, made again only when it has changed: to read it waits for a GPU."""
+    def _sums(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Sums:
+        if self._needs_maps is None:  # one pixel tells, so that the first batch takes no more memory than the others
+            pixel = (slice(1),) * true.labels.ndim
+            first = LabelMap(true.labels[pixel], true.mask[(slice(1), *pixel)], true.num_classes)
+            self._needs_maps = self._plan(logic, logits.detach()[(slice(1), slice(None), *pixel[1:])], first) is None
+        plan = None if self._needs_maps else self._plan(logic, logits, true)
+        if plan is not None:
+            return evaluate(plan, logits, true)
+
+        def read(pred: Map, true: Map, valid: Tensor) -> Sums:
+            return values(self.formula.plan(logic, pred, true, valid))
+
+        return recomputed_sums(read, logits, true, self.formula.classwise)
+
+    def _plan(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Statistics | None:
+        """The sums of the formula; None for a formula that needs maps of the prediction."""
+        prediction = Prediction(logits, true)
+        plan = self.formula.plan(logic, prediction, true, true.mask)
+        return None if prediction.laid_out else plan
+
+    def logic(self) -> SoftLogic:
+        """The soft logic with the curves of theta, made anew after a change of theta: reading theta waits for a GPU."""
         if any(rows.is_inference() for rows in self.theta.values()):
-            return self._made_logic()
+            return self._new_logic()
         state = [(rows.data_ptr(), rows._version) for rows in self.theta.values()]
-        if self._kept_logic is None or self._kept_logic[0] != state:
-            self._kept_logic = state, self._made_logic()
-        return self._kept_logic[1]
+        if self._cached_logic is None or self._cached_logic[0] != state:
+            self._cached_logic = state, self._new_logic()
+        return self._cached_logic[1]
 
-    def _made_logic(self) -> SoftLogic:
+    def _new_logic(self) -> SoftLogic:
         points = {name: self.curve.control_points(rows.cpu().double()) for name, rows in self.theta.items()}
-        return SoftLogic({name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()})
+        curves = {name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()}
+        return SoftLogic(self.formula.operations, curves)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SurrogateLoss:
         """Follow the module to its device, but keep theta in float32: `half()` would make another loss of it."""

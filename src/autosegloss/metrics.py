@@ -12,11 +12,11 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from autosegloss import formulas
-from autosegloss.algebra.inputs import check_shapes, check_tensors, checked_classes, valid_map
-from autosegloss.algebra.labelmap import LabelMap
-from autosegloss.algebra.logic import ExactLogic
+from autosegloss.algebra import ExactLogic, LabelMap
+from autosegloss.algebra.inputs import check_shapes, check_tensors, label_map, predicted_map
 from autosegloss.errors import InputError, whole_number
-from autosegloss.formulas import PAPER, Formula
+from autosegloss.formulas import PAPER, Formula, resolve
+from autosegloss.formulas.formula import values
 
 
 class FormulaMetric(Metric):
@@ -45,7 +45,7 @@ class FormulaMetric(Metric):
         per_class: bool = False,
         **kwargs: Any,
     ):
-        formula = Formula.resolve(formula)
+        formula = resolve(formula)
         try:
             super().__init__(**kwargs)
         except ValueError as error:
@@ -56,21 +56,19 @@ class FormulaMetric(Metric):
         self.formula: Formula = formula
         self.num_classes = whole_number("num_classes", num_classes, least=1)
         self.ignore_index, self.per_class = ignore_index, per_class
-        for name, value in self._statistics_of_nothing().items():
+        one_pixel = torch.zeros(1, 1, 1, dtype=torch.int32)
+        ignored = LabelMap(one_pixel, one_pixel.unsqueeze(1).bool(), self.num_classes)
+        for name, value in self._sums(ignored, ignored).items():  # the formula itself names its states
             self.add_state(name, value, dist_reduce_fx="sum")
 
-    def _statistics_of_nothing(self) -> formulas.Statistics:
-        """The formula itself says which sums it keeps: those of one pixel that is ignored."""
-        nothing = torch.zeros(1, self.num_classes, 1, 1, dtype=torch.bool)
-        return self.formula.statistics(ExactLogic(), nothing, nothing, nothing[:, :1])
+    def _sums(self, pred: LabelMap, true: LabelMap) -> dict[str, Tensor]:
+        return values(self.formula.plan(ExactLogic(self.formula.operations), pred, true, true.mask))
 
     def update(self, preds: Tensor, labels: Tensor) -> None:
         check_tensors(preds, labels)
-        valid = valid_map(labels, self.num_classes, self.ignore_index)
-        preds = checked_classes(self._classes(preds, labels), valid, self.num_classes)
-        inside = (x.to(torch.int32).where(valid.squeeze(1), 0) for x in (labels, preds))
-        true, pred = (LabelMap(classes, valid, self.num_classes) for classes in inside)
-        for name, value in self.formula.statistics(ExactLogic(), pred, true, valid).items():
+        true = label_map(labels, self.num_classes, self.ignore_index, dtype=torch.int32)
+        pred = predicted_map(self._classes(preds, labels), true)
+        for name, value in self._sums(pred, true).items():
             setattr(self, name, getattr(self, name) + value)
 
     def _classes(self, preds: Tensor, labels: Tensor) -> Tensor:
@@ -152,7 +150,7 @@ def segmentation_metrics(
     per_class: bool = False,
 ) -> MetricCollection:
     """The six metrics of the paper (or others), by name, updated together: gacc macc miou fwiou biou bf1."""
-    members = [Formula.resolve(metric) for metric in metrics]
+    members = [resolve(metric) for metric in metrics]
     if twice := [name for name, count in Counter(formula.name for formula in members).items() if count > 1]:
         raise InputError(
             f"metrics: two are named {', '.join(twice)}: keep one of them, or make a FormulaMetric of each"

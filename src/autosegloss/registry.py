@@ -21,7 +21,7 @@ class Registered:
         super().__init_subclass__(**kwargs)
         if "kind" in cls.__dict__:
             cls.members = {}
-        elif "name" in cls.__dict__:
+        elif isinstance(cls.__dict__.get("name"), str):
             taken = cls.members.get(cls.name, cls)
             if _full_name(taken) != _full_name(cls):  # the same is a module loaded again
                 raise ValueError(f"{cls.kind} '{cls.name}' is {_full_name(taken)}: choose another name")

@@ -14,7 +14,7 @@ from torch import Tensor
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
-from autosegloss.formulas import LOSS_RULES, Formula
+from autosegloss.formulas import LOSS_RULES, Formula, named
 from autosegloss.theta import Theta, by_name
 
 
@@ -61,8 +61,8 @@ class ThetaCard:
         path = _find(str(name_or_path))
         try:
             page = yaml.safe_load(path.read_text())
-            metric = Formula.named(**_named(page["metric"]))
-            curve = CurveFamily.named(**_named(page["curve"]))
+            metric = named(**_entry(page["metric"]))
+            curve = CurveFamily.named(**_entry(page["curve"]))
             theta = by_name(page["theta"], metric, curve)
             optional = {key: page[key] for key in ("classes", "score", "provenance") if page.get(key) is not None}
             return cls(metric, curve, theta, **optional)
@@ -92,7 +92,7 @@ def _find(name_or_path: str) -> Path:
     raise unknown("theta card", name_or_path, shipped)
 
 
-def _named(entry: str | Mapping[str, Any]) -> dict[str, Any]:
+def _entry(entry: str | Mapping[str, Any]) -> dict[str, Any]:
     return {"name": entry} if isinstance(entry, str) else dict(entry)
 
 

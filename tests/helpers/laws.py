@@ -6,9 +6,9 @@ from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
-from autosegloss.algebra.inputs import checked_classes, label_maps
-from autosegloss.algebra.labelmap import LabelMap
-from autosegloss.algebra.logic import ExactLogic, Logic, SoftLogic
+from autosegloss.algebra import DenseMap, ExactLogic, SoftLogic
+from autosegloss.algebra.inputs import label_map, predicted_map
+from autosegloss.formulas.formula import values
 from autosegloss.metrics import FormulaMetric
 
 IGNORE = 255
@@ -38,10 +38,10 @@ def batch(shape=(2, 9, 11), num_classes=3, ignored=0.1, seed=0):
     return logits, labels.masked_fill(torch.rand(shape, generator=rng) < ignored, 255)
 
 
-def hard_map(preds, valid, num_classes):
-    """One-hot map (N, C, *S), bool, of predicted classes (N, *S), empty at ignored pixels."""
-    preds = checked_classes(preds, valid, num_classes)
-    return LabelMap(preds.where(valid.squeeze(1), 0), valid, num_classes).dense()
+def label_maps(labels, preds, num_classes):
+    """The one-hot maps of truth and prediction, kept as labels."""
+    true = label_map(labels, num_classes, IGNORE)
+    return true, predicted_map(preds, true)
 
 
 def exact_score(formula, preds, labels, num_classes):
@@ -51,18 +51,18 @@ def exact_score(formula, preds, labels, num_classes):
 
 
 def statistics(formula, logic, preds, labels, num_classes):
-    true, valid = label_maps(labels, num_classes, IGNORE)
-    pred = hard_map(preds, valid, num_classes)
-    pred = pred.float() if isinstance(logic, SoftLogic) else pred
-    return formula.statistics(logic, pred, true, valid)
+    """The sums of a formula read on dense one-hot maps."""
+    true, pred = label_maps(labels, preds, num_classes)
+    values_of_pred = pred.dense().float() if isinstance(logic, SoftLogic) else pred.dense()
+    return values(formula.plan(logic, DenseMap(values_of_pred), DenseMap(true.dense()), true.mask))
 
 
 def soft_equals_exact_on_one_hot(formula, curve, theta, scene):
     """Law 1, on the sums themselves and for any theta in [0, 1]^D."""
     labels, preds, num_classes = scene
     loss = SurrogateLoss(formula, theta=theta, curve=curve)
-    soft = statistics(formula, loss._logic(), preds, labels, num_classes)
-    exact = statistics(formula, ExactLogic(), preds, labels, num_classes)
+    soft = statistics(formula, loss.logic(), preds, labels, num_classes)
+    exact = statistics(formula, ExactLogic(formula.operations), preds, labels, num_classes)
     for name, value in exact.items():
         assert value.dtype == torch.int64
         assert_close(soft[name].double(), value.double(), rtol=1e-5, atol=1e-4)
@@ -71,10 +71,9 @@ def soft_equals_exact_on_one_hot(formula, curve, theta, scene):
 def additive(formula, scene):
     """Law 3: the sums of the images are the sum over the images."""
     labels, preds, num_classes = scene
-    whole = statistics(formula, ExactLogic(), preds, labels, num_classes)
-    parts = [
-        statistics(formula, ExactLogic(), p[None], y[None], num_classes) for p, y in zip(preds, labels, strict=True)
-    ]
+    logic = ExactLogic(formula.operations)
+    whole = statistics(formula, logic, preds, labels, num_classes)
+    parts = [statistics(formula, logic, p[None], y[None], num_classes) for p, y in zip(preds, labels, strict=True)]
     for name, value in whole.items():
         assert_close(sum(part[name] for part in parts), value)
 
@@ -87,7 +86,7 @@ def bounded_and_perfect(formula, curve, theta, scene):
     perfect = exact_score(formula, labels.where(labels != IGNORE, 0), labels, num_classes)
     assert perfect.isnan() or perfect == 1
     noise = torch.randn(len(labels), num_classes, *labels.shape[1:], generator=torch.Generator().manual_seed(0))
-    hesitant = label_maps(labels, num_classes, IGNORE)[0].float()  # right by a little: bent up, it counts for more
+    hesitant = label_map(labels, num_classes, IGNORE).dense().float()  # right by a little: bent up, it counts for more
     for classes in ("all", "present"):
         loss = SurrogateLoss(formula, theta=theta, curve=curve, classes=classes)
         for logits in (3 * noise, hesitant):
@@ -145,27 +144,21 @@ def gradient_is_right(formula, curve, theta):
     assert torch.autograd.gradcheck(lambda x: loss(x, labels), logits, eps=1e-7, atol=1e-4, fast_mode=True)
 
 
-class Recorder(Logic):
-    """Exact logic that notes the operations it is asked for."""
+class Recorder(ExactLogic):
+    """Exact logic that notes the operations a formula uses."""
 
-    def __init__(self):
+    def __init__(self, operations):
+        super().__init__(operations)
         self.seen = set()
 
-    def and_(self, name, a, b):
-        self.seen.add(name)
-        return a & b
-
-    def or_(self, name, a, b):
-        self.seen.add(name)
-        return a | b
-
-    def xor(self, name, a, b):
-        return self.or_(f"{name}_or", a, b) & ~self.and_(f"{name}_and", a, b)
+    def check(self, *names):
+        super().check(*names)
+        self.seen |= set(names)
 
 
 def declares_what_it_uses(formula):
     """Law 8: declared operations are the operations used, and theta has one curve for each."""
-    recorder = Recorder()
+    recorder = Recorder(formula.operations)
     zeros = torch.zeros(1, 4, 4, dtype=torch.long)
     statistics(formula, recorder, zeros, zeros, 2)
     assert recorder.seen == set(formula.operations)

@@ -1,1 +1,9 @@
-"""Maps, the logic that combines them, pooling, and the way from labels and logits to maps."""
+"""Maps, the logic that combines them, pooling, sums, and the way from labels and logits to maps."""
+
+from autosegloss.algebra.inputs import LabelMap
+from autosegloss.algebra.logic import ExactLogic, Logic
+from autosegloss.algebra.maps import DenseMap, Map
+from autosegloss.algebra.soft import Prediction, SoftLogic
+from autosegloss.algebra.sums import CurveSum, Sum
+
+__all__ = ["CurveSum", "DenseMap", "ExactLogic", "LabelMap", "Logic", "Map", "Prediction", "SoftLogic", "Sum"]

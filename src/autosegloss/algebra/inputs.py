@@ -1,40 +1,120 @@
-"""From labels and logits to the maps a formula reads; the only place that knows `ignore_index`."""
+"""From labels and logits to the maps of a formula; the only place that knows `ignore_index`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
+from autosegloss.algebra.maps import ClassSets, Map, Union
+from autosegloss.algebra.morphology import pooled
+from autosegloss.algebra.sums import Sum
 from autosegloss.errors import InputError
 
-_known_classes: ContextVar[bool] = ContextVar("known_classes", default=False)
+_trusted: ContextVar[bool] = ContextVar("trusted", default=False)
 
 
-@contextmanager
-def labels_are_classes() -> Iterator[None]:
-    """Here labels and predictions are known to lie in [0, C) or to be ignored: nobody looks, and waits for a GPU."""
-    token = _known_classes.set(True)
-    try:
-        yield
-    finally:
-        _known_classes.reset(token)
+class LabelMap(Map):
+    """The one-hot map, crisp, of labels (N, *S), empty outside of mask (N, 1, *S), bool.
+
+    A one-hot map of C classes holds C numbers a pixel, of which one counts. This class computes the same sums for the
+    price of the one. Labels lie in [0, C) everywhere; outside of the mask they count for nothing.
+    """
+
+    crisp = True
+
+    def __init__(self, labels: Tensor, mask: Tensor, num_classes: int):
+        self.labels, self.mask, self.num_classes = labels, mask, num_classes
+        self.shape = torch.Size((labels.shape[0], num_classes, *labels.shape[1:]))
+        self._counts: tuple[Tensor, Tensor] | None = None
+
+    def dense(self) -> Tensor:
+        classes = torch.arange(self.num_classes, device=self.labels.device).view(-1, *[1] * (self.labels.ndim - 1))
+        return (self.labels.unsqueeze(1) == classes) & self.mask
+
+    def within(self, mask: Tensor) -> LabelMap:
+        return LabelMap(self.labels, self.mask if mask is self.mask else self.mask & mask, self.num_classes)
+
+    def erode(self, size: int, valid: Tensor) -> LabelMap:
+        """A pixel stays if all valid pixels of its window have its class; pixels outside of `valid` go."""
+        rest = self.num_classes + 1
+        labels = self.labels.to(smallest_integer(rest))
+        extremes = torch.stack([labels + 1, self.num_classes - labels], dim=1)  # the highest and the lowest label
+        of_window = pooled(torch.maximum, extremes.where(self.mask, rest).where(valid, 0), size)
+        return self.within((of_window == extremes).all(dim=1, keepdim=True) & valid)
+
+    def dilate(self, size: int) -> ClassSets:
+        """The classes of all pixels in the window."""
+        words = []
+        for first in range(0, self.num_classes, ClassSets.WORD):
+            bit = self.labels.to(torch.int32) - first
+            here = self.mask.squeeze(1) & (bit >= 0) & (bit < ClassSets.WORD)
+            words.append(torch.where(here, 1 << bit.clamp(0, ClassSets.WORD - 1), 0))
+        return ClassSets(pooled(torch.bitwise_or, torch.stack(words, dim=1), size), self.num_classes)
+
+    def any_class(self) -> Tensor:
+        return self.mask
+
+    def larger(self, other: Map) -> Map:
+        if self._shares_labels(other):
+            return LabelMap(self.labels, self.mask | other.mask, self.num_classes)
+        return super().larger(other)
+
+    def total(self, mask: Tensor) -> Sum:
+        """Pixels of each class (C,) int64; formulas ask more than once for the same mask."""
+        if self._counts is None or self._counts[0] is not mask:
+            held = (self.mask if mask is self.mask else self.mask & mask).squeeze(1)
+            counts = sum_by_label(self.labels.where(held, self.num_classes), self.num_classes + 1)[:-1]
+            self._counts = mask, counts
+        return Sum(((1, self._counts[1]),))
+
+    def at(self, m: Tensor) -> Tensor:
+        """The values (N, *S) of a map (N, C, *S) at the labels."""
+        return m.gather(1, self.labels.long().unsqueeze(1)).squeeze(1)
+
+    def __and__(self, other: Map) -> Map:
+        if isinstance(other, LabelMap):
+            return self.within(other.mask & (self.labels == other.labels).unsqueeze(1))
+        if isinstance(other, ClassSets):
+            return self.within(other.holds(self.labels).unsqueeze(1))
+        return super().__and__(other)
+
+    def __or__(self, other: Map) -> Map:
+        return Union(self, other) if isinstance(other, LabelMap) else super().__or__(other)
+
+    def __xor__(self, other: Map) -> Map:
+        if self._shares_labels(other):
+            return LabelMap(self.labels, self.mask ^ other.mask, self.num_classes)
+        return super().__xor__(other)
+
+    def _shares_labels(self, other: Map) -> TypeGuard[LabelMap]:
+        return isinstance(other, LabelMap) and other.labels is self.labels
 
 
-def label_maps(labels: Tensor, num_classes: int, ignore_index: int | None) -> tuple[Tensor, Tensor]:
-    """One-hot map (N, C, *S) and valid map (N, 1, *S), both bool, of labels (N, *S).
+def label_map(labels: Tensor, num_classes: int, ignore_index: int | None, dtype: torch.dtype = torch.int64) -> LabelMap:
+    """The one-hot map of labels (N, *S), integers; its mask (N, 1, *S) is the valid map.
 
     Raises InputError for labels that are not integers or lie outside [0, C) without being `ignore_index`.
     """
     valid = valid_map(labels, num_classes, ignore_index)
-    return _one_hot(labels.long(), num_classes) & valid, valid
+    return LabelMap(zero_ignored(labels, valid, dtype), valid, num_classes)
+
+
+def predicted_map(preds: Tensor, true: LabelMap) -> LabelMap:
+    """The one-hot map of predicted classes (N, *S), valid where the labels are.
+
+    Raises InputError unless the classes at valid pixels lie in [0, C).
+    """
+    _check_range("predictions", preds, true.mask.squeeze(1), true.num_classes, None)
+    return LabelMap(zero_ignored(preds, true.mask, true.labels.dtype), true.mask, true.num_classes)
 
 
 def valid_map(labels: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
-    """The valid map (N, 1, *S), bool, of labels (N, *S); raises InputError as `label_maps` does."""
+    """The valid map (N, 1, *S), bool, of labels (N, *S); raises InputError as `label_map` does."""
     check_tensors(labels)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InputError(f"labels must be class indices of an integer type, got {labels.dtype}")
@@ -44,17 +124,54 @@ def valid_map(labels: Tensor, num_classes: int, ignore_index: int | None) -> Ten
     return valid.unsqueeze(1)
 
 
+def zero_ignored(labels: Tensor, valid: Tensor, dtype: torch.dtype = torch.int64) -> Tensor:
+    """Labels (N, *S) of an integer type, 0 where valid (N, 1, *S) does not hold."""
+    return labels.to(dtype).where(valid.squeeze(1), 0)
+
+
 def soft_map(logits: Tensor, valid: Tensor) -> Tensor:
     """Softmax probabilities (N, C, *S) of logits, 0 at ignored pixels; at least float32 even for half precision."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    # Ignored logits are overwritten before the softmax: not even a nan there can reach a value or a gradient.
-    return torch.softmax(logits.masked_fill(~valid, 0), dim=1) * valid
+    # The mask goes over the logits before the softmax: a nan of an ignored pixel reaches no value and no gradient.
+    return torch.softmax(logits.to(compute_dtype(logits.dtype)).masked_fill(~valid, 0), dim=1) * valid
 
 
-def checked_classes(preds: Tensor, valid: Tensor, num_classes: int) -> Tensor:
-    """Predicted classes (N, *S) as they are; raises InputError unless those of valid pixels lie in [0, C)."""
-    _check_range("predictions", preds, valid.squeeze(1), num_classes, None)
-    return preds
+def sum_by_label(labels: Tensor, num_classes: int, values: Tensor | None = None) -> Tensor:
+    """Sums (C,) of values (N, *S) by the label of their pixel; without values the number of pixels, int64."""
+    index = labels.flatten()
+    if values is not None:
+        values = values.flatten().to(accumulation_dtype(values.device))
+    if index.device.type == "cpu" and not (values is not None and values.requires_grad):
+        return torch.bincount(index, values, minlength=num_classes)
+    values = torch.ones_like(index, dtype=torch.int64) if values is None else values
+    return values.new_zeros(num_classes).index_add(0, index, values)  # bincount has no gradient and waits for a GPU
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type of probabilities and sums for logits of `dtype`."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def accumulation_dtype(device: torch.device) -> torch.dtype:
+    """The type in which single pixels are added up: in float32 so many lose digits."""
+    return torch.float64 if device.type in ("cpu", "cuda") else torch.float32
+
+
+def smallest_integer(largest: int) -> torch.dtype:
+    """The smallest integer type that holds 0 .. largest."""
+    return next(dtype for dtype in (torch.uint8, torch.int16, torch.int32) if largest <= torch.iinfo(dtype).max)
+
+
+@contextmanager
+def labels_are_classes() -> Iterator[None]:
+    """Skip the check that labels and predictions lie in [0, C) or are ignored: the caller has made sure of it.
+
+    The check reads values, so that every step would wait for a GPU.
+    """
+    token = _trusted.set(True)
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
 
 
 def check_tensors(*values: Tensor) -> None:
@@ -77,34 +194,8 @@ def check_shapes(logits: Tensor, labels: Tensor) -> None:
         )
 
 
-def total(m: Tensor, mask: Tensor) -> Tensor:
-    """Sum over images and pixels of a map (N, C, *S) within mask (N, 1, *S) -> (C,); exact int64 for bool maps."""
-    if not isinstance(m, Tensor):
-        return m.total(mask)
-    return within(m, mask).sum(dim=(0, *range(2, m.ndim)))
-
-
-def larger(a: Tensor, b: Tensor) -> Tensor:
-    """The larger of two maps, pixel by pixel: OR of crisp ones."""
-    if not isinstance(a, Tensor) or a.dtype == torch.bool:
-        return torch.maximum(a, b)
-    return b + torch.relu(a - b)  # its gradient takes half the time of that of a maximum
-
-
-def within(m: Tensor, mask: Tensor) -> Tensor:
-    """A map (N, C, *S), crisp or soft, that is empty outside of mask (N, 1, *S), bool."""
-    if not isinstance(m, Tensor) or m.dtype == torch.bool:
-        return m & mask
-    return m * mask.to(m.dtype)  # float times bool takes five times as long
-
-
-def _one_hot(classes: Tensor, num_classes: int) -> Tensor:
-    index = torch.arange(num_classes, device=classes.device).view(-1, *[1] * (classes.ndim - 1))
-    return classes.unsqueeze(1) == index
-
-
 def _check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
-    if _known_classes.get():
+    if _trusted.get():
         return
     seen = values.where(valid, 0)
     low, high = torch.stack(seen.aminmax()).tolist() if seen.numel() else (0, 0)  # one wait for the device

@@ -1,7 +1,7 @@
 """Curve families: a new one is one file here (and a yaml in conf/curve)."""
 
-from autosegloss.curves.bend import Curve
 from autosegloss.curves.bezier import Bezier
+from autosegloss.curves.curve import Curve
 from autosegloss.curves.family import CurveFamily
 from autosegloss.curves.linear import Identity, Linear
 from autosegloss.registry import import_members

@@ -71,5 +71,5 @@ class Bezier(CurveFamily):
         return points
 
     @property
-    def keeps_truth(self) -> bool:
+    def fixes_endpoints(self) -> bool:
         return self.truth_table

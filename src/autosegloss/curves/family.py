@@ -41,6 +41,6 @@ class CurveFamily(Registered, ABC):
         raise TypeError(f"{type(self).__name__} must have `quadratic` or `evaluate`")
 
     @property
-    def keeps_truth(self) -> bool:
+    def fixes_endpoints(self) -> bool:
         """Whether g(0) = 0 and g(1) = 1 for every theta."""
         return True

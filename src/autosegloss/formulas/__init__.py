@@ -2,9 +2,9 @@
 
 from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
-from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics
+from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics, Sums, ratio
 from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
-from autosegloss.formulas.weighted_sum import WeightedSum
+from autosegloss.formulas.weighted_sum import WeightedSum, named, resolve, weighted_sum
 from autosegloss.registry import import_members
 
 __all__ = [
@@ -18,7 +18,12 @@ __all__ = [
     "MeanAccuracy",
     "MeanIoU",
     "Statistics",
+    "Sums",
     "WeightedSum",
+    "named",
+    "ratio",
+    "resolve",
+    "weighted_sum",
 ]
 
 PAPER = ("gacc", "macc", "miou", "fwiou", "biou", "bf1")

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autosegloss.algebra.inputs import total
-from autosegloss.algebra.logic import Logic
-from autosegloss.formulas.formula import Formula, Statistics, ratio
+from autosegloss.algebra import Logic, Map
+from autosegloss.formulas.formula import Formula, Statistics, Sums, ratio
 
 
 @dataclass(frozen=True)
@@ -20,10 +19,10 @@ class MeanAccuracy(Formula):
     operations: ClassVar[tuple[str, ...]] = ("and",)
     classwise: ClassVar[bool] = True
 
-    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
-        return {"hit": total(logic.and_("and", pred, true), valid), "true": total(true, valid)}
+    def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
+        return {"hit": logic.and_("and", pred, true).total(valid), "true": true.total(valid)}
 
-    def class_scores(self, sums: Statistics) -> Tensor:
+    def class_scores(self, sums: Sums) -> Tensor:
         return ratio(sums["hit"], sums["true"])
 
 
@@ -33,5 +32,5 @@ class GlobalAccuracy(MeanAccuracy):
 
     name: ClassVar[str] = "gacc"
 
-    def class_weights(self, sums: Statistics, classes: str) -> Tensor:
+    def class_weights(self, sums: Sums, classes: str) -> Tensor:
         return sums["true"]

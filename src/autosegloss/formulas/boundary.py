@@ -9,11 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.inputs import larger, total, within
-from autosegloss.algebra.logic import Logic
-from autosegloss.algebra.morphology import dilate, erode
+from autosegloss.algebra import Logic, Map
 from autosegloss.errors import InputError, is_number
-from autosegloss.formulas.formula import Formula, Statistics, ratio
+from autosegloss.formulas.formula import Formula, Statistics, Sums, ratio
 from autosegloss.formulas.iou import MeanIoU
 
 
@@ -45,9 +43,9 @@ class BoundaryIoU(MeanIoU):
     def __post_init__(self):
         check_extent("width", self.width)
 
-    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
+    def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = 2 * radius(self.width, true.shape[2:]) + 1
-        band = (true ^ erode(true, size, valid)).any(dim=1, keepdim=True)
+        band = (true ^ true.erode(size, valid)).any_class()
         return super().statistics(logic, pred, true, valid & band)
 
 
@@ -67,21 +65,21 @@ class BoundaryF1(Formula):
     def __post_init__(self):
         check_extent("tolerance", self.tolerance)
 
-    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
+    def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = 2 * radius(self.tolerance, true.shape[2:]) + 1
-        pred = within(logic.xor("boundary", pred, erode(pred, 3, valid)), valid)
-        true = (true ^ erode(true, 3, valid)) & valid
-        matched = logic.and_("precision_and", pred, dilate(true, size))
-        found = logic.and_("recall_and", true, dilate(pred, size))
+        pred = logic.xor("boundary", pred, pred.erode(3, valid)).within(valid)
+        true = (true ^ true.erode(3, valid)).within(valid)
+        matched = logic.and_("precision_and", pred, true.dilate(size))
+        found = logic.and_("recall_and", true, pred.dilate(size))
         return {
-            "matched": total(matched, valid),
+            "matched": matched.total(valid),
             # A bent AND may exceed its operand; a boundary is never smaller than its matched part, so that P <= 1.
-            "pred": total(larger(pred, matched), valid),
-            "found": total(found, valid),
-            "true": total(true, valid),
+            "pred": pred.larger(matched).total(valid),
+            "found": found.total(valid),
+            "true": true.total(valid),
         }
 
-    def class_scores(self, sums: Statistics) -> Tensor:
+    def class_scores(self, sums: Sums) -> Tensor:
         precision = ratio(sums["matched"], sums["pred"])
         recall = ratio(sums["found"], sums["true"])
         return ratio(2 * precision * recall, precision + recall)

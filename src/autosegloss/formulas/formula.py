@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from types import MappingProxyType
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.logic import Logic
+from autosegloss.algebra import CurveSum, Logic, Map, Sum
+from autosegloss.algebra.inputs import accumulation_dtype
+from autosegloss.errors import InputError
 from autosegloss.registry import Registered
 
-Statistics = dict[str, Tensor]
-"""Sums over pixels and images by name, each (C,): int64 when read exactly, floating point when read softly."""
+Statistics = dict[str, Sum]
+"""What a formula sums over pixels and images, by name."""
+
+Sums = Mapping[str, Tensor]
+"""The values (C,) of statistics: int64 when read exactly, floating point when read softly."""
 
 
 class Formula(Registered, ABC):
@@ -20,38 +29,51 @@ class Formula(Registered, ABC):
 
     Concrete formulas are frozen dataclasses with a `name`, the `operations` that take a curve (theta is laid out in
     this order), `statistics` and `class_scores`. Statistics hold "true", the class frequencies that decide presence.
-    `classwise` says that the sums of a class depend on the maps of that class alone, so that a few classes may be read
-    at a time.
+    `classwise` says that the sums of a class depend on the maps of that class alone; then a formula that needs dense
+    maps is evaluated a few classes at a time.
     """
 
     kind: ClassVar[str] = "metric"
     operations: ClassVar[tuple[str, ...]]
     classwise: ClassVar[bool] = False
 
-    @classmethod
-    def named(cls, name: str, **options: Any) -> Formula:
-        """The metric called `name` with its options; "miou+biou" is the weighted mean of the two."""
-        if "+" in name:
-            name, options = "sum", {"terms": name.split("+"), **options}
-        return super().named(name, **options)
+    @abstractmethod
+    def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
+        """The sums of a prediction and the truth.
+
+        Args:
+            logic: AND, OR and XOR; each call names an operation of `operations`.
+            pred: map (N, C, *S) of the prediction, empty at ignored pixels.
+            true: crisp map (N, C, *S) of the labels, empty at ignored pixels.
+            valid: (N, 1, *S), bool; sums are taken within it: `pred.total(valid)`.
+        """
 
     @abstractmethod
-    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
-        """Sums of maps pred (N, C, *S) and true (N, C, *S, bool), empty outside valid (N, 1, *S, bool)."""
-
-    @abstractmethod
-    def class_scores(self, sums: Statistics) -> Tensor:
+    def class_scores(self, sums: Sums) -> Tensor:
         """Score of each class (C,) in [0, 1]; 0 for a class that is not defined."""
 
-    def defined(self, sums: Statistics) -> Tensor:
+    def plan(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
+        """`statistics`, checked; raises InputError for a formula that does not keep to the contract."""
+        try:
+            plan = self.statistics(logic, pred, true, valid)
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"metric '{self.name}': {error}; {_MAPS}") from error
+        if others := [name for name, value in plan.items() if not isinstance(value, Sum)]:
+            kind = type(plan[others[0]]).__name__
+            raise InputError(f"metric '{self.name}': statistic '{others[0]}' must be a sum, got {kind}; {_MAPS}")
+        if "true" not in plan:
+            raise InputError(f"metric '{self.name}': statistics must hold 'true', the pixels of each class")
+        return plan
+
+    def defined(self, sums: Sums) -> Tensor:
         """Classes (C,) the evaluation metric averages over: those present in the ground truth."""
         return sums["true"] > 0
 
-    def class_weights(self, sums: Statistics, classes: str) -> Tensor:
+    def class_weights(self, sums: Sums, classes: str) -> Tensor:
         """Weights (C,) of the class average: "all" classes (1/C), those "present" in the truth, those "defined"."""
         return CLASS_RULES[classes](self, sums).to(sums["true"].dtype)
 
-    def score(self, sums: Statistics, classes: str = "defined") -> Tensor:
+    def score(self, sums: Sums, classes: str = "defined") -> Tensor:
         """Weighted average of the class scores, a scalar; 0 where no class has weight."""
         weights = self.class_weights(sums, classes)
         return ratio((weights * self.class_scores(sums)).sum(), weights.sum())
@@ -62,10 +84,29 @@ CLASS_RULES = {
     "present": lambda formula, sums: sums["true"] > 0,
     "defined": lambda formula, sums: formula.defined(sums),
 }
-"""Which classes count in the average, by the name that stands on a theta card."""
+"""The classes that count in the average, by the name that stands on a theta card."""
 
 LOSS_RULES = ("all", "present")
 """The rules of a loss: softly read, every class has a union, so that "defined" would be "all" again."""
+
+_MAPS = (
+    "maps have within, erode, dilate, any_class, larger, total and the operations of the logic; for any other "
+    "operation of torch use the tensor m.dense() and make a map of the result by DenseMap(tensor). Sums are added, "
+    "subtracted and multiplied by numbers; all else, such as division, belongs in class_scores"
+)
+
+
+def values(statistics: Statistics, curve_sums: Mapping[CurveSum, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
+    """The values (C,) of statistics, given those of their curve sums; counts stay int64 unless scaled by a fraction."""
+    return {name: reduce(operator.add, _scaled(total, curve_sums)) for name, total in statistics.items()}
+
+
+def _scaled(total: Sum, curve_sums: Mapping[CurveSum, Tensor]) -> Iterator[Tensor]:
+    for factor, term in total.terms:
+        value = curve_sums[term] if isinstance(term, CurveSum) else term
+        if not (value.is_floating_point() or isinstance(factor, int)):
+            value = value.to(accumulation_dtype(value.device))
+        yield value if factor == 1 else -value if factor == -1 else factor * value
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

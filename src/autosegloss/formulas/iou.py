@@ -7,9 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autosegloss.algebra.inputs import total
-from autosegloss.algebra.logic import Logic
-from autosegloss.formulas.formula import Formula, Statistics, ratio
+from autosegloss.algebra import Logic, Map
+from autosegloss.formulas.formula import Formula, Statistics, Sums, ratio
 
 
 @dataclass(frozen=True)
@@ -20,17 +19,17 @@ class MeanIoU(Formula):
     operations: ClassVar[tuple[str, ...]] = ("and", "or")
     classwise: ClassVar[bool] = True
 
-    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
+    def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         return {
-            "intersection": total(logic.and_("and", pred, true), valid),
-            "union": total(logic.or_("or", pred, true), valid),
-            "true": total(true, valid),
+            "intersection": logic.and_("and", pred, true).total(valid),
+            "union": logic.or_("or", pred, true).total(valid),
+            "true": true.total(valid),
         }
 
-    def class_scores(self, sums: Statistics) -> Tensor:
+    def class_scores(self, sums: Sums) -> Tensor:
         return ratio(sums["intersection"], sums["union"])
 
-    def defined(self, sums: Statistics) -> Tensor:
+    def defined(self, sums: Sums) -> Tensor:
         """Classes with a non-empty union."""
         return sums["union"] > 0
 
@@ -41,5 +40,5 @@ class FrequencyWeightedIoU(MeanIoU):
 
     name: ClassVar[str] = "fwiou"
 
-    def class_weights(self, sums: Statistics, classes: str) -> Tensor:
+    def class_weights(self, sums: Sums, classes: str) -> Tensor:
         return sums["true"]

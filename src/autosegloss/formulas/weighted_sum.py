@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.logic import Logic
+from autosegloss.algebra import Logic, Map
+from autosegloss.algebra.logic import Prefixed
 from autosegloss.errors import InputError, is_number
-from autosegloss.formulas.formula import Formula, Statistics, ratio
+from autosegloss.formulas.formula import Formula, Statistics, Sums, ratio
 
 
 @dataclass(frozen=True)
 class WeightedSum(Formula):
-    """sum_k w_k score_k / sum_k w_k of the terms, called after them: "miou+biou".
+    """sum_k w_k score_k / sum_k w_k of the terms; `weighted_sum` makes and checks it.
 
-    terms: two formulas or more, by name or as objects; weights: numbers above 0, None weighs all the same. Every
-    term keeps curves of its own, its operations prefixed by its name. A term that has nothing to score in the
-    data (boundaries where there are none) has no weight there. Raises InputError for other terms or weights.
+    Each term keeps curves of its own: its operations are prefixed by its name. A term without anything to score in the
+    data (boundaries where there are no boundaries) has no weight there.
     """
 
-    name: ClassVar[str] = "sum"
-    terms: Sequence[Formula | str | Mapping[str, Any]]
-    weights: Sequence[float] | None = None
-    operations: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    terms: tuple[Formula, ...]
+    weights: tuple[float, ...]
 
-    def __post_init__(self):
-        terms = tuple(_resolved(term) for term in self.terms)
-        names = [term.name for term in terms]
-        if len(names) < 2 or (twice := [name for name, count in Counter(names).items() if count > 1]):
-            found = f"{', '.join(twice)} more than once" if len(names) > 1 else ", ".join(names) or "none"
-            raise InputError(f"a sum of metrics takes two different ones or more, got {found}")
-        weights = (1.0,) * len(terms) if self.weights is None else tuple(self.weights)
-        if len(weights) != len(terms) or not all(is_number(weight) and weight > 0 for weight in weights):
-            raise InputError(f"metric.weights: expected {len(terms)} numbers above 0, got {list(weights)}")
-        operations = tuple(f"{term.name}_{name}" for term in terms for name in term.operations)
-        made = {"name": "+".join(names), "terms": terms, "weights": weights, "operations": operations}
-        for key, value in made.items():
-            object.__setattr__(self, key, value)
+    @property
+    def name(self) -> str:
+        """The names of the terms, joined: "miou+biou"."""
+        return "+".join(term.name for term in self.terms)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        return tuple(f"{term.name}_{name}" for term in self.terms for name in term.operations)
 
     @property
     def classwise(self) -> bool:
@@ -51,33 +46,31 @@ class WeightedSum(Formula):
         terms = [{"name": term.name, **term.options()} for term in self.terms]
         return {"terms": terms, "weights": list(self.weights)}
 
-    def statistics(self, logic: Logic, pred: Tensor, true: Tensor, valid: Tensor) -> Statistics:
-        sums: Statistics = {}
-        for term in self.terms:
-            own = term.statistics(_Prefixed(logic, term.name), pred, true, valid)
-            sums |= {f"{term.name}_{name}": value for name, value in own.items()}
-        return {**sums, "true": sum(own["true"] for _, own in self._parts(sums))}
+    def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
+        parts = {term.name: term.plan(Prefixed(logic, f"{term.name}_"), pred, true, valid) for term in self.terms}
+        sums = {f"{term}_{name}": value for term, part in parts.items() for name, value in part.items()}
+        return {**sums, "true": reduce(operator.add, (part["true"] for part in parts.values()))}
 
-    def class_scores(self, sums: Statistics) -> Tensor:
+    def class_scores(self, sums: Sums) -> Tensor:
         """Weighted mean of the terms that define a class; their mean over classes is not the score."""
         scores = torch.stack([term.class_scores(own) for term, own in self._parts(sums)])
         weights = scores.new_tensor(self.weights)[:, None] * self._defined(sums)
         return ratio((weights * scores).sum(dim=0), weights.sum(dim=0))
 
-    def defined(self, sums: Statistics) -> Tensor:
+    def defined(self, sums: Sums) -> Tensor:
         """Classes that any term averages over."""
         return self._defined(sums).any(dim=0)
 
-    def _defined(self, sums: Statistics) -> Tensor:
+    def _defined(self, sums: Sums) -> Tensor:
         return torch.stack([term.defined(own) for term, own in self._parts(sums)])
 
-    def score(self, sums: Statistics, classes: str = "defined") -> Tensor:
+    def score(self, sums: Sums, classes: str = "defined") -> Tensor:
         scores = torch.stack([term.score(own, classes) for term, own in self._parts(sums)])
         something = torch.stack([own["true"].sum() > 0 for _, own in self._parts(sums)])
         weights = scores.new_tensor(self.weights) * something
         return ratio((weights * scores).sum(), weights.sum())
 
-    def _parts(self, sums: Statistics) -> Iterator[tuple[Formula, Statistics]]:
+    def _parts(self, sums: Sums) -> Iterator[tuple[Formula, Sums]]:
         """Each term with its own sums."""
         for term in self.terms:
             prefix = f"{term.name}_"
@@ -85,22 +78,46 @@ class WeightedSum(Formula):
             yield term, own
 
 
-class _Prefixed(Logic):
-    """Another logic, asked for operations by a longer name."""
+def weighted_sum(
+    terms: Sequence[Formula | str | Mapping[str, Any]], weights: Sequence[float] | None = None
+) -> WeightedSum:
+    """The weighted mean of several metrics.
 
-    def __init__(self, logic: Logic, prefix: str):
-        self.logic, self.prefix = logic, prefix
+    Args:
+        terms: two different formulas or more: as objects, by name, or by name and options as on a theta card.
+        weights: a number above 0 for each term; None weighs all the same.
 
-    def and_(self, name: str, a: Tensor, b: Tensor) -> Tensor:
-        return self.logic.and_(f"{self.prefix}_{name}", a, b)
+    Raises:
+        InputError: for other terms or weights.
 
-    def or_(self, name: str, a: Tensor, b: Tensor) -> Tensor:
-        return self.logic.or_(f"{self.prefix}_{name}", a, b)
+    Example:
+        >>> from autosegloss.formulas import BoundaryIoU, weighted_sum
+        >>> weighted_sum(["miou", BoundaryIoU(width=3)], weights=[2, 1]).name
+        'miou+biou'
+    """
+    made = tuple(Formula.named(**term) if isinstance(term, Mapping) else Formula.resolve(term) for term in terms)
+    names = [term.name for term in made]
+    if len(names) < 2 or (twice := [name for name, count in Counter(names).items() if count > 1]):
+        found = f"{', '.join(twice)} more than once" if len(names) > 1 else ", ".join(names) or "none"
+        raise InputError(f"a sum of metrics takes two different ones or more, got {found}")
+    numbers = (1.0,) * len(made) if weights is None else tuple(weights)
+    if len(numbers) != len(made) or not all(is_number(weight) and weight > 0 for weight in numbers):
+        raise InputError(f"metric.weights: expected {len(made)} numbers above 0, got {list(numbers)}")
+    return WeightedSum(made, numbers)
 
-    def xor(self, name: str, a: Tensor, b: Tensor) -> Tensor:
-        return self.logic.xor(f"{self.prefix}_{name}", a, b)
+
+def named(name: str, **options: Any) -> Formula:
+    """The metric called `name` with its options; "miou+biou" is the weighted sum of the two.
+
+    Raises InputError for an unknown name or option.
+    """
+    if "+" not in name:
+        return Formula.named(name, **options)
+    if unknown := options.keys() - {"terms", "weights"}:
+        raise InputError(f"metric '{name}' has no option '{min(unknown)}'; its options: ['terms', 'weights']")
+    return weighted_sum(**{"terms": name.split("+"), **options})
 
 
-def _resolved(term: Formula | str | Mapping[str, Any]) -> Formula:
-    """A term, which a theta card describes by name and options."""
-    return Formula.named(**term) if isinstance(term, Mapping) else Formula.resolve(term)
+def resolve(metric: str | Formula) -> Formula:
+    """A metric by name or as a formula; raises InputError for anything else."""
+    return named(metric) if isinstance(metric, str) else Formula.resolve(metric)

@@ -1,4 +1,4 @@
-"""Sums over the pixels of a batch that keep nothing for their gradient but the logits: the rest is computed again."""
+"""Sums over the pixels of a batch that save the logits alone for their gradient and compute the rest again."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.labelmap import LabelMap, small
-from autosegloss.kernels.memory import clear, fresh, fresh_like, wide
+from autosegloss.algebra import DenseMap, LabelMap, Map
+from autosegloss.algebra.inputs import compute_dtype, smallest_integer
+from autosegloss.formulas import Sums
+from autosegloss.kernels.fused import empty, empty_like, softmax_gradient_, zero_ignored_
 
-Sums = dict[str, Tensor]
-Read = Callable[[Tensor, LabelMap, Tensor], Sums]
+Read = Callable[[Map, Map, Tensor], Sums]
+"""From the maps of prediction and truth and the valid map to sums (C,)."""
+
 _PART = 2**22  # elements of the logits that are read at once
-_CLASSES = 2**19  # likewise, where classes can be read one by one
+_CLASSES = 2**19  # likewise, for formulas that can be read class by class
 
 
-def summed(read: Read, logits: Tensor, labels: Tensor, valid: Tensor, classwise: bool) -> Sums:
-    """The sums that `read` makes of softmax probabilities, true and valid map, differentiable by the logits (N, C, *S).
+def recomputed_sums(read: Read, logits: Tensor, true: LabelMap, classwise: bool) -> Sums:
+    """The sums that `read` makes of softmax probabilities and truth, differentiable by the logits (N, C, *S).
 
     A few images are read at a time, once for the values and again for the gradient: so the sums must add up over
     images. classwise: a few classes of them at a time, so that their maps stay in a processor's caches.
     """
     names: list[str] = []
-    values = _Summed.apply(logits, labels, valid, read, names, classwise)
+    values = _Recomputed.apply(logits, true.labels, true.mask, read, names, classwise)
     return dict(zip(names, values, strict=True))
 
 
-class _Summed(torch.autograd.Function):
+class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, logits: Tensor, labels: Tensor, valid: Tensor, read: Read, names: list[str], classwise: bool
@@ -37,8 +40,8 @@ class _Summed(torch.autograd.Function):
         ctx.read, ctx.classwise = read, classwise
         total: dict[str, Tensor] = {}
         for part, probs, _ in _softmax_of_parts(logits, valid):
-            for classes, true in _classes(labels[part], valid[part], logits, classwise):
-                for name, value in read(probs[:, classes], true, valid[part]).items():
+            for classes, true in _true_maps(labels[part], valid[part], logits.shape[1], classwise):
+                for name, value in read(DenseMap(probs[:, classes]), true, valid[part]).items():
                     if name not in total:
                         total[name] = value.new_zeros(logits.shape[1])
                     total[name][classes] += value
@@ -50,41 +53,37 @@ class _Summed(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, valid = ctx.saved_tensors
-        result = fresh_like(logits, logits.dtype, logits.device)
+        result = empty_like(logits, logits.dtype, logits.device)
         for part, probs, d in _softmax_of_parts(logits, valid):
-            for classes, true in _classes(labels[part], valid[part], logits, ctx.classwise):
+            for classes, true in _true_maps(labels[part], valid[part], logits.shape[1], ctx.classwise):
                 leaf = probs[:, classes].detach().requires_grad_()
                 with torch.enable_grad():
-                    sums = ctx.read(leaf, true, valid[part]).values()
+                    sums = ctx.read(DenseMap(leaf), true, valid[part]).values()
                 pairs = [(value, g[classes]) for value, g in zip(sums, upstream, strict=True) if value.requires_grad]
                 values, weights = zip(*pairs, strict=True)
                 d[:, classes] = torch.autograd.grad(values, leaf, weights)[0]
-            d.mul_(probs)
-            result[part] = d.addcmul_(probs, d.sum(dim=1, keepdim=True), value=-1)
+            result[part] = softmax_gradient_(d, probs)
         return result, None, None, None, None, None
 
 
 def _softmax_of_parts(logits: Tensor, valid: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """A few images at a time: which, their probabilities, 0 where not valid, and memory of the same shape."""
-    dtype, images = wide(logits.dtype), max(1, _PART // max(1, logits[:1].numel()))
-    memory = fresh(2 * logits[:images].numel(), dtype, logits.device).view(2, *logits[:images].shape)
+    """A few images at a time: their place, their probabilities, 0 at ignored pixels, and memory of the same shape."""
+    dtype, images = compute_dtype(logits.dtype), max(1, _PART // max(1, logits[:1].numel()))
+    memory = empty(2 * logits[:images].numel(), dtype, logits.device).view(2, *logits[:images].shape)
     for start in range(0, max(1, len(logits)), images):
         part = slice(start, start + images)
         probs, other = memory[:, : len(logits[part])]
         torch.softmax(logits[part], dim=1, dtype=dtype, out=probs)
-        clear(probs.flatten(2), valid[part].flatten(1))
+        zero_ignored_(probs.flatten(2), valid[part].flatten(1))
         yield part, probs, other
 
 
-def _classes(
-    labels: Tensor, valid: Tensor, logits: Tensor, classwise: bool
-) -> Iterator[tuple[slice, LabelMap | Tensor]]:
-    """Ranges of classes and the true map of each: crisp maps of single classes are cheaper than labels."""
-    count = logits.shape[1]
+def _true_maps(labels: Tensor, valid: Tensor, count: int, classwise: bool) -> Iterator[tuple[slice, Map]]:
+    """Ranges of classes and the true map of each: crisp dense maps of single classes are cheaper than labels."""
     if not classwise:
         yield slice(0, count), LabelMap(labels, valid, count)
         return
-    step, labels = max(1, _CLASSES // max(1, labels.numel())), labels.to(small(count))
+    step, labels = max(1, _CLASSES // max(1, labels.numel())), labels.to(smallest_integer(count))
     index = torch.arange(count, device=labels.device, dtype=labels.dtype).view(-1, *[1] * (labels.ndim - 1))
     for start in range(0, count, step):
-        yield slice(start, start + step), (labels.unsqueeze(1) == index[start : start + step]) & valid
+        yield slice(start, start + step), DenseMap((labels.unsqueeze(1) == index[start : start + step]) & valid)

@@ -1,22 +1,20 @@
-"""The sums and their gradient as two Triton kernels: on a GPU the logits are read once for each.
+"""The sums and their gradient as two Triton kernels: on a GPU each reads the logits once.
 
-A program takes a tile of pixels with all of their classes, so that softmax, curves and sums stay in its registers; for
-the gradient they are computed again. Of the logits' size nothing is kept or written but the gradient.
+A program takes a tile of pixels with all of their classes, so that softmax, curves and sums stay in its registers; the
+gradient computes them again. No tensor of the size of the logits is saved or written but the gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from autosegloss.curves import Bezier, Curve
-from autosegloss.kernels import blocks
-from autosegloss.kernels.terms import Term
+from autosegloss.algebra import CurveSum
 
 MOST_CLASSES = 256  # a tile holds all classes of its pixels
 MOST = 2**31  # programs, and places in memory from the first of an image to its last: both are counted in 32 bits
@@ -24,85 +22,85 @@ _TILE = 2048  # its elements, unless the classes are many
 _EACH = 8  # elements of a thread: with more its registers do not hold them
 
 
-class KernelReduction(torch.autograd.Function):
+class TritonSums(torch.autograd.Function):
     """Logits (N, C, P) -> the sums (K, C) of the terms."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[Term]) -> Tensor:
-        pieces = max(len(term.curve.pieces) for term in terms)
-        table = torch.stack([term.curve.table(pieces, logits.device) for term in terms])
-        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)])
-        labels = labels.contiguous()  # slices of a volume may have their images innermost
-        ctx.save_for_backward(logits, labels, masks, table)
-        ctx.at_labels = sum(1 << k for k, term in enumerate(terms) if term.at_labels)
-        return sums(logits, labels, masks, table, ctx.at_labels)
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Tensor:
+        batch = Batch.of(logits, labels, valid, terms)
+        ctx.save_for_backward(*batch[:-1])
+        ctx.at_labels = batch.at_labels
+        return batch.sums()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        return gradient(*ctx.saved_tensors, ctx.at_labels, weights), None, None, None
+        return Batch(*ctx.saved_tensors, ctx.at_labels).gradient(weights), None, None, None
 
 
-def fits(logits: Tensor, terms: Sequence[Term]) -> bool:
-    """Whether the kernels are made for such logits (N, C, P) and curves."""
+class Batch(NamedTuple):
+    """The arguments of the kernels.
+
+    logits: (N, C, P); labels: (N, P) int64, contiguous; masks: (1 + K, N, P) bool, the valid pixels and those of each
+    term; table: (K, pieces, 8) of `Curve.table`. Bit k of at_labels: term k counts the labels alone.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    masks: Tensor
+    table: Tensor
+    at_labels: int
+
+    @classmethod
+    def of(cls, logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Batch:
+        """A batch whose sums are those of the terms."""
+        pieces = max(len(term.curve.pieces or ()) for term in terms)
+        table = torch.stack([term.curve.table(pieces, logits.device) for term in terms])
+        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)])
+        at_labels = sum(1 << k for k, term in enumerate(terms) if term.at_labels)
+        return cls(logits, labels.contiguous(), masks, table, at_labels)  # labels: slices of a volume may be strided
+
+    def sums(self) -> Tensor:
+        """The sums (K, C), float32."""
+        logits, labels, masks, table, _ = self
+        constants, tiles = self._launch()
+        size = len(logits) * tiles, len(table), constants["block_c"]
+        partial = torch.empty(size, dtype=torch.float32, device=logits.device)
+        with torch.cuda.device_of(logits):
+            _sums[len(partial),](
+                logits, labels, masks, table, partial, *logits.stride(), *logits.shape, tiles, **constants
+            )
+        return partial.sum(dim=0, dtype=torch.float64)[:, : logits.shape[1]].float()
+
+    def gradient(self, weights: Tensor) -> Tensor:
+        """The gradient by the logits of the sums weighted by (K, C)."""
+        logits, labels, masks, table, _ = self
+        constants, tiles = self._launch()
+        grid = (len(logits) * tiles,)
+        result, weights = torch.empty_like(logits), weights.float().contiguous()
+        strides = *logits.stride(), *result.stride()
+        with torch.cuda.device_of(logits):
+            _gradient[grid](logits, labels, masks, table, weights, result, *strides, *logits.shape, tiles, **constants)
+        return result
+
+    def _launch(self) -> tuple[dict[str, int], int]:
+        """The constants of the kernels, and the number of tiles of an image."""
+        _, classes, size = self.logits.shape
+        block_c = triton.next_power_of_2(classes)
+        block_p = max(32, _TILE // max(4, block_c))
+        warps = min(16, max(4, block_c * block_p // (32 * _EACH)))
+        sizes = {"block_c": block_c, "block_p": block_p, "num_warps": warps}
+        terms, pieces, _ = self.table.shape
+        return {"term_count": terms, "pieces": pieces, "at_labels": self.at_labels, **sizes}, -(-size // block_p)
+
+
+def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
+    """Whether the kernels support such logits (N, C, P) and curves."""
     single = logits.dtype in (torch.float32, torch.float16, torch.bfloat16)
     count, classes, size = logits.shape
     reach = (classes - 1) * logits.stride(1) + (size - 1) * logits.stride(2)
     sizes = 0 < classes <= MOST_CLASSES and logits.numel() > 0 and max(reach, count * size, classes * size) < MOST
     return single and sizes and bool(terms) and all(term.curve.pieces for term in terms)
-
-
-def try_on(device: torch.device) -> None:
-    """Raise what stands in the way of the kernels on a device, also if they do not give there what `blocks` gives."""
-    random, curve = torch.Generator().manual_seed(0), Curve(Bezier(), Bezier().control_points(torch.full((6,), 0.4)))
-    logits = (3 * torch.randn(2, 5, 100, generator=random, dtype=torch.float32)).to(device)
-    labels = torch.randint(5, (2, 100), generator=random).to(device)
-    valid = labels != 4
-    terms = [Term(curve, None, at_labels=False), Term(curve, valid, at_labels=True)]
-    table = torch.stack([term.curve.table(len(curve.pieces), device) for term in terms])
-    given = logits, labels, torch.stack([valid] * 3), table, 0b10
-    expected, kept = blocks.sums(logits, labels, valid, terms, keep=True)
-    values = sums(*given), gradient(*given, expected)
-    for ours, theirs in zip(values, (expected, blocks.gradient(logits, labels, terms, kept, expected)), strict=True):
-        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
-            raise RuntimeError(f"their results differ by {(ours - theirs).abs().max().item():.1e}")
-
-
-def sums(logits: Tensor, labels: Tensor, masks: Tensor, table: Tensor, at_labels: int) -> Tensor:
-    """The sums (K, C), float32.
-
-    logits: (N, C, P); labels: (N, P) int64; masks: (1 + K, N, P) bool, the valid pixels and those of each term; table:
-    (K, pieces, 8) of `Curve.table`. Bit k of at_labels: term k counts the labels alone.
-    """
-    constants, tiles = _launch(logits, table, at_labels)
-    partial = torch.empty(
-        len(logits) * tiles, len(table), constants["block_c"], dtype=torch.float32, device=logits.device
-    )
-    with torch.cuda.device_of(logits):
-        _sums[len(partial),](logits, labels, masks, table, partial, *logits.stride(), *logits.shape, tiles, **constants)
-    return partial.sum(dim=0, dtype=torch.float64)[:, : logits.shape[1]].float()
-
-
-def gradient(logits: Tensor, labels: Tensor, masks: Tensor, table: Tensor, at_labels: int, weights: Tensor) -> Tensor:
-    """The gradient by the logits of the sums weighted by (K, C)."""
-    constants, tiles = _launch(logits, table, at_labels)
-    grid = (len(logits) * tiles,)
-    result, weights = torch.empty_like(logits), weights.float().contiguous()
-    strides = *logits.stride(), *result.stride()
-    with torch.cuda.device_of(logits):
-        _gradient[grid](logits, labels, masks, table, weights, result, *strides, *logits.shape, tiles, **constants)
-    return result
-
-
-def _launch(logits: Tensor, table: Tensor, at_labels: int) -> tuple[dict[str, int], int]:
-    """The constants of the kernels, and the number of tiles of an image."""
-    _, classes, size = logits.shape
-    block_c = triton.next_power_of_2(classes)
-    block_p = max(32, _TILE // max(4, block_c))
-    warps = min(16, max(4, block_c * block_p // (32 * _EACH)))
-    sizes = {"block_c": block_c, "block_p": block_p, "num_warps": warps}
-    terms, pieces, _ = table.shape
-    return {"term_count": terms, "pieces": pieces, "at_labels": at_labels, **sizes}, -(-size // block_p)
 
 
 @triton.jit
@@ -177,7 +175,7 @@ def _softmax(logits, labels, valid, stride_c, stride_p, c, p, classes, size):
 
 @triton.jit
 def _bent(table, y, pieces: tl.constexpr):
-    """g(y) and g'(y) of a curve; see `curves.quadratic.Piece` for what its numbers mean."""
+    """g(y) and g'(y) of a curve; `curves.curve.Piece` explains the numbers."""
     start, pole, rate, square = tl.load(table), tl.load(table + 1), tl.load(table + 2), tl.load(table + 3)
     offset, v, bend, bow = tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7)
     start, pole, rate, square = start + 0 * y, pole + 0 * y, rate + 0 * y, square + 0 * y

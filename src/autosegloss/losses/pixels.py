@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosegloss.algebra.inputs import check_shapes, valid_map
+from autosegloss.algebra.inputs import check_shapes, compute_dtype, valid_map, zero_ignored
 
 
 def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
@@ -16,7 +15,7 @@ def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Te
     """
     check_shapes(logits, labels)
     valid = valid_map(labels, logits.shape[1], ignore_index)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = logits.to(compute_dtype(logits.dtype))
     return logits.masked_fill(~valid, 0), valid  # before any arithmetic: a nan must not reach a gradient
 
 
@@ -25,9 +24,9 @@ def cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """-w_y log softmax(logits)_y of each pixel, 0 where ignored, and the valid map; both (N, *S)."""
     logits, valid = masked(logits, labels, ignore_index)
-    valid = valid.squeeze(1)
+    classes, valid = zero_ignored(labels, valid), valid.squeeze(1)
     weight = None if weight is None else weight.to(logits)
-    return F.cross_entropy(logits, labels.long().where(valid, 0), weight, reduction="none") * valid, valid
+    return F.cross_entropy(logits, classes, weight, reduction="none") * valid, valid
 
 
 def mean(values: Tensor, valid: Tensor) -> Tensor:

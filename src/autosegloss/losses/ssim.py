@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from autosegloss.algebra.inputs import label_maps
+from autosegloss.algebra.inputs import label_map
 from autosegloss.errors import InputError
 from autosegloss.losses.pixels import masked
 
@@ -29,16 +29,16 @@ class SSIMLoss(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(logits.device.type, enabled=False):
             logits, _ = masked(logits, labels, self.ignore_index)
-            true, valid = label_maps(labels, logits.shape[1], self.ignore_index)
+            true = label_map(labels, logits.shape[1], self.ignore_index)
             if min(size := tuple(logits.shape[2:])) <= REACH:
                 raise InputError(f"SSIM needs images of {REACH + 1} pixels a side or more, got {size}")
             # Variances are small differences: TF32, in which GPUs convolve channels_last maps, would spoil them.
-            probs = (logits.softmax(dim=1) * valid).contiguous()
+            probs = (logits.softmax(dim=1) * true.mask).contiguous()
             _, similarity = structural_similarity_index_measure(
-                probs, true.to(probs), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
+                probs, true.dense().to(probs), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
             )
-            pixels = valid.sum().clamp_min(1) * probs.shape[1]
-            return ((1 - similarity) * valid).sum() / pixels
+            pixels = true.mask.sum().clamp_min(1) * probs.shape[1]
+            return ((1 - similarity) * true.mask).sum() / pixels
 
     def extra_repr(self) -> str:
         return f"ignore_index={self.ignore_index}"
