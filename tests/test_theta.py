@@ -1,5 +1,9 @@
 """The flat theta, and the cards that keep it: round trips, the released numbers, errors in one line."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch.testing import assert_close
 
-from autosegloss import SurrogateLoss, ThetaCard
+from autosegloss import InputError, SurrogateLoss, ThetaCard
 from autosegloss import theta as thetas
 from autosegloss.curves import Bezier, Identity, Linear
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
@@ -196,3 +200,67 @@ def test_shipped_cards_carry_the_released_control_points(name):
 
 
 # Errors
+
+
+MODULE = """
+from dataclasses import dataclass
+from autosegloss.curves import Bezier
+from autosegloss.formulas import MeanIoU
+
+@dataclass(frozen=True)
+class MyIoU(MeanIoU):
+    name = "my_iou"
+    width: int = 3
+
+@dataclass(frozen=True)
+class MyBezier(Bezier):
+    name = "my_bezier"
+"""
+SAVE = """
+from my_losses import MyBezier, MyIoU
+from autosegloss import InputError, SurrogateLoss, ThetaCard
+from autosegloss.formulas import weighted_sum
+for name, metric in {"one": MyIoU(width=4), "two": weighted_sum(["bf1", MyIoU(width=5)])}.items():
+    loss = SurrogateLoss(metric, curve=MyBezier(pieces=1))
+    ThetaCard(loss.formula, loss.curve, loss.theta).save(f"{name}.yaml")
+"""
+LOAD = """
+from autosegloss import SurrogateLoss
+one, two = (SurrogateLoss.from_pretrained(f"{name}.yaml") for name in ("one", "two"))
+print(one.formula, one.curve.pieces, two.formula.terms[1])
+"""
+
+
+def run_python(code, folder, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.slow
+def test_a_card_of_classes_from_elsewhere_loads_in_a_fresh_process(tmp_path):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules/my_losses.py").write_text(MODULE)
+    paths = os.pathsep.join([str(tmp_path / "modules"), os.environ.get("PYTHONPATH", "")])
+    saved = run_python(SAVE, tmp_path, PYTHONPATH=paths)
+    assert saved.returncode == 0, saved.stderr
+    loaded = run_python(LOAD, tmp_path, PYTHONPATH=paths)
+    assert loaded.stdout == "MyIoU(width=4) 1 MyIoU(width=5)\n", loaded.stderr
+    (tmp_path / "modules/my_losses.py").unlink()
+    shutil.rmtree(tmp_path / "modules/__pycache__", ignore_errors=True)
+    lost = run_python(LOAD, tmp_path, PYTHONPATH=paths)
+    assert "metric 'my_iou' is the class my_losses.MyIoU, whose module 'my_losses' cannot be imported" in lost.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no_such_module.Metric", "module 'no_such_module' cannot be imported"),
+        ("json.Metric", "which its module 'json' does not define"),
+        ("Metric", "module '' cannot be imported"),
+    ],
+)
+def test_a_class_that_cannot_be_had_is_one_clear_error(path, message, tmp_path):
+    (tmp_path / "card.yaml").write_text(f"{{metric: {{name: mine, class: {path}}}, curve: bezier, theta: {{}}}}")
+    with pytest.raises(InputError, match=message):
+        ThetaCard.load(tmp_path / "card.yaml")

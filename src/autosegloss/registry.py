@@ -1,35 +1,40 @@
-"""Families whose members are found by name: one file holds one member, and no list has to name it."""
+"""Families of classes that are found by name: each file of a family holds one member, and no list names them."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 import pkgutil
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autosegloss.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Registered:
     """Base of a family of frozen dataclasses; a subclass that sets `name` can be made by that name."""
 
-    kind: ClassVar[str]  # what a member is called in messages
+    kind: ClassVar[str]  # the word for a member in messages
     name: ClassVar[str]
-    members: ClassVar[dict[str, type]]
+    members: ClassVar[dict[str, type[Any]]]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "kind" in cls.__dict__:
             cls.members = {}
         elif isinstance(cls.__dict__.get("name"), str):
             taken = cls.members.get(cls.name, cls)
-            if _full_name(taken) != _full_name(cls):  # the same is a module loaded again
+            if _full_name(taken) != _full_name(cls):  # equal names: the same module, loaded again
                 raise ValueError(f"{cls.kind} '{cls.name}' is {_full_name(taken)}: choose another name")
             cls.members[cls.name] = cls
 
     @classmethod
-    def named(cls, name: str, **options: Any):
-        """The member called `name` with its options; raises InputError for an unknown name or option."""
+    def named(cls, name: str, **options: Any) -> Self:
+        """Make the member called `name` with its options; raises InputError for an unknown name or option."""
         if name not in cls.members:
             raise unknown(cls.kind, name, cls.members)
         member = cls.members[name]
@@ -39,8 +44,8 @@ class Registered:
         return member(**options)
 
     @classmethod
-    def resolve(cls, member):
-        """A member given as itself or by name; raises InputError for anything else."""
+    def resolve(cls, member: str | Self) -> Self:
+        """Return a member that is given as an object or by name; raises InputError for anything else."""
         if isinstance(member, cls):
             return member
         if isinstance(member, str):
@@ -50,9 +55,38 @@ class Registered:
             raise InputError(f"{known}, got the class {_full_name(member)}, not an object of it")
         raise InputError(f"{known}, got an object of {_full_name(type(member))}")
 
+    @classmethod
+    def from_entry(cls, entry: str | Mapping[str, Any]) -> Self:
+        """Make the member of an `entry`, or by name alone; raises InputError for an unknown name, option or class."""
+        options = {"name": entry} if isinstance(entry, str) else dict(entry)
+        if path := options.pop("class", None):
+            cls._import(path, options["name"])
+        return cls.named(**options)
+
+    def entry(self) -> dict[str, Any]:
+        """The member in plain types: its name, its options, and the import path of a class from another package."""
+        foreign = type(self).__module__.partition(".")[0] != __package__
+        return {"name": self.name, **({"class": _full_name(type(self))} if foreign else {}), **self.options()}
+
     def options(self) -> dict[str, Any]:
-        """The member's options, as they stand on a theta card."""
+        """The member's options by name, as a theta card stores them."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def _import(cls, path: str, name: str) -> None:
+        """Import the module of a class, so that the class registers itself."""
+        if name in cls.members and _full_name(cls.members[name]) == path:
+            return
+        module = path.rpartition(".")[0]
+        try:
+            importlib.import_module(module)
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"{cls.kind} '{name}' is the class {path}, whose module '{module}' cannot be imported ({error}): "
+                "define it in a module on the Python path"
+            ) from error
+        if name not in cls.members or _full_name(cls.members[name]) != path:
+            raise InputError(f"{cls.kind} '{name}' is the class {path}, which its module '{module}' does not define")
 
 
 def _full_name(member: type) -> str:
@@ -60,6 +94,6 @@ def _full_name(member: type) -> str:
 
 
 def import_members(package: str, path: list[str]) -> None:
-    """Import every module of a package, so that each file's member registers itself."""
+    """Import every module of a package, so that the member in each file registers itself."""
     for module in pkgutil.iter_modules(path):
         importlib.import_module(f"{package}.{module.name}")

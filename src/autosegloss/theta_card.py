@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
-from autosegloss.formulas import LOSS_RULES, Formula, named
+from autosegloss.formulas import LOSS_RULES, Formula, from_entry
 from autosegloss.theta import Theta, by_name
 
 
@@ -41,8 +40,8 @@ class ThetaCard:
     def save(self, path: str | Path) -> None:
         """Write the card as YAML; numbers round-trip exactly."""
         page = {
-            "metric": {"name": self.metric.name, **self.metric.options()},
-            "curve": {"name": self.curve.name, **self.curve.options()},
+            "metric": self.metric.entry(),
+            "curve": self.curve.entry(),
             "classes": self.classes,
             "theta": {name: _plain(row) for name, row in self.theta.items()},
             "control_points": {name: _plain(points) for name, points in self.control_points.items()},
@@ -61,8 +60,8 @@ class ThetaCard:
         path = _find(str(name_or_path))
         try:
             page = yaml.safe_load(path.read_text())
-            metric = named(**_entry(page["metric"]))
-            curve = CurveFamily.named(**_entry(page["curve"]))
+            metric = from_entry(page["metric"])
+            curve = CurveFamily.from_entry(page["curve"])
             theta = by_name(page["theta"], metric, curve)
             optional = {key: page[key] for key in ("classes", "score", "provenance") if page.get(key) is not None}
             return cls(metric, curve, theta, **optional)
@@ -90,10 +89,6 @@ def _find(name_or_path: str) -> Path:
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"there is no theta card at {path}; the cards that ship are {', '.join(shipped)}")
     raise unknown("theta card", name_or_path, shipped)
-
-
-def _entry(entry: str | Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": entry} if isinstance(entry, str) else dict(entry)
 
 
 def _plain(rows: Tensor) -> list:

@@ -4,7 +4,7 @@ from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
 from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics, Sums, ratio
 from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
-from autosegloss.formulas.weighted_sum import WeightedSum, named, resolve, weighted_sum
+from autosegloss.formulas.weighted_sum import WeightedSum, from_entry, named, resolve, weighted_sum
 from autosegloss.registry import import_members
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Statistics",
     "Sums",
     "WeightedSum",
+    "from_entry",
     "named",
     "ratio",
     "resolve",

@@ -43,8 +43,7 @@ class WeightedSum(Formula):
         return all(term.classwise for term in self.terms)
 
     def options(self) -> dict[str, Any]:
-        terms = [{"name": term.name, **term.options()} for term in self.terms]
-        return {"terms": terms, "weights": list(self.weights)}
+        return {"terms": [term.entry() for term in self.terms], "weights": list(self.weights)}
 
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         parts = {term.name: term.plan(Prefixed(logic, f"{term.name}_"), pred, true, valid) for term in self.terms}
@@ -95,7 +94,7 @@ def weighted_sum(
         >>> weighted_sum(["miou", BoundaryIoU(width=3)], weights=[2, 1]).name
         'miou+biou'
     """
-    made = tuple(Formula.named(**term) if isinstance(term, Mapping) else Formula.resolve(term) for term in terms)
+    made = tuple(Formula.from_entry(term) if isinstance(term, Mapping) else Formula.resolve(term) for term in terms)
     names = [term.name for term in made]
     if len(names) < 2 or (twice := [name for name, count in Counter(names).items() if count > 1]):
         found = f"{', '.join(twice)} more than once" if len(names) > 1 else ", ".join(names) or "none"
@@ -116,6 +115,13 @@ def named(name: str, **options: Any) -> Formula:
     if unknown := options.keys() - {"terms", "weights"}:
         raise InputError(f"metric '{name}' has no option '{min(unknown)}'; its options: ['terms', 'weights']")
     return weighted_sum(**{"terms": name.split("+"), **options})
+
+
+def from_entry(entry: str | Mapping[str, Any]) -> Formula:
+    """The metric of an entry of a theta card; raises InputError for an unknown name, option or class."""
+    if isinstance(entry, Mapping) and "+" in entry["name"]:
+        return named(**entry)
+    return named(entry) if isinstance(entry, str) else Formula.from_entry(entry)
 
 
 def resolve(metric: str | Formula) -> Formula:

@@ -1,0 +1,98 @@
+"""A formula that does not keep to the contract gets one clear error, in the loss and in the metric alike."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from helpers import laws
+
+from autosegloss import InputError, SurrogateLoss
+from autosegloss.formulas import Formula, MeanIoU, ratio
+from autosegloss.metrics import FormulaMetric
+
+
+@dataclass(frozen=True)
+class Recall(Formula):
+    """Recall, with room for a mistake; it sets no name in its own body, so that no registry knows it."""
+
+    operations: ClassVar[tuple[str, ...]] = ("and",)
+
+    @property
+    def name(self):
+        return "recall"
+
+    def hit(self, logic, pred, true, valid):
+        return logic.and_("and", pred, true).total(valid)
+
+    def statistics(self, logic, pred, true, valid):
+        return {"hit": self.hit(logic, pred, true, valid), "true": true.total(valid)}
+
+    def class_scores(self, sums):
+        return ratio(sums["hit"], sums["true"])
+
+
+def with_hit(hit):
+    return type("Mistaken", (Recall,), {"hit": lambda self, *given: hit(*given)})()
+
+
+MISTAKES = {
+    "a misspelt operation": (lambda logic, p, t, v: logic.and_("adn", p, t).total(v), "'adn' is not declared: .* and"),
+    "an undeclared union": (lambda logic, p, t, v: logic.or_("or", p, t).total(v), "'or' is not declared"),
+    "an undeclared xor": (lambda logic, p, t, v: logic.xor("edge", p, t).total(v), "'edge_(or|and)' is not declared"),
+    "a branch on a sum": (lambda logic, p, t, v: p.total(v) if t.total(v) else t.total(v), "branch on a sum"),
+    "a comparison of sums": (lambda logic, p, t, v: p.total(v) if p.total(v) == 0 else t.total(v), "compare a sum"),
+    "an order of sums": (lambda logic, p, t, v: p.total(v) if p.total(v) > 0 else t.total(v), "'>' not supported"),
+    "a division": (lambda logic, p, t, v: p.total(v) / t.total(v), "division, belongs in class_scores"),
+    "a product": (lambda logic, p, t, v: p.total(v) * t.total(v), "belongs in class_scores"),
+    "a maximum of sums": (lambda logic, p, t, v: torch.maximum(p.total(v), t.total(v)), "belongs in class_scores"),
+    "a maximum of maps": (lambda logic, p, t, v: torch.maximum(p, t).total(v), r"use the tensor m\.dense\(\)"),
+    "arithmetic of maps": (lambda logic, p, t, v: (1 - t).total(v), r"use the tensor m\.dense\(\)"),
+    "a factor of a map": (lambda logic, p, t, v: (2 * t).total(v), r"use the tensor m\.dense\(\)"),
+    "an order of maps": (lambda logic, p, t, v: (t < 1).total(v), r"use the tensor m\.dense\(\)"),
+    "an index": (lambda logic, p, t, v: t[0].total(v), r"use the tensor m\.dense\(\)"),
+    "a branch on a map": (lambda logic, p, t, v: t.total(v) if p else p.total(v), "branch on a map"),
+    "a comparison of maps": (lambda logic, p, t, v: t.total(v) if p == t else p.total(v), "compare maps"),
+    "a method of tensors": (lambda logic, p, t, v: t.sum(), r"use the tensor m\.dense\(\)"),
+    "a tensor for a sum": (lambda logic, p, t, v: t.dense().sum(dim=(0, 2, 3)), "'hit' must be a sum, got Tensor"),
+}
+
+
+@pytest.mark.parametrize(("hit", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_clear_error_in_loss_and_metric(hit, message):
+    formula, loss = with_hit(hit), SurrogateLoss(with_hit(hit))
+    with pytest.raises(InputError, match=message):
+        loss(*laws.batch())
+    with pytest.raises(InputError, match=message):
+        FormulaMetric(formula, 3)
+
+
+def test_statistics_without_true_are_an_error():
+    class Nameless(Recall):
+        def statistics(self, logic, pred, true, valid):
+            return {"hit": self.hit(logic, pred, true, valid)}
+
+    with pytest.raises(InputError, match="statistics must hold 'true'"):
+        FormulaMetric(Nameless(), 3)
+
+
+def test_the_formula_without_a_mistake_is_right():
+    logits, labels = laws.batch()
+    loss = SurrogateLoss(Recall())(logits, labels)
+    torch.testing.assert_close(loss, SurrogateLoss("macc")(logits, labels))
+
+
+def test_a_formula_may_lay_its_prediction_out_for_some_batches_only():
+    """Whether it does is noted with every batch, not only with the first."""
+
+    class Erratic(MeanIoU):
+        def statistics(self, logic, pred, true, valid):
+            sums = super().statistics(logic, pred, true, valid)
+            if true.shape[-1] > 9:
+                sums["union"] = sums["union"] + 0 * pred.dilate(3).total(valid)
+            return sums
+
+    logits, labels = laws.batch((2, 9, 11))
+    loss = SurrogateLoss(Erratic())
+    expected = laws.value_and_gradient(SurrogateLoss("miou"), logits, labels)
+    torch.testing.assert_close(laws.value_and_gradient(loss, logits, labels), expected)
