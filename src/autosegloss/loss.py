@@ -23,24 +23,37 @@ from autosegloss.theta_card import ThetaCard
 
 
 class SurrogateLoss(nn.Module):
-    """1 - score of a metric read softly, its AND and OR bent by curves with parameters theta (section 3 of the paper).
+    """The surrogate of a metric: 1 - score, read softly (eq. 7-9), with AND and OR bent by curves of parameters theta.
+
+    Over "all" classes an absent class scores 0, so that even a perfect prediction has a loss where classes are missing.
+    A batch without anything to score (all ignored; for boundaries also a single class) has loss 0 and gradient 0.
+    In a model given to torch.compile the loss runs outside of the compiled graph, so that `fullgraph=True` is refused.
+    It can be differentiated once, by `backward` or `torch.autograd.grad`.
 
     Args:
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
         theta: (D,) numbers in [0, 1], or by operation name; None is the identity, the paper's naive surrogate.
         curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
-        ignore_index: label of pixels that count for nothing; None if there is none.
+        ignore_index: label of pixels that count for nothing; None counts all pixels.
         classes: average over "all" classes (1/C, as the paper) or over those "present" in the batch.
         num_classes: the number of channels that logits must have; None takes any.
         sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
             optimises the loss of the whole batch (with gradients averaged over processes, as DDP does).
 
-    Call it with logits (N, C, *S), floating point, and labels (N, *S), integers -> scalar in [0, 1], at least float32.
-    Over "all" classes an absent one scores 0, so that even a perfect prediction has a loss where classes are missing.
-    A batch without anything to score (all ignored; for boundaries also one class alone) has loss 0 and gradient 0.
-    It is fast by itself: in a model given to torch.compile it stands outside of the compiled graph, which therefore
-    cannot be asked to be one (`fullgraph=True`); it can be differentiated once, by backward and torch.autograd.grad.
-    Raises InputError for input of another form.
+    Raises:
+        InputError: for options, theta, logits or labels of another form.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss import SurrogateLoss
+        >>> logits = torch.zeros(2, 3, 8, 8, requires_grad=True)
+        >>> labels = torch.randint(3, (2, 8, 8))
+        >>> loss = SurrogateLoss("gacc")(logits, labels)
+        >>> loss.backward()
+        >>> f"{loss:.3f}"
+        '0.667'
+
+    Source: Li, Tao et al., "Auto Seg-Loss", ICLR 2021, arXiv 2010.07930, section 4.1.
     """
 
     def __init__(
@@ -60,16 +73,27 @@ class SurrogateLoss(nn.Module):
             raise unknown("class average", classes, LOSS_RULES)
         self.num_classes = num_classes
         self.ignore_index, self.classes, self.sync_statistics = ignore_index, classes, sync_statistics
-        read = thetas.by_name if isinstance(theta, Mapping) else thetas.split
-        theta = thetas.identity(self.formula, self.curve) if theta is None else theta
-        for name, rows in read(theta, self.formula, self.curve).items():
+        for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
         self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
         self._needs_maps: bool | None = None
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
-        """The loss on a theta card: one that ships with the package, by name ("miou"), or a path to one."""
+        """The loss of a theta card.
+
+        Args:
+            theta: the name of a card that ships with the package ("miou"), or a path to a card.
+            options: of the loss, such as `ignore_index`; `classes` takes the place of the card's own.
+
+        Raises:
+            InputError: for a card that does not exist or cannot be read.
+
+        Example:
+            >>> from autosegloss import SurrogateLoss
+            >>> SurrogateLoss.from_pretrained("biou", ignore_index=0).formula
+            BoundaryIoU(width=6)
+        """
         card = ThetaCard.load(theta)
         return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, **options})
 
@@ -80,6 +104,18 @@ class SurrogateLoss(nn.Module):
         return {name: row for name, row in rows.items() if row is not None}
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            logits: (N, C, H, W) or (N, C, D, H, W), floating point.
+            labels: the same shape without C, integers in [0, C) or `ignore_index`.
+
+        Returns:
+            A scalar in [0, 1], at least float32.
+
+        Raises:
+            InputError: for logits or labels of another form.
+        """
         if torch.compiler.is_compiling():
             return torch.compiler.disable(self._loss)(logits, labels)
         return self._loss(logits, labels)
@@ -156,7 +192,10 @@ class SurrogateLoss(nn.Module):
 
 
 class SumOverProcesses(torch.autograd.Function):
-    """Sum of a tensor over the processes of torch.distributed; its gradient is the sum of theirs."""
+    """Sum of a tensor over the processes of torch.distributed; its gradient is the sum of the gradients.
+
+    The same function in torch.distributed.nn is deprecated, and what takes its place is private.
+    """
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

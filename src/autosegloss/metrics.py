@@ -18,18 +18,40 @@ from autosegloss.errors import InputError, whole_number
 from autosegloss.formulas import PAPER, Formula, resolve
 from autosegloss.formulas.formula import values
 
+__all__ = [
+    "BoundaryF1",
+    "BoundaryIoU",
+    "FormulaMetric",
+    "FrequencyWeightedIoU",
+    "GlobalAccuracy",
+    "MeanAccuracy",
+    "MeanIoU",
+    "segmentation_metrics",
+]
+
 
 class FormulaMetric(Metric):
     """Any formula as an evaluation metric over a data set: exact integer counts, summed over batches and processes.
 
+    `compute` returns a value in [0, 1], nan if no class is defined; with `per_class` the class scores (C,), nan for
+    undefined classes. The keyword arguments are those of `torchmetrics.Metric`.
+
     Args:
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
         num_classes: C.
-        ignore_index: label of pixels that count for nothing; None if there is none.
-        per_class: `compute` returns the class scores (C,), nan for undefined classes, instead of their average.
+        ignore_index: label of pixels that count for nothing; None counts all pixels.
+        per_class: return the class scores instead of their average.
 
-    `update` takes logits (N, C, *S) or predicted classes (N, *S), and labels (N, *S). `compute` returns a value in
-    [0, 1], nan if no class is defined.
+    Raises:
+        InputError: for other options, or a formula that does not keep to its contract.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import FormulaMetric
+        >>> metric = FormulaMetric("miou", num_classes=2)
+        >>> metric.update(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]))
+        >>> metric.compute()
+        tensor(0.5000)
     """
 
     is_differentiable = False
@@ -65,6 +87,15 @@ class FormulaMetric(Metric):
         return values(self.formula.plan(ExactLogic(self.formula.operations), pred, true, true.mask))
 
     def update(self, preds: Tensor, labels: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            preds: logits (N, C, *S), floating point, or predicted classes (N, *S), integers.
+            labels: (N, *S), integers in [0, C) or `ignore_index`.
+
+        Raises:
+            InputError: for predictions or labels of another form.
+        """
         check_tensors(preds, labels)
         true = label_map(labels, self.num_classes, self.ignore_index, dtype=torch.int32)
         pred = predicted_map(self._classes(preds, labels), true)
@@ -98,7 +129,7 @@ class FormulaMetric(Metric):
 
 
 class _PaperMetric(FormulaMetric):
-    """A named metric: options of the formula and of torchmetrics are told apart by name."""
+    """A metric with the options of its formula; all other keywords are those of torchmetrics."""
 
     formula_class: ClassVar[type[Formula]]
 
@@ -108,37 +139,97 @@ class _PaperMetric(FormulaMetric):
 
 
 class GlobalAccuracy(_PaperMetric):
-    """Share of valid pixels with the right class (eq. 1)."""
+    """Share of valid pixels with the right class: gAcc = sum_c |pred_c AND true_c| / sum_c |true_c| (eq. 1).
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import GlobalAccuracy
+        >>> metric = GlobalAccuracy(num_classes=2)
+        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
+        >>> metric.compute()
+        tensor(0.7500)
+    """
 
     formula_class = formulas.GlobalAccuracy
 
 
 class MeanAccuracy(_PaperMetric):
-    """Class mean of recall (eq. 2)."""
+    """Class mean of recall: mAcc = 1/C sum_c |pred_c AND true_c| / |true_c| (eq. 2).
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import MeanAccuracy
+        >>> metric = MeanAccuracy(num_classes=2)
+        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
+        >>> metric.compute()
+        tensor(0.7500)
+    """
 
     formula_class = formulas.MeanAccuracy
 
 
 class MeanIoU(_PaperMetric):
-    """Class mean of intersection over union, over the data set (eq. 3)."""
+    """Class mean of IoU over the data set: mIoU = 1/C sum_c |pred_c AND true_c| / |pred_c OR true_c| (eq. 3).
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import MeanIoU
+        >>> metric = MeanIoU(num_classes=2)
+        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
+        >>> metric.compute()
+        tensor(0.5833)
+    """
 
     formula_class = formulas.MeanIoU
 
 
 class FrequencyWeightedIoU(_PaperMetric):
-    """IoU of the classes weighted by their frequency (eq. 4)."""
+    """IoU weighted by class frequency: FWIoU = sum_c |true_c| IoU_c / sum_c |true_c| (eq. 4).
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import FrequencyWeightedIoU
+        >>> metric = FrequencyWeightedIoU(num_classes=2)
+        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
+        >>> metric.compute()
+        tensor(0.5833)
+    """
 
     formula_class = formulas.FrequencyWeightedIoU
 
 
 class BoundaryIoU(_PaperMetric):
-    """mIoU in a band of `width` (pixels, or fraction of the diagonal) around true boundaries (eq. 5)."""
+    """mIoU within a band around the boundaries of the ground truth (eq. 5).
+
+    Args:
+        width: of the band: whole pixels, or below 1 a fraction of the image diagonal.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import BoundaryIoU
+        >>> metric = BoundaryIoU(num_classes=2, width=1)
+        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
+        >>> metric.compute()
+        tensor(0.2500)
+    """
 
     formula_class = formulas.BoundaryIoU
 
 
 class BoundaryF1(_PaperMetric):
-    """Class mean of the F1 of boundaries within `tolerance` (pixels, or fraction of the diagonal) (eq. 6)."""
+    """Class mean of the F1 of boundaries within a tolerance (eq. 6).
+
+    Args:
+        tolerance: whole pixels, or below 1 a fraction of the image diagonal.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.metrics import BoundaryF1
+        >>> metric = BoundaryF1(num_classes=2, tolerance=1)
+        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
+        >>> metric.compute()
+        tensor(1.)
+    """
 
     formula_class = formulas.BoundaryF1
 
@@ -149,7 +240,28 @@ def segmentation_metrics(
     metrics: Sequence[str | Formula] = PAPER,
     per_class: bool = False,
 ) -> MetricCollection:
-    """The six metrics of the paper (or others), by name, updated together: gacc macc miou fwiou biou bf1."""
+    """The six metrics of the paper, or others, by name, updated together.
+
+    Args:
+        num_classes: C.
+        ignore_index: label of pixels that count for nothing; None counts all pixels.
+        metrics: metrics by name or as formulas.
+        per_class: each metric returns its class scores (C,), nan for undefined classes, instead of their average.
+
+    Returns:
+        A torchmetrics.MetricCollection; metrics with the same sums compute them once.
+
+    Raises:
+        InputError: for an unknown metric, or two of one name.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss import segmentation_metrics
+        >>> metrics = segmentation_metrics(num_classes=2, metrics=["gacc", "miou"])
+        >>> metrics.update(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]))
+        >>> {name: round(float(value), 3) for name, value in metrics.compute().items()}
+        {'gacc': 0.667, 'miou': 0.5}
+    """
     members = [resolve(metric) for metric in metrics]
     if twice := [name for name, count in Counter(formula.name for formula in members).items() if count > 1]:
         raise InputError(

@@ -18,7 +18,6 @@ class Registered:
     """Base of a family of frozen dataclasses; a subclass that sets `name` can be made by that name."""
 
     kind: ClassVar[str]  # the word for a member in messages
-    name: ClassVar[str]
     members: ClassVar[dict[str, type[Any]]]
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -27,10 +26,16 @@ class Registered:
         if "kind" in cls.__dict__:
             cls.members = {}
         elif isinstance(cls.__dict__.get("name"), str):
-            taken = cls.members.get(cls.name, cls)
+            name = cls.__dict__["name"]
+            taken = cls.members.get(name, cls)
             if _full_name(taken) != _full_name(cls):  # equal names: the same module, loaded again
-                raise ValueError(f"{cls.kind} '{cls.name}' is {_full_name(taken)}: choose another name")
-            cls.members[cls.name] = cls
+                raise ValueError(f"{cls.kind} '{name}' is {_full_name(taken)}: choose another name")
+            cls.members[name] = cls
+
+    @property
+    def name(self) -> str:
+        """The name of the member; members define it as a class variable."""
+        raise TypeError(f"{type(self).__name__} must define `name`")
 
     @classmethod
     def named(cls, name: str, **options: Any) -> Self:

@@ -28,6 +28,13 @@ def identity(formula: Formula, curve: CurveFamily) -> Tensor:
     return curve.identity().repeat(len(formula.operations))
 
 
+def read(theta: Sequence[float] | Tensor | Mapping[str, Any] | None, formula: Formula, curve: CurveFamily) -> Theta:
+    """A theta by operation name: from a flat one (D,), from one by name, or, from None, the identity."""
+    if isinstance(theta, Mapping):
+        return by_name(theta, formula, curve)
+    return split(identity(formula, curve) if theta is None else theta, formula, curve)
+
+
 def split(theta: Sequence[float] | Tensor, formula: Formula, curve: CurveFamily) -> Theta:
     """A flat theta (D,) by operation name, in the order the formula declares; raises InputError for length or range."""
     theta = _numbers(f"theta of '{formula.name}'", theta)

@@ -19,7 +19,24 @@ from autosegloss.theta import Theta, by_name
 
 @dataclass
 class ThetaCard:
-    """A found loss on one page (YAML): what it is a surrogate of, its theta, its score and where it came from."""
+    """A found loss on one page (YAML): its metric, its curves, theta, score and origin.
+
+    A card of a formula or curve from another package names the import path of the class, and loading imports it.
+
+    Args:
+        metric: the formula that the loss is a surrogate of.
+        curve: the curve family.
+        theta: parameters (R, K) by operation name: R = 1 curve for both operands, or R = 2, one per operand.
+        classes: the average of the loss, "all" or "present".
+        score: the score of the found loss, in [0, 1]; None if it is not known.
+        provenance: where theta comes from, in plain types.
+
+    Example:
+        >>> from autosegloss import ThetaCard
+        >>> card = ThetaCard.load("miou")
+        >>> card.theta["and"].shape, card.control_points["and"].shape
+        (torch.Size([1, 6]), torch.Size([1, 5, 2]))
+    """
 
     metric: Formula
     curve: CurveFamily
@@ -53,9 +70,13 @@ class ThetaCard:
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ThetaCard:
-        """Read a card that ships with the package, by name, or any card, by path; raises InputError if it is none.
+        """Read a card; its control points are for human readers, and theta alone counts.
 
-        The control points on a card are for the reader; theta is what counts.
+        Args:
+            name_or_path: the name of a card that ships with the package ("miou"), or a path.
+
+        Raises:
+            InputError: for an unknown name, a missing file, or a file that is not a card.
         """
         path = _find(str(name_or_path))
         try:

@@ -1,4 +1,4 @@
-"""Piecewise quadratic Bezier curves, the paper's parameterisation (section 4.2), and the ablations of its Table 5."""
+"""Piecewise quadratic Bezier curves: the paper's parameterisation (section 4.2) and the ablations of its Table 5."""
 
 from __future__ import annotations
 
@@ -11,19 +11,31 @@ from torch import Tensor
 from autosegloss.curves.family import CurveFamily
 from autosegloss.errors import whole_number
 
-# Control points lie on a grid: a piece is at least one step wide or empty, so that widths are exact in float32 and no
-# slope overflows, however close two points come. Inner points keep one step from the ends, so that a jump at an end
-# is a steep piece and the truth table holds: g(0) = 0 and g(1) = 1.
+# Control points lie on a grid: a piece is at least one step wide or empty. So widths are exact in float32, and no slope
+# overflows, however close two points come. Inner points keep one step from the ends: a jump at an end is then a steep
+# piece, and the truth table holds: g(0) = 0 and g(1) = 1.
 _STEP = 2.0**-20
 
 
 @dataclass(frozen=True)
 class Bezier(CurveFamily):
-    """Quadratic Bezier curve of n pieces with inner points P_k = 1 - prod_{j<=k} (1 - theta_j), k = 1 .. 2n-1.
+    """Bezier curve of n quadratic pieces (eq. 12-13), inner points B_k = 1 - prod_{j<=k} (1 - theta_j), k = 1 .. 2n-1.
 
-    Each pair (u, v) of theta is relative to the remaining distance to (1, 1), which keeps g increasing.
-    `monotone=False` reads v as an absolute height; `truth_table=False` frees g(0) and g(1) by two numbers more. With
-    free ends scores are not bounded, so that a loss may leave [0, 1]: a union can vanish where its intersection stays.
+    Each pair (u, v) of theta is relative to the remaining distance to (1, 1), which keeps g increasing (eq. 11).
+
+    Args:
+        pieces: n.
+        truth_table: g(0) = 0 and g(1) = 1 (eq. 10). False frees both ends by two more numbers: scores are no longer
+            bounded, so that a loss may leave [0, 1], as a union can vanish where its intersection stays.
+        monotone: False reads v as an absolute height.
+
+    Raises:
+        InputError: unless pieces is an integer of 1 or more.
+
+    Example:
+        >>> from autosegloss.curves import Bezier
+        >>> Bezier(pieces=2).num_parameters, Bezier(pieces=1).identity()
+        (6, tensor([0.5000, 0.5000], dtype=torch.float64))
     """
 
     name: ClassVar[str] = "bezier"

@@ -146,11 +146,12 @@ def _read_beyond(piece: Piece, y: Tensor, g: Tensor, slope: Tensor) -> None:
     part = y if picked is None else y.view(-1).index_select(0, picked)
     later = torch.empty_like(part), torch.empty_like(part)
     piece.read(part, *later, torch.empty_like(part))
-    beyond = y > piece.start if picked is None else None
-    for out, values in zip((g, slope), later, strict=True):
-        if picked is None:
+    if picked is None:
+        beyond = y > piece.start
+        for out, values in zip((g, slope), later, strict=True):
             torch.where(beyond, values, out, out=out)
-        else:
+    else:
+        for out, values in zip((g, slope), later, strict=True):
             out.view(-1).index_copy_(0, picked, values)
 
 

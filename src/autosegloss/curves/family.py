@@ -11,15 +11,19 @@ from autosegloss.registry import Registered
 
 
 class CurveFamily(Registered, ABC):
-    """Curves g: [0,1] -> [0,1] with K parameters in [0,1]; increasing, g(0) = 0, g(1) = 1 unless set free."""
+    """Curves g: [0, 1] -> [0, 1] with K parameters in [0, 1].
+
+    A family keeps to the truth table (eq. 10), g(0) = 0 and g(1) = 1, and is increasing (eq. 11), unless an option
+    frees it. Concrete families are frozen dataclasses with a `name`.
+    """
 
     kind: ClassVar[str] = "curve"
-    straight: ClassVar[bool] = False  # g(y) = y whatever theta is
+    straight: ClassVar[bool] = False  # g(y) = y for every theta
 
     @property
     @abstractmethod
     def num_parameters(self) -> int:
-        """K, the numbers one curve takes."""
+        """K, the number of parameters of one curve."""
 
     @abstractmethod
     def identity(self) -> Tensor:
@@ -30,14 +34,14 @@ class CurveFamily(Registered, ABC):
         """Points (..., P, 2) of curves with parameters theta (..., K); the first is at y = 0, the last at y = 1."""
 
     def quadratic(self, points: Tensor) -> Tensor | None:
-        """Control points (2n+1, 2) of ONE curve as n quadratic Bezier pieces, a start, a handle and an end each.
+        """Control points (2n+1, 2) of ONE curve as n quadratic Bezier pieces: each has a start, a handle and an end.
 
-        Such a curve is read fast, on a GPU by kernels. None, the default, if it is none: then `evaluate` reads it.
+        Such a curve is computed fast, on a GPU by kernels. The default, None, is for curves that have `evaluate`.
         """
         return None
 
     def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
-        """g(y) elementwise for ONE curve that is not quadratic; finite gradients for y in [0,1], ends included."""
+        """g(y) elementwise for ONE curve without `quadratic`; its gradient is finite for y in [0, 1], ends included."""
         raise TypeError(f"{type(self).__name__} must have `quadratic` or `evaluate`")
 
     @property

@@ -14,9 +14,22 @@ from autosegloss.errors import positive, whole_number
 
 @dataclass(frozen=True)
 class Linear(CurveFamily):
-    """n linear pieces of equal width whose rises are softmax(scale * theta): increasing from 0 to 1 by construction.
+    """n linear pieces of equal width (appendix B) with rises softmax(scale * theta): increasing from 0 to 1.
 
-    `scale` maps theta in [0,1] to logits; the steepest piece can rise exp(scale) times the flattest.
+    Args:
+        pieces: n.
+        scale: maps theta in [0, 1] to logits; the steepest piece can rise exp(scale) times the flattest.
+
+    Raises:
+        InputError: unless pieces is an integer of 1 or more and scale a number above 0.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.curves import Linear
+        >>> Linear(pieces=2).control_points(torch.tensor([0.5, 0.5]))
+        tensor([[0.0000, 0.0000],
+                [0.5000, 0.5000],
+                [1.0000, 1.0000]])
     """
 
     name: ClassVar[str] = "linear"

@@ -16,11 +16,12 @@ from autosegloss.formulas.iou import MeanIoU
 
 
 def radius(extent: float, shape: torch.Size) -> int:
-    """Pixels meant by `extent`: a number of pixels, or below 1 a fraction of the diagonal of `shape` (at least 1)."""
+    """The pixels of `extent`: a number of pixels, or below 1 a fraction of the diagonal of `shape` (at least 1)."""
     return int(extent) if extent >= 1 else max(1, round(extent * math.hypot(*shape)))
 
 
 def check_extent(what: str, extent: float) -> None:
+    """Raise InputError unless `extent` is a whole number of pixels or a fraction of the diagonal."""
     if not is_number(extent) or not (0 < extent < 1 or (extent >= 1 and float(extent).is_integer())):
         raise InputError(
             f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), "
@@ -32,8 +33,13 @@ def check_extent(what: str, extent: float) -> None:
 class BoundaryIoU(MeanIoU):
     """BIoU: mIoU within the band around the boundaries of the ground truth (eq. 5).
 
-    The band is the union over classes of true_c XOR MinPool(true_c), kernel 2 width + 1; `width` in pixels, or
-    below 1 as a fraction of the image diagonal.
+    The band is the union over classes of true_c XOR MinPool(true_c), kernel 2 width + 1.
+
+    Args:
+        width: of the band: whole pixels, or below 1 a fraction of the image diagonal.
+
+    Raises:
+        InputError: for another width.
     """
 
     name: ClassVar[str] = "biou"
@@ -53,8 +59,13 @@ class BoundaryIoU(MeanIoU):
 class BoundaryF1(Formula):
     """BF1 = 1/C sum_c 2 P R / (P + R) of the boundaries BD(m) = m XOR MinPool_3(m) (eq. 6).
 
-    P = |BD(pred) AND MaxPool(BD(true))| / |BD(pred)| and R its mirror image; MaxPool has kernel 2 tolerance + 1;
-    `tolerance` in pixels, or below 1 as a fraction of the image diagonal.
+    P = |BD(pred) AND MaxPool(BD(true))| / |BD(pred)| and R its mirror image; MaxPool has kernel 2 tolerance + 1.
+
+    Args:
+        tolerance: whole pixels, or below 1 a fraction of the image diagonal.
+
+    Raises:
+        InputError: for another tolerance.
     """
 
     name: ClassVar[str] = "bf1"

@@ -34,8 +34,16 @@ class Formula(Registered, ABC):
     """
 
     kind: ClassVar[str] = "metric"
-    operations: ClassVar[tuple[str, ...]]
-    classwise: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def operations(self) -> tuple[str, ...]:
+        """The names of the operations, in the order of theta."""
+
+    @property
+    def classwise(self) -> bool:
+        """Whether the sums of a class depend on the maps of that class alone."""
+        return False
 
     @abstractmethod
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:

@@ -142,8 +142,10 @@ def block_gradient(like: Tensor, labels: Tensor, terms: Sequence[CurveSum], save
     """The gradient by the logits of the sums weighted by (K, C); it has the layout and type of `like`."""
     everywhere, at_labels = _everywhere(terms, weights.dtype), _at_labels(labels, terms, saved, weights)
     slopes = saved.slopes
-    reused = slopes is not None and slopes.dtype == like.dtype
-    result = slopes if reused else empty_like(like, like.dtype, labels.device)
+    if slopes is not None and slopes.dtype == like.dtype:
+        result = slopes
+    else:
+        result = empty_like(like, like.dtype, labels.device)
     buffers = _Buffers(4, like, weights.dtype, labels.device)
     for block in _blocks(like.shape, labels.device):
         d, g, slope, work = buffers.like(block)

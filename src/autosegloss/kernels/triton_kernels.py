@@ -35,7 +35,9 @@ class TritonSums(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        return Batch(*ctx.saved_tensors, ctx.at_labels).gradient(weights), None, None, None
+        logits, labels, masks, table = ctx.saved_tensors
+        batch = Batch(logits, labels, masks, table, ctx.at_labels)
+        return batch.gradient(weights), None, None, None
 
 
 class Batch(NamedTuple):
