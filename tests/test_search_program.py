@@ -83,7 +83,7 @@ def test_random_search_ends_with_its_best_trial(command, tmp_path):
     """Its mu never moves: the paper's rule would give the identity back."""
     plain = ["hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
     command("search", *SMALL, *plain, "hydra/sweeper=random", "metric=macc")
-    best = History(tmp_path / "found").best_trials(1)[0]
+    best = History(tmp_path / "found").best_samples(1)[0]
     card = ThetaCard.load(tmp_path / "found/theta.yaml")
     assert_close(card.theta["and"][0], torch.tensor(best.theta, dtype=torch.float64))
     assert card.score == best.score
