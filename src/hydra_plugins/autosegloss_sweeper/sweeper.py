@@ -33,8 +33,7 @@ class AutoSegLossSweeper(BasicSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.task_function = task_function
-        super().setup(hydra_context=self._for_jobs(hydra_context), task_function=task_function, config=config)
-        self.hydra_context = hydra_context
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search, or continue a search; returns where the results are, the found theta and its score."""
@@ -43,14 +42,6 @@ class AutoSegLossSweeper(BasicSweeper):
         self._check(arguments)
         resumes = any(_key(argument) == "resume" for argument in arguments)
         return (self._as_started() if resumes else self)._search()
-
-    def _for_jobs(self, context: HydraContext) -> HydraContext:
-        """What the launcher composes the config of each job with."""
-        if self.settings.strategy is None:
-            return context
-        from ._loader import TrialLoader
-
-        return HydraContext(config_loader=TrialLoader(context.config_loader), callbacks=context.callbacks)
 
     def _run_each(self, arguments: list[str]) -> Any:
         from autosegloss.errors import DivergedError, RunError
