@@ -1,4 +1,4 @@
-"""The record of a search: exact on disk, tolerant of a kill, and the choices made from it."""
+"""The history of a search: exact records, tolerance of a killed process, and the choices made from them."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The contract that every strategy keeps, and the mathematics of PPO against references."""
+"""The contract of all strategies, and the mathematics of PPO compared with references."""
 
 import json
 

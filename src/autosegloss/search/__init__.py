@@ -3,10 +3,11 @@
 It depends on neither Hydra nor training: `ask` a `Strategy` for thetas, score them, `tell` it the scores.
 """
 
-from autosegloss.search.history import Choice, History, Step, Trial
+from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.ppo import PPO
 from autosegloss.search.records import JsonLines
 from autosegloss.search.strategy import RandomSearch, Strategy
+from autosegloss.search.trials import Choice, Step, Trial
 
 __all__ = ["PPO", "Choice", "History", "JsonLines", "RandomSearch", "Step", "Strategy", "Trial", "TruncatedNormal"]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from autosegloss.errors import InputError, positive, whole_number
-from autosegloss.search.history import Choice, History
+from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
+from autosegloss.search.trials import Choice
 
 
 class Strategy(ABC):
