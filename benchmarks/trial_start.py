@@ -1,4 +1,4 @@
-"""What a trial costs beside its training: the time between the trials of a small search, and where it goes.
+"""The cost of a trial besides its training: the time between the trials of a small search, and its parts.
 
 python benchmarks/trial_start.py [overrides of search.py, e.g. hydra/launcher=joblib hydra.launcher.n_jobs=1]
 """

@@ -1,4 +1,4 @@
-"""What Hydra asks of every sweeper: its own test suites, run on ours, which without a strategy is a run for each."""
+"""Hydra's own test suites for sweepers and launchers, run with this sweeper without a strategy."""
 
 import pytest
 from hydra.core.plugins import Plugins
@@ -10,16 +10,16 @@ from hydra.version import VersionBase
 from hydra_plugins.autosegloss_sweeper.sweeper import AutoSegLossSweeper
 
 OURS = "hydra/sweeper=autosegloss"
-# Hydra's suites name no version_base: jobs change their directory, and Hydra warns that this will end.
+# Hydra's suites set no version_base: jobs change their directory, and Hydra warns that this will end.
 pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
 
 
 @pytest.fixture
 def hydra_restore_singletons():
-    """In the place of Hydra's, which makes the classes of all plugins anew: launchers could not pickle the old ones."""
+    """Replaces Hydra's fixture, which loads all plugin classes again: launchers could not pickle the old ones."""
     state = Singleton.get_state()
     state["instances"][Plugins] = Plugins.instance()
-    Singleton._instances.pop(VersionBase, None)  # another test of this process may have named one
+    Singleton._instances.pop(VersionBase, None)  # an earlier test may have set it
     yield
     Singleton.set_state(state)
 

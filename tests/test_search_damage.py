@@ -1,4 +1,4 @@
-"""A search whose folder was damaged, or whose disk is full: told in one line, and nothing that is left is lost."""
+"""Searches with damaged records or a full disk: one line explains the error, and finished trials are kept."""
 
 import errno
 import json
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_search_that_lacks_records_of_ended_steps_is_not_resumed(command, interrupted, tmp_path):
-    """It would choose from what is left, as if the rest had not been."""
+    """It would choose its result from the remaining records only."""
     interrupted("found")
     whole = (tmp_path / "found/trials.jsonl").read_text()
     (tmp_path / "found/trials.jsonl").write_text(whole.splitlines(keepends=True)[0])

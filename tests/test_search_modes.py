@@ -1,4 +1,4 @@
-"""All that `python search.py` can be asked for beside a search from beginning to end."""
+"""The other modes of `python search.py`: help, grids of runs, dry runs, refusals and resumed searches."""
 
 import re
 from pathlib import Path
@@ -57,6 +57,7 @@ def test_a_grid_of_thetas_is_a_run_for_each_combination(command, tmp_path, train
     command("search", *GRID, f"theta={LOW},{HIGH}", "seed=0,1")
     assert trainings.directories == [tmp_path / "grid" / str(n) for n in range(4)]
     assert "seed=1" in (tmp_path / "grid/3/.hydra/overrides.yaml").read_text()
+    assert "sweeper.AutoSegLossSweeper" in (tmp_path / "grid/multirun.yaml").read_text()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A whole search from the command line: what it leaves, what it refuses, and that it ends well when interrupted."""
+"""A whole search from the command line: the files it writes, the input it refuses, its end after an interrupt."""
 
 import json
 import shlex
@@ -60,7 +60,7 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
 
 
 def test_the_same_seed_finds_the_same_theta_and_trials_share_data_and_weights(command, tmp_path):
-    """Also without a warm-up: identical thetas get identical scores, so w_0 and the data order are common to all."""
+    """Without a warm-up, too: identical thetas get identical scores, so trials share w_0 and the order of the data."""
     plain = [*SMALL, "hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
     for name in ("one", "two"):
         command("search", *plain, f"hydra.sweep.dir={name}", "hydra.sweeper.sigma=1e-9", "hydra/sweeper=random")
@@ -80,10 +80,10 @@ def test_one_trial_runs_by_itself(command, tmp_path):
 
 
 def test_random_search_ends_with_its_best_trial(command, tmp_path):
-    """Its mu never moves: the paper's rule would give the identity back."""
+    """Its mu never moves: the paper's rule would return the identity."""
     plain = ["hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
     command("search", *SMALL, *plain, "hydra/sweeper=random", "metric=macc")
-    best = History(tmp_path / "found").best_trials(1)[0]
+    best = History(tmp_path / "found").best_samples(1)[0]
     card = ThetaCard.load(tmp_path / "found/theta.yaml")
     assert_close(card.theta["and"][0], torch.tensor(best.theta, dtype=torch.float64))
     assert card.score == best.score
@@ -102,7 +102,7 @@ def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(co
 
 @pytest.mark.slow
 def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_path):
-    """A row whose card does not ship is left out; a run that fails leaves its cells empty."""
+    """A row whose card does not exist is left out; a failed run leaves its cells empty."""
     out = command(
         "search",
         *SMALL,

@@ -7,8 +7,7 @@ from omegaconf import OmegaConf
 
 from autosegloss.report.paper import paper_table
 from autosegloss.report.runs import Archive
-from autosegloss.search import History
-from autosegloss.search.history import Trial
+from autosegloss.search import History, Trial
 from autosegloss.training.outcome import Result
 
 R101_ON_VOC = {"data": "voc_full", "network": "deeplabv3plus_r101", "metric": "miou"}

@@ -1,4 +1,4 @@
-"""The record of a search: exact on disk, tolerant of a kill, and the choices made from it."""
+"""The history of a search: exact records, tolerance of a killed process, and the choices made from them."""
 
 import json
 import math
@@ -107,8 +107,16 @@ def test_damage_in_the_middle_is_named(tmp_path):
     path.write_bytes(b"{half\n" + path.read_bytes())
     with pytest.raises(InputError, match=r"trials\.jsonl, line 1: not a JSON record"):
         History(tmp_path)
-    path.write_text('{"step": 1}\n')
-    with pytest.raises(InputError, match="expected the trials of a search"):
+
+
+@pytest.mark.parametrize("kind", ["trials", "steps"])
+@pytest.mark.parametrize("line", ['{"step": 1}', '{"index": 1, "mean": null, "scores": []}', "[]", "7"])
+def test_a_record_of_another_form_is_named(tmp_path, kind, line):
+    filled(tmp_path)
+    (tmp_path / f"{kind}.jsonl").write_text(line + "\n")
+    with pytest.raises(
+        InputError, match=rf"{kind}\.jsonl(: expected the {kind} of a search|, line 1: not a JSON record)"
+    ):
         History(tmp_path)
 
 
@@ -137,28 +145,31 @@ def test_summary_of_a_step(scores):
         assert step.std == pytest.approx(pstdev(values), abs=1e-12)
 
 
-def test_best_step_has_the_highest_average_of_finished_trials():
-    assert filled().best_step().index == 2
-    assert filled(scores=((0.5, 0.1), (0.3, 0.3))).best_step().index == 1  # the earlier of equals
+def test_best_mean_is_that_of_the_step_with_the_highest_average_of_finished_trials():
+    assert filled().best_mean() == ("mu of step 2", (2 / 7, 0.5), 0.4)
+    assert filled(scores=((0.5, 0.1), (0.3, 0.3))).best_mean().label == "mu of step 1"  # the earlier of equals
 
 
 @pytest.mark.parametrize("scores", [(), ((None, None),)])
 def test_no_finished_trial_is_an_error_that_says_why(scores):
-    with pytest.raises(InputError, match="no memory" if scores else "none"):
-        filled(scores=scores).best_step()
+    for choose in (filled(scores=scores).best_mean, lambda: filled(scores=scores).best_samples(1)):
+        with pytest.raises(InputError, match="no memory" if scores else "none"):
+            choose()
 
 
-def test_best_trials_are_distinct_and_sorted():
+def test_best_samples_are_distinct_and_sorted():
     history = filled()
-    assert [(t.step, t.index) for t in history.best_trials(3)] == [(3, 1), (2, 0), (1, 1)]
+    best = ["sample 1 of step 3", "sample 0 of step 2", "sample 1 of step 1"]
+    assert [sample.label for sample in history.best_samples(3)] == best
+    assert history.best_samples(1) == [("sample 1 of step 3", (0.3, 0.1), 0.5)]
     history.add(trial(3, 7, 0.45, theta=(0.3, 0.1)))  # the theta of the best again
-    assert [(t.step, t.index) for t in history.best_trials(3)] == [(3, 1), (2, 0), (1, 1)]
-    assert history.best_trials(0) == []
-    assert len(history.best_trials(99)) == 5
+    assert [sample.label for sample in history.best_samples(3)] == best
+    assert history.best_samples(0) == []
+    assert len(history.best_samples(99)) == 5
 
 
-def test_a_negative_number_of_best_trials_is_refused():
-    for choose in (filled().best_trials, filled().candidates):
+def test_a_negative_number_of_best_samples_is_refused():
+    for choose in (filled().best_samples, filled().candidates):
         with pytest.raises(ValueError, match="0 or more trials, got -1"):
             choose(-1)
 

@@ -1,4 +1,4 @@
-"""The truncated normal against scipy's, which computes it another way."""
+"""The truncated normal distribution compared with scipy's, which is computed in another way."""
 
 import numpy as np
 import pytest

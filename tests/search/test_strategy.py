@@ -1,4 +1,4 @@
-"""The contract that every strategy keeps, and the mathematics of PPO against references."""
+"""The contract of all strategies, and the mathematics of PPO compared with references."""
 
 import json
 
@@ -11,11 +11,11 @@ from scipy.stats import truncnorm
 
 from autosegloss.errors import InputError
 from autosegloss.search import PPO, RandomSearch, TruncatedNormal
-from autosegloss.search.ppo import ADVANTAGES, PARAMETERS, RATIOS
+from autosegloss.search.ppo import ADVANTAGES, PARAMETERIZATIONS, RATIOS
 
 IDENTITY = np.tile([1 / 4, 1 / 4, 1 / 3, 1 / 3, 1 / 2, 1 / 2], 2)
 OPTIMUM = np.random.default_rng(7).uniform(0.1, 0.9, IDENTITY.size)
-VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for parameter in PARAMETERS]
+VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for parameter in PARAMETERIZATIONS]
 VARIANTS += [{"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"]
 STRATEGIES = [
     lambda **settings: RandomSearch(IDENTITY, **settings),
@@ -205,7 +205,7 @@ def test_clipping_bounds_the_step_of_each_coordinate():
     assert 0 < step(0.05) < 0.6 * step(0.2)
 
 
-@pytest.mark.parametrize("parameter", sorted(PARAMETERS))
+@pytest.mark.parametrize("parameter", sorted(PARAMETERIZATIONS))
 @pytest.mark.parametrize("sigma", [0.005, 0.2])
 @pytest.mark.parametrize("rate", [0.01, 1.0])
 def test_nothing_becomes_nan_at_the_border(parameter, sigma, rate):

@@ -1,12 +1,13 @@
-"""The search for theta: a policy that draws it, strategies that learn from scores, and the record of it all.
+"""The search for theta: the distribution that draws it, the strategies that learn from scores, and the records.
 
-Knows neither networks nor configuration: ask a `Strategy` for thetas, score them however you like, tell it.
+It depends on neither Hydra nor training: `ask` a `Strategy` for thetas, score them, `tell` it the scores.
 """
 
-from autosegloss.search.history import History, Step, Trial
+from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.ppo import PPO
 from autosegloss.search.records import JsonLines
 from autosegloss.search.strategy import RandomSearch, Strategy
+from autosegloss.search.trials import Choice, Step, Trial
 
-__all__ = ["PPO", "History", "JsonLines", "RandomSearch", "Step", "Strategy", "Trial", "TruncatedNormal"]
+__all__ = ["PPO", "Choice", "History", "JsonLines", "RandomSearch", "Step", "Strategy", "Trial", "TruncatedNormal"]

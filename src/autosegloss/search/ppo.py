@@ -1,10 +1,10 @@
-"""PPO2 on the location mu of the truncated normal (section 4.3 of the paper)."""
+"""PPO2 on the location mu of the truncated normal distribution (section 4.3 of the paper)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,62 +14,92 @@ from autosegloss.errors import InputError, positive, unknown, whole_number
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.strategy import Strategy
 
+_Option = TypeVar("_Option")
+
 
 def joint(log_ratio: Tensor) -> Tensor:
-    """r = p(theta; mu) / p(theta; mu_old) of the whole vector, (M, D) -> (M, 1), as the paper writes."""
+    """r = p(theta; mu) / p(theta; mu_old) of the whole vector, (M, D) -> (M, 1), as in the paper."""
     return _exp(log_ratio.sum(-1, keepdim=True))
 
 
 def coordinate(log_ratio: Tensor) -> Tensor:
-    """r_d = p(theta_d; mu_d) / p(theta_d; mu_old_d), (M, D) -> (M, D): clipped one by one, as released."""
+    """r_d = p(theta_d; mu_d) / p(theta_d; mu_old_d) per coordinate, (M, D) -> (M, D), as in the paper's release."""
     return _exp(log_ratio)
 
 
 def _exp(log_ratio: Tensor) -> Tensor:
-    # with a negative advantage nothing clips the ratio from above, and infinity has no gradient
+    """exp, bounded: a negative advantage leaves the ratio unclipped from above, and infinity has no gradient."""
     return log_ratio.clamp_max(60.0).exp()
 
 
 def centred(scores: Tensor) -> Tensor:
-    """A = score - mean score of the step, (M,) -> (M,), as the paper writes."""
-    return _exact_zero_if_constant(scores - scores.mean(), scores)
+    """A = score - mean score of the step, (M,) -> (M,), as in the paper."""
+    return _zero_if_constant(scores - scores.mean(), scores)
 
 
 def standardised(scores: Tensor) -> Tensor:
-    """A = (score - mean score) / standard deviation, (M,) -> (M,): the scale of the metric drops out."""
+    """A = (score - mean score) / standard deviation, (M,) -> (M,): independent of the scale of the metric."""
     return centred(scores) / scores.std(correction=0).clamp_min(torch.finfo(scores.dtype).tiny)
 
 
-def _exact_zero_if_constant(advantages: Tensor, scores: Tensor) -> Tensor:
-    # Adam scales the smallest gradient up to a full step: the rounding error of the mean must not become one.
+def _zero_if_constant(advantages: Tensor, scores: Tensor) -> Tensor:
+    """Exact zeros for equal scores: Adam would scale the rounding error of the mean up to full steps."""
     return advantages.where(scores.max() > scores.min(), 0.0)
 
 
-class Parameter(NamedTuple):
-    """The coordinates x that gradient ascent moves in: mu -> x, x -> mu, and the range x is kept in."""
+class Parameterization(NamedTuple):
+    """The coordinates x of the gradient ascent: mu -> x, x -> mu, and the bounds of x."""
 
-    of_mean: Callable[[Tensor], Tensor]
+    from_mean: Callable[[Tensor], Tensor]
     to_mean: Callable[[Tensor], Tensor]
     low: float
     high: float
 
 
 RATIOS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({"joint": joint, "coordinate": coordinate})
-ADVANTAGES = MappingProxyType({"centred": centred, "standardised": standardised})
-PARAMETERS = MappingProxyType(
+ADVANTAGES: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {"centred": centred, "standardised": standardised}
+)
+PARAMETERIZATIONS: Mapping[str, Parameterization] = MappingProxyType(
     {
-        "mean": Parameter(torch.clone, torch.clone, 0.0, 1.0),
-        # beyond +-12, mu is within 1e-5 of the border and the gradient of the sigmoid is gone for good
-        "logit": Parameter(lambda mean: mean.logit().clamp(-12.0, 12.0), torch.sigmoid, -12.0, 12.0),
+        "mean": Parameterization(torch.clone, torch.clone, 0.0, 1.0),
+        # Beyond +-12 mu is within 1e-5 of the border, and the gradient of the sigmoid vanishes.
+        "logit": Parameterization(lambda mean: mean.logit().clamp(-12.0, 12.0), torch.sigmoid, -12.0, 12.0),
     }
 )
 
 
 class PPO(Strategy):
-    """Raises mu by the clipped objective of PPO2, `updates` steps of Adam for every M trials.
+    """Maximises the clipped objective of PPO2 over mu, with `updates` steps of Adam per step of the search.
 
-    J(mu) = mean_i min(r_i A_i, clip(r_i, 1 - epsilon, 1 + epsilon) A_i), sigma fixed (section 4.3).
-    Raises InputError where a setting is out of range or a choice unknown.
+    J(mu) = 1/M sum_i min(r_i A_i, clip(r_i, 1 - epsilon, 1 + epsilon) A_i)
+    r_i   = p(theta_i; mu) / p(theta_i; mu_old),  A_i = score_i - mean score
+
+    This is the update of algorithm 1 with the reward R(mu, mu_t, Theta_i) of section 4.3, which solves the outer
+    problem of eq. 14. The paper does not give the learning rate.
+
+    Args:
+        initial_mean: mu_0 (D,), each number in [0, 1].
+        samples: M, the number of thetas per step.
+        sigma: Standard deviation of the truncated normal distribution, fixed during the search.
+        epsilon: Clipping range of the ratio, between 0 and 1.
+        updates: Steps of Adam per step of the search.
+        learning_rate: Learning rate of Adam.
+        ratio: "joint" for the ratio of the whole vector, "coordinate" for one ratio per coordinate.
+        parameter: The coordinates of the ascent, "mean" for mu or "logit" for logit(mu).
+        advantage: "centred", or "standardised" to divide by the standard deviation as well.
+        seed: Seed of the draws.
+
+    Raises:
+        InputError: A setting is out of range, or an option is unknown.
+
+    Example:
+        >>> strategy = PPO(initial_mean=[0.5, 0.5], samples=8)
+        >>> for _ in range(5):
+        ...     thetas = strategy.ask()
+        ...     strategy.tell(thetas, scores=1 - thetas[:, 0])
+        >>> bool(strategy.mean[0] < 0.5)
+        True
     """
 
     def __init__(
@@ -90,37 +120,44 @@ class PPO(Strategy):
         self.updates = whole_number("updates", updates, least=1)
         self.learning_rate = positive("learning_rate", learning_rate)
         self._ratio = _choose("ratio", ratio, RATIOS)
-        self._parameter = _choose("parameter", parameter, PARAMETERS)
+        self._parameterization = _choose("parameter", parameter, PARAMETERIZATIONS)
         self._advantage = _choose("advantage", advantage, ADVANTAGES)
         if epsilon >= 1:
             raise InputError(f"epsilon: expected a number between 0 and 1, got {epsilon}")
 
     def objective(self, mean: Tensor, old_log_prob: Tensor, thetas: Tensor, advantages: Tensor) -> Tensor:
-        """J at `mean` (D,), a scalar; thetas and their `old_log_prob` are (M, D), advantages (M,)."""
+        """J(mu), a scalar tensor, differentiable in `mean`.
+
+        Args:
+            mean: mu (D,).
+            old_log_prob: log p(theta_d; mu_old_d), (M, D).
+            thetas: The thetas of the step, (M, D).
+            advantages: A (M,).
+        """
         ratio = self._ratio(TruncatedNormal(mean, self.sigma).log_prob(thetas) - old_log_prob)
         clipped = ratio.clamp(1 - self.epsilon, 1 + self.epsilon)
         gain = advantages[:, None]
         return torch.minimum(ratio * gain, clipped * gain).mean(0).sum()
 
     def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
-        """Maximise J over mu, beginning a fresh Adam: nothing but mu is carried from step to step."""
+        """Maximise J over mu with a new Adam: mu is all that a step leaves to the next."""
         advantages = self._advantage(torch.from_numpy(scores))
         if not advantages.any():
             return
-        thetas = torch.from_numpy(thetas)
-        old_log_prob = TruncatedNormal(self.mean, self.sigma).log_prob(thetas)
-        x = self._parameter.of_mean(torch.from_numpy(self.mean)).requires_grad_()
+        drawn = torch.from_numpy(thetas)
+        old_log_prob = TruncatedNormal(self.mean, self.sigma).log_prob(drawn)
+        x = self._parameterization.from_mean(torch.from_numpy(self.mean)).requires_grad_()
         adam = torch.optim.Adam([x], lr=self.learning_rate, maximize=True)
         for _ in range(self.updates):
             adam.zero_grad()
-            self.objective(self._parameter.to_mean(x), old_log_prob, thetas, advantages).backward()
+            self.objective(self._parameterization.to_mean(x), old_log_prob, drawn, advantages).backward()
             adam.step()
             with torch.no_grad():
-                x.clamp_(self._parameter.low, self._parameter.high)
-        self.mean = self._parameter.to_mean(x).detach().numpy()
+                x.clamp_(self._parameterization.low, self._parameterization.high)
+        self.mean = self._parameterization.to_mean(x).detach().numpy()
 
 
-def _choose(kind: str, name: str, known: Mapping):
-    if name not in known:
-        raise unknown(kind, name, known)
-    return known[name]
+def _choose(kind: str, name: str, options: Mapping[str, _Option]) -> _Option:
+    if name not in options:
+        raise unknown(kind, name, options)
+    return options[name]

@@ -1,21 +1,39 @@
-"""How a search proposes control values and learns from their scores: ask, train the trials, tell."""
+"""Search strategies: propose thetas (`ask`), then learn from the scores of their trials (`tell`)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from autosegloss.errors import InputError, positive, whole_number
-from autosegloss.search.history import History, Theta
+from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
+from autosegloss.search.trials import Choice
 
 
 class Strategy(ABC):
-    """Proposes M thetas in [0, 1]^D a step, drawn around `mean` (D,); subclasses say how `mean` learns.
+    """The outer loop of the search (algorithm 1): M thetas per step, drawn around a mean mu that learns from scores.
 
-    Raises InputError where the settings cannot be searched with.
+    A subclass defines in `_learn` how mu moves.
+
+    Args:
+        initial_mean: mu_0 (D,), each number in [0, 1].
+        samples: M, the number of thetas per step.
+        sigma: Standard deviation of the truncated normal distribution, fixed during the search.
+        seed: Seed of the draws.
+
+    Raises:
+        InputError: A setting is out of range.
+
+    Example:
+        >>> strategy = RandomSearch(initial_mean=[0.5, 0.5], samples=4)
+        >>> thetas = strategy.ask()
+        >>> thetas.shape
+        (4, 2)
+        >>> strategy.tell(thetas, scores=thetas.mean(axis=1))
     """
 
     def __init__(self, initial_mean: Sequence[float], samples: int = 32, sigma: float = 0.2, seed: int = 0):
@@ -25,13 +43,18 @@ class Strategy(ABC):
         self._rng = np.random.default_rng(whole_number("seed", seed, least=0))
 
     def ask(self) -> np.ndarray:
-        """Draw the thetas of the next step, (M, D)."""
+        """Draw the thetas of the next step, (M, D), each number in [0, 1]."""
         return TruncatedNormal(self.mean, self.sigma).sample(self._rng, self.samples)
 
     def tell(self, thetas: np.ndarray, scores: np.ndarray) -> None:
-        """Learn from the finished trials of the step: thetas (M', D), scores (M',), 1 <= M' <= M.
+        """Learn from the scored trials of a step.
 
-        Raises ValueError where the shapes do not fit or a number is out of range.
+        Args:
+            thetas: The thetas of these trials, (M', D) with 1 <= M' <= M.
+            scores: Their scores under the target metric, (M',); higher is better.
+
+        Raises:
+            ValueError: The shapes do not fit, a score is not finite, or a theta lies outside [0, 1].
         """
         thetas, scores = np.asarray(thetas, np.float64), np.asarray(scores, np.float64)
         if thetas.ndim != 2 or thetas.shape != (scores.size, self.mean.size) or scores.ndim != 1:
@@ -48,19 +71,26 @@ class Strategy(ABC):
 
     @abstractmethod
     def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
-        """Move `mean` by thetas (M', D) and scores (M',), already checked."""
+        """Move `mean` by the validated thetas (M', D) and scores (M',)."""
 
-    def result(self, history: History) -> tuple[str, Theta, float]:
-        """(what, theta (D,), score): the mu of the step of the best mean score, the paper's rule (section 4.3)."""
-        best = history.best_step()
-        return f"mu of step {best.index}", best.mean, best.average
+    def result(self, history: History) -> Choice:
+        """The mu of the step with the highest mean score, the result of algorithm 1.
 
-    def state_dict(self) -> dict:
-        """All that the next `ask` depends on, in plain types that JSON keeps exactly."""
+        Raises:
+            InputError: No trial of an ended step has finished.
+        """
+        return history.best_mean()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next `ask` depends on, in plain types that JSON stores exactly."""
         return {"mean": self.mean.tolist(), "rng": self._rng.bit_generator.state}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Continue where `state_dict` was taken, bit for bit; raises ValueError where D differs."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`, bit for bit.
+
+        Raises:
+            ValueError: The state has another number D of control values.
+        """
         mean = np.array(state["mean"], np.float64)
         if mean.shape != self.mean.shape:
             raise ValueError(f"expected the state of a search over {self.mean.size} control values, got {mean.size}")
@@ -69,17 +99,18 @@ class Strategy(ABC):
 
 
 class RandomSearch(Strategy):
-    """The baseline of the paper's figure 3: all steps are drawn from the first TN(mu_0, sigma)."""
+    """The baseline of figure 3: every step draws from the initial distribution, and the best trial is the result."""
 
     def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
-        """Learn nothing."""
+        """Keep mu."""
 
-    def result(self, history: History) -> tuple[str, Theta, float]:
-        """(what, theta (D,), score): the best trial, since mu has not moved."""
-        best = history.best_trials(1)
-        if not best:
-            history.best_step()  # says that nothing has finished
-        return f"sample {best[0].index} of step {best[0].step}", best[0].theta, best[0].score
+    def result(self, history: History) -> Choice:
+        """The trial with the highest score.
+
+        Raises:
+            InputError: No trial has finished.
+        """
+        return history.best_samples(1)[0]
 
 
 def _checked_mean(initial_mean: Sequence[float]) -> np.ndarray:

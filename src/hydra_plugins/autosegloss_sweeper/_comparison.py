@@ -1,4 +1,4 @@
-"""The runs after the search that put the found loss beside others, at the same budget."""
+"""The runs after the search that train with the found loss and with others, at the same budget."""
 
 from __future__ import annotations
 
@@ -9,41 +9,53 @@ from autosegloss.theta_card import shipped_cards
 from autosegloss.training.outcome import Result
 
 from ._jobs import Outcome
-from ._names import quoted
+from ._overrides import quoted
 from .config import SweeperConf
 
 
 class Comparison:
-    """A run for each row and seed of the settings, whose overrides may name two cards: FOUND and RELEASED."""
+    """One run per row and seed of the settings.
+
+    The overrides of a row may set a key to FOUND, the card at `found`, or to RELEASED, the card that ships for the
+    metric.
+    """
 
     def __init__(self, settings: SweeperConf, found: Path, metric: str):
         self.settings = settings
         self._cards = {"FOUND": found, "RELEASED": shipped_cards().get(metric)}
 
     def jobs(self) -> dict[str, list[str]]:
-        """{folder: overrides}; a row that names a card which does not exist is left out."""
-        return {folder: [*overrides, f"seed={seed}"] for _, seed, folder, overrides in self._runs()}
+        """{folder: overrides}; rows that name a missing card are left out."""
+        return {folder: overrides for _, folder, overrides in self._runs()}
 
     def rows(self, outcomes: Mapping[str, Outcome]) -> dict[str, list[Result]]:
         """{row: the results of its finished runs} from {folder: outcome}."""
         rows: dict[str, list[Result]] = {}
-        for row, _, folder, _ in self._runs():
-            results = rows.setdefault(row, [])
-            if isinstance(outcomes[folder], Result):
-                results.append(outcomes[folder])
+        for row, folder, _ in self._runs():
+            results, outcome = rows.setdefault(row, []), outcomes[folder]
+            if isinstance(outcome, Result):
+                results.append(outcome)
         return rows
 
-    def _runs(self) -> Iterator[tuple[str, int, str, list[str]]]:
+    def _runs(self) -> Iterator[tuple[str, str, list[str]]]:
+        """(row, folder, overrides) of each run."""
         for row, overrides in self.settings.comparison.items():
-            if overrides is None:
-                continue
-            named = [name for name in self._cards if any(o.endswith(f"={name}") for o in overrides)]
-            if any(self._cards[name] is None for name in named):
+            filled = None if overrides is None else self._filled(overrides)
+            if filled is None:
                 continue
             for seed in self.settings.comparison_seeds:
-                filled = [*self.settings.comparison_common, *map(self._fill, overrides)]
-                yield row, seed, f"comparison/{row.replace(' ', '_')}/seed_{seed}", filled
+                folder = f"comparison/{row.replace(' ', '_')}/seed_{seed}"
+                yield row, folder, [*self.settings.comparison_common, *filled, f"seed={seed}"]
 
-    def _fill(self, override: str) -> str:
-        key, _, value = override.partition("=")
-        return f"{key}={quoted(self._cards[value])}" if value in self._cards else override
+    def _filled(self, overrides: list[str]) -> list[str] | None:
+        """The overrides with paths in place of the names of cards; None if a card is missing."""
+        filled = []
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if value in self._cards:
+                card = self._cards[value]
+                if card is None:
+                    return None
+                override = f"{key}={quoted(card)}"
+            filled.append(override)
+        return filled

@@ -1,4 +1,4 @@
-"""What is left to do of a search and how long it would take, from one short trial; nothing else is trained."""
+"""The dry run of a search: check all runs that are left, and estimate their time from one short trial."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from autosegloss import ThetaCard
-from autosegloss import theta as thetas
 from autosegloss.cli.jobs import mistake_in
 from autosegloss.errors import InputError
-from autosegloss.files import last_lines
+from autosegloss.files import last_lines, short_path
 from autosegloss.report.progress import duration
 from autosegloss.runtime import Devices, Ownership
+from autosegloss.search import Choice
+from autosegloss.search.records import CARD_FILE
 from autosegloss.training import run as training
 from autosegloss.training.outcome import RESULT, Result
 
+from ._card import theta_card
+from ._interrupt import sigterm_as_interrupt
 from ._jobs import Failure, Jobs, need
-from ._loop import Search, terminated_as_interrupted
-from ._names import UNTIMED, short, theta_override
+from ._loop import Search
+from ._overrides import UNTIMED, theta_override
 
 STEPS = 10  # of the short trial
-_OTHER = "Not in it: runs with other images or another network than the trials; a short trial does not tell their time."
-_KIN = ("network", "data.size", "data.crop", "data.batch_size", "trainer.devices")  # what the time of a step rests on
+_UNKNOWN = (
+    "Not in it: runs with other images or another network than the trials; a short trial does not tell their time."
+)
+# The values that the duration of a training step depends on.
+_COST_KEYS = ("network", "data.size", "data.crop", "data.batch_size", "trainer.devices")
 
 
 class Phase(NamedTuple):
-    """A part of a search: so many runs of so many steps each, whose time a trial tells if they are `like_trials`."""
+    """`runs` runs of `steps` training steps each; `like_trials`: a step costs as much as in a trial."""
 
     name: str
     runs: int
@@ -43,37 +48,45 @@ class Phase(NamedTuple):
 
 
 def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
-    """Check all runs, print what is left of them and how long it takes; `around` has those that are no trials.
+    """Check all runs, then print the phases that are left and the time they take; nothing is kept on disk.
 
-    All it writes is in a folder of its own, which goes again.
+    Args:
+        search: The search, new or resumed.
+        around: {folder: configuration} of the runs that are not trials.
+
+    Returns:
+        The estimate in seconds, without the phases whose time a trial does not tell.
+
+    Raises:
+        InputError: A run cannot be made; the message names it.
     """
-    scratch = search.directory / "dry_run"
-    shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+    scratch = search.task.directory / "dry_run"
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a dry run that was killed
     scratch.mkdir()
-    logging.disable()  # hydra.log tells of the search itself
+    logging.disable()  # hydra.log is the log of the search itself
     try:
-        with terminated_as_interrupted(), Ownership(scratch), search.progress:
-            phases = list(_left(search, around))
+        with sigterm_as_interrupt(), Ownership(scratch), search.progress:
+            phases = list(_phases_left(search, around))
+            seconds: list[float | None] = []
             if phases:
                 _check(search, around, scratch)
-            steps = min(STEPS, search.cfg.trainer.max_steps)
-            timed = _short_trial(search, scratch, steps) if phases else None
+                steps = min(STEPS, search.task.cfg.trainer.max_steps)
+                timed = _short_trial(search, scratch, steps)
+                seconds = [_seconds(timed, steps, phase) if phase.like_trials else None for phase in phases]
     finally:
         logging.disable(logging.NOTSET)
         shutil.rmtree(scratch, ignore_errors=True)
-    seconds = [_seconds(timed, steps, phase) * phase.runs if phase.like_trials else None for phase in phases]
-    _tell(short(search.directory), phases, seconds)
+    _print_estimate(short_path(search.task.directory), phases, seconds)
     return {"seconds": sum(filter(None, seconds))}
 
 
 def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> None:
-    """Make all that the runs are made of; InputError names the run where that cannot be."""
-    found, card = search.directory / "theta.yaml", scratch / "theta.yaml"
-    theta = thetas.split(search.strategy.mean.tolist(), search.metric, search.curve)
-    ThetaCard(search.metric, search.curve, theta, search.cfg.classes).save(card)
-    for name, cfg in {"trials": search.cfg, **around}.items():
-        if OmegaConf.select(cfg, "loss.theta") == str(found):
-            cfg.loss.theta = str(card)  # the other is not there yet
+    """Make the data and the module of every run, with a card in place of the one that the search will find."""
+    task, card = search.task, scratch / CARD_FILE
+    theta_card(task, Choice("mu", tuple(search.strategy.mean.tolist()), 0.0)).save(card)
+    for name, cfg in {"trials": task.cfg, **around}.items():
+        if OmegaConf.select(cfg, "loss.theta") == str(task.card_path):
+            cfg.loss.theta = str(card)
         try:
             training.check_numbers(cfg)
             data = instantiate(cfg.data)
@@ -85,32 +98,33 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
             raise
 
 
-def _left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[Phase]:
-    """The parts that are still to do."""
-    settings, directory = search.settings, search.directory
+def _phases_left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[Phase]:
+    task, directory = search.task, search.task.directory
     left = {name: cfg.trainer.max_steps for name, cfg in around.items() if not (directory / name / RESULT).exists()}
     if "warmup" in left:
         yield Phase("warm-up", 1, left["warmup"])
     first = search.state.step
     known = sum(trial.step >= first and trial.status != "failed" for trial in search.history.trials)
-    if trials := (settings.steps - first) * settings.samples - known:
-        yield Phase("trials", trials, search.cfg.trainer.max_steps)
-    if settings.finalists and not (directory / "theta.yaml").exists():
+    if trials := (task.steps - first) * task.samples - known:
+        yield Phase("trials", trials, task.cfg.trainer.max_steps)
+    finalists = task.settings.finalists
+    if finalists and not task.card_path.exists():
         known = len(list(directory.glob(f"finalists/*/{RESULT}")))
-        # at most: both mu and the identity, too
-        yield Phase("finalists", max(1, settings.finalists + 3 - known), left["finalists"])
-    compared = [(steps, _alike(search.cfg, around[n])) for n, steps in left.items() if n.startswith("comparison/")]
+        # At most: the two mu and the identity run besides the best samples.
+        yield Phase("finalists", max(1, finalists + 3 - known), left["finalists"])
+    compared = [(n, _costs_alike(task.cfg, around[name])) for name, n in left.items() if name.startswith("comparison/")]
     for steps, alike in dict.fromkeys(compared):
         yield Phase("comparison", compared.count((steps, alike)), steps, alike)
 
 
-def _alike(trial: DictConfig, other: DictConfig) -> bool:
-    return all(OmegaConf.select(trial, key) == OmegaConf.select(other, key) for key in _KIN)
+def _costs_alike(trial: DictConfig, other: DictConfig) -> bool:
+    return all(OmegaConf.select(trial, key) == OmegaConf.select(other, key) for key in _COST_KEYS)
 
 
 def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
-    """Train for so many steps, in a process that has its imports done and the data decoded, as most trials find it."""
-    jobs = Jobs(search.jobs.launcher, scratch, search.jobs.arguments, search.progress, search.metric.name)
+    """Time a trial of `steps` steps; one before it does the imports and decodes the data, as for most trials."""
+    task = search.task
+    jobs = Jobs(task.launcher, scratch, task.arguments, search.progress, task.metric.name)
     overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED]
     search.progress.phase("short trial", 2)
     for folder in ("first", "timed"):
@@ -122,11 +136,12 @@ def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
 
 
 def _seconds(timed: Result, steps: int, phase: Phase) -> float:
-    """Of one run: what does not depend on its length, and its steps."""
-    return timed.seconds - timed.fit_seconds + timed.fit_seconds / steps * phase.steps
+    """Time of a phase: per run the constant part of the timed trial and its time per step."""
+    constant = timed.seconds - timed.fit_seconds
+    return phase.runs * (constant + timed.fit_seconds / steps * phase.steps)
 
 
-def _tell(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None]) -> None:
+def _print_estimate(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None]) -> None:
     console = Console()
     if not phases:
         lines = [f"This search is finished: there is nothing left to do in {where}."]
@@ -135,7 +150,7 @@ def _tell(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None])
         known = duration(sum(filter(None, seconds)))
         lines = [
             f"About {known} in all if one run follows the other; n side by side need less.",
-            *([_OTHER] if None in seconds else []),
+            *([_UNKNOWN] if None in seconds else []),
             f"All runs can be made. Nothing was kept; without dry_run=true the search goes to {where}.",
         ]
     for line in lines:
@@ -148,6 +163,5 @@ def _table(phases: Sequence[Phase], seconds: Sequence[float | None]) -> Table:
         table.add_column(header, justify="right")
     for phase, total in zip(phases, seconds, strict=True):
         times = ("?", "?") if total is None else (f"{total / phase.runs:.1f} s", duration(total))
-        row = (str(phase.runs), str(phase.steps), *times)
-        table.add_row(phase.name, *row)
+        table.add_row(phase.name, str(phase.runs), str(phase.steps), *times)
     return table

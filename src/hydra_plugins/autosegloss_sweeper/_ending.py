@@ -1,113 +1,106 @@
-"""What comes after the steps: choose a theta, compare its loss with others, write it all down and tell the user."""
+"""What follows the steps of a search: choose a theta, compare its loss with others, write it down, report it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from hydra.errors import CompactHydraException
 from rich.console import Console
 
-from autosegloss import ThetaCard
-from autosegloss import theta as thetas
-from autosegloss.files import write_whole
+from autosegloss.files import short_path, write_whole
+from autosegloss.report.progress import SearchProgress
+from autosegloss.search import Choice, History, Strategy
+from autosegloss.search.records import FAILURES_FILE, FINALISTS_FILE
 from autosegloss.training.outcome import Result
 
-from ._comparison import Comparison
-from ._names import UNTIMED, short, theta_override
-from ._provenance import next_command, provenance
-
-if TYPE_CHECKING:
-    from ._loop import Search
-
-
-class Choice(NamedTuple):
-    """The theta that a search ends with, why, and its score on the hold-out images."""
-
-    label: str
-    theta: tuple[float, ...]
-    score: float
+from ._card import theta_card
+from ._commands import train_command
+from ._jobs import Jobs
+from ._overrides import UNTIMED, theta_override
+from ._task import Task
 
 
-class Done(NamedTuple):
-    """What a finished search has: its choice, the rows of its table, and the runs that it took this time."""
+class Ending:
+    """The finalists, the theta card, the figures and the comparison of a search; finished parts are kept."""
+
+    def __init__(self, task: Task, jobs: Jobs, progress: SearchProgress):
+        self.task, self.jobs, self.progress = task, jobs, progress
+
+    def run(self, history: History, strategy: Strategy, init: Sequence[str]) -> Findings:
+        """Do what is left of all this; `init` are the overrides that set the initial weights w_0."""
+        from autosegloss.report.summary import write_figures  # imports matplotlib
+
+        choice = self._choose(history, strategy, init)
+        card = theta_card(self.task, choice)
+        if not self.task.card_path.exists():
+            card.save(self.task.card_path)
+        write_figures(self.task.directory, history, card)
+        return Findings(choice, self._compare(), self.jobs.launched)
+
+    def _choose(self, history: History, strategy: Strategy, init: Sequence[str]) -> Choice:
+        """The strategy's own result (section 4.3), or the best finalist if the settings want finalists."""
+        settings = self.task.settings
+        if not settings.finalists:
+            return strategy.result(history)
+        candidates = history.candidates(settings.finalists, strategy.mean)
+        if (identity := history.steps[0].mean) not in candidates.values():
+            candidates["identity"] = identity  # so that the chosen theta is at least as good as mu_0
+        choices = self._run_finalists(candidates, [*init, *settings.final, UNTIMED])
+        page = json.dumps([choice._asdict() for choice in choices], indent=1)
+        write_whole(self.task.directory / FINALISTS_FILE, page)
+        return max(choices, key=lambda choice: choice.score)
+
+    def _run_finalists(self, candidates: Mapping[str, Sequence[float]], overrides: Sequence[str]) -> list[Choice]:
+        """Train with each candidate; the finished runs as choices."""
+        self.progress.phase("finalists", len(candidates))
+        runs = {f"finalists/{label.replace(' ', '_')}": (label, theta) for label, theta in candidates.items()}
+        outcomes = self.jobs.run({folder: [*overrides, theta_override(theta)] for folder, (_, theta) in runs.items()})
+        choices = [
+            Choice(runs[folder][0], tuple(runs[folder][1]), outcome.scores[self.task.metric.name])
+            for folder, outcome in outcomes.items()
+            if isinstance(outcome, Result)
+        ]
+        if not choices:
+            where = short_path(self.task.directory)
+            raise CompactHydraException(f"all finalists failed; see {where}/{FAILURES_FILE}")
+        return choices
+
+    def _compare(self) -> Mapping[str, list[Result]]:
+        """{row: its finished runs, one per seed} of the comparison."""
+        comparison = self.task.comparison
+        jobs = {folder: [*overrides, UNTIMED] for folder, overrides in comparison.jobs().items()}
+        if jobs:
+            self.progress.phase("comparison", len(jobs))
+        return comparison.rows(self.jobs.run(jobs))
+
+
+class Findings(NamedTuple):
+    """The results of a finished search: its choice, the rows of its comparison, and the number of runs launched now."""
 
     choice: Choice
     rows: Mapping[str, list[Result]]
     launched: int
 
 
-class Ending:
-    """The end of a search."""
+def report(task: Task, findings: Findings) -> None:
+    """Print the comparison, the choice, and the command that trains with it."""
+    from autosegloss.report.summary import write_tables
 
-    def __init__(self, search: Search):
-        self.search, self.settings = search, search.settings
-        self.directory, self.metric, self.jobs = search.directory, search.metric, search.jobs
-        self.comparison = Comparison(self.settings, self.directory / "theta.yaml", self.metric.name)
-
-    def run(self, start: list[str]) -> Done:
-        """Everything, `start` being the overrides that every trial begins with; what is there already is kept."""
-        from autosegloss.report.summary import write_figures  # imports matplotlib
-
-        choice = self._choose(start)
-        card = self._card(choice)
-        if not (self.directory / "theta.yaml").exists():
-            card.save(self.directory / "theta.yaml")
-        write_figures(self.directory, self.search.history, card)
-        return Done(choice, self._compare(), self.jobs.launched)
-
-    def _choose(self, start: list[str]) -> Choice:
-        """What the strategy's own rule names (section 4.3), or the best finalist."""
-        history, strategy = self.search.history, self.search.strategy
-        if not self.settings.finalists:
-            return Choice(*strategy.result(history))
-        candidates = history.candidates(self.settings.finalists, strategy.mean)
-        if (identity := history.steps[0].mean) not in candidates.values():
-            candidates["identity"] = identity  # where the search began: what is found shall not be worse
-        self.search.progress.phase("finalists", len(candidates))
-        runs = {f"finalists/{label.replace(' ', '_')}": (label, theta) for label, theta in candidates.items()}
-        final = [*start, *self.settings.final, UNTIMED]
-        outcomes = self.jobs.run({folder: [*final, theta_override(theta)] for folder, (_, theta) in runs.items()})
-        choices = [
-            Choice(*runs[folder], outcome.scores[self.metric.name])
-            for folder, outcome in outcomes.items()
-            if isinstance(outcome, Result)
-        ]
-        if not choices:
-            raise CompactHydraException(f"all finalists failed; see {short(self.directory)}/failures.jsonl")
-        page = json.dumps([choice._asdict() for choice in choices], indent=1)
-        write_whole(self.directory / "finalists.json", page)
-        return max(choices, key=lambda choice: choice.score)
-
-    def _card(self, choice: Choice) -> ThetaCard:
-        cfg, curve = self.search.cfg, self.search.curve
-        theta = thetas.split(list(choice.theta), self.metric, curve)
-        origin = provenance(cfg, self.settings, choice.label)
-        return ThetaCard(self.metric, curve, theta, cfg.classes, choice.score, origin)
-
-    def _compare(self) -> Mapping[str, list[Result]]:
-        """The finished runs of every row of the comparison, one a seed."""
-        jobs = {folder: [*overrides, UNTIMED] for folder, overrides in self.comparison.jobs().items()}
-        if jobs:
-            self.search.progress.phase("comparison", len(jobs))
-        return self.comparison.rows(self.jobs.run(jobs))
-
-    def tell_user(self, done: Done) -> None:
-        """The table, what was chosen, and how to train with it."""
-        from autosegloss.report.summary import write_tables
-
-        console, where, name = Console(), short(self.directory), self.metric.name
-        if not done.launched:
-            console.print(f"This search is finished: there was nothing left to do in {where}.", highlight=False)
-        for table in write_tables(self.directory, done.rows, name):
-            console.print(table)
-        missing = [row for row, results in done.rows.items() if len(results) < len(self.settings.comparison_seeds)]
-        for line in (
-            *(f"Not every run of '{row}' finished: see {where}/failures.jsonl." for row in missing),
-            f"Chosen: {done.choice.label}, {name} {100 * done.choice.score:.1f} on the hold-out images.",
-            f"Found {where}/theta.yaml; the figures search.png and curves.png and all records are beside it.",
-            "Train with it:",
-            "  " + next_command(self.search.cfg, self.jobs.arguments, where / "theta.yaml"),
-        ):
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console, where, name = Console(), short_path(task.directory), task.metric.name
+    card = short_path(task.card_path)
+    if not findings.launched:
+        console.print(f"This search is finished: there was nothing left to do in {where}.", highlight=False)
+    for table in write_tables(task.directory, findings.rows, name):
+        console.print(table)
+    seeds = len(task.settings.comparison_seeds)
+    missing = [row for row, results in findings.rows.items() if len(results) < seeds]
+    for line in (
+        *(f"Not every run of '{row}' finished: see {where}/{FAILURES_FILE}." for row in missing),
+        f"Chosen: {findings.choice.label}, {name} {100 * findings.choice.score:.1f} on the hold-out images.",
+        f"Found {card}; the figures search.png and curves.png and all records are beside it.",
+        "Train with it:",
+        "  " + train_command(task.cfg, task.arguments, card),
+    ):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

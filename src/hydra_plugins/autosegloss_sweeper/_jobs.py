@@ -22,7 +22,7 @@ from autosegloss.runtime import Owner
 from autosegloss.search import JsonLines
 from autosegloss.training.outcome import RESULT, Result
 
-from ._names import quoted
+from ._overrides import quoted
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
-"""The sweeper's settings. Hydra imports this module at the start of every program: keep it free of torch."""
+"""The settings of the sweeper. Hydra imports this module at the start of every program: keep it free of torch."""
 
-# No `from __future__ import annotations`: Hydra executes the module unregistered, and dataclasses then look in vain.
+# No `from __future__ import annotations`: Hydra runs this module without an entry in sys.modules, where dataclasses
+# would look up the names in string annotations.
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,32 +10,32 @@ from hydra.core.config_store import ConfigStore
 
 @dataclass
 class SweeperConf:
-    """A search: T steps of M trials. The lists hold overrides of the runs around it."""
+    """A search of T steps with M trials each. Lists of overrides configure the runs around the trials."""
 
     _target_: str = "hydra_plugins.autosegloss_sweeper.sweeper.AutoSegLossSweeper"
-    # How theta is proposed and learnt, see autosegloss.search; null: no search, but a run for each combination of the
-    # values on the command line, as Hydra's own sweeper does.
+    # A function that makes the strategy, see autosegloss.search. null: no search, but one job per combination of the
+    # values on the command line, as with Hydra's basic sweeper.
     strategy: Any = None
     steps: int | None = None  # T
-    samples: int | None = None  # M, trials a step
-    sigma: float | None = None  # of the truncated normal that theta is drawn from
+    samples: int | None = None  # M, trials per step
+    sigma: float | None = None  # standard deviation of the truncated normal distribution that draws theta
     seed: int = 0  # of the draws
-    warmup: list[str] | None = None  # the run that makes the weights w_0 all trials start from; null: w_0 is random
-    # Best trials to run again with `final`, beside both mu and the identity; 0: no such runs, the strategy's own rule
-    # decides (the mu of the best mean score, as the paper).
+    warmup: list[str] | None = None  # the run that trains the initial weights w_0 of all trials; null: w_0 is random
+    # Number of the best trials to train again with `final`, besides two mu and the identity. 0: no such runs, the
+    # strategy's own rule chooses (PPO: the mu with the highest mean score, as in the paper).
     finalists: int = 0
     final: list[str] = field(default_factory=list)
-    # Rows of the table after the search; FOUND is the card that was found, RELEASED the one that ships for the metric
-    # (a row without one is left out, and one that is null).
+    # {row: overrides} of the table after the search. FOUND stands for the found card, RELEASED for the card that ships
+    # for the metric. A row is left out if it is null or if its card does not exist.
     comparison: dict[str, list[str] | None] = field(default_factory=dict)
     comparison_common: list[str] = field(default_factory=list)
     comparison_seeds: list[int] = field(default_factory=list)
-    max_retries: int = 2  # how often a run that fails is tried again before the step goes on without it
+    max_retries: int = 2  # how often a failed run is repeated before the step continues without it
     trial_timeout: float | None = None  # seconds that a trial may take
-    min_finished: float = 0.5  # share of the trials of a step that must end with a score, or the search stops
-    max_batch_size: int | None = None  # runs that are launched together; null: all of a step
-    owner: str | None = None  # token of the search that has launched a trial; the search sets it
-    params: dict[str, str] | None = None  # without a strategy: overrides, as those of Hydra's own sweeper
+    min_finished: float = 0.5  # the search stops if a smaller share of the trials of a step ends with a score
+    max_batch_size: int | None = None  # runs that are launched together; null: all runs of a step
+    owner: str | None = None  # token of the search that launched a trial; set by the search
+    params: dict[str, str] | None = None  # without a strategy: overrides, as with Hydra's basic sweeper
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="autosegloss", node=SweeperConf, provider="autosegloss")

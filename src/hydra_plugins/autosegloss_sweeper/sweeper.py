@@ -1,58 +1,65 @@
-"""The sweeper that Hydra finds: a shell around the search, free of torch until a search begins."""
+"""The sweeper that Hydra discovers. Hydra imports this module at the start of every program: keep it free of torch."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
-from hydra.types import HydraContext, RunMode, TaskFunction
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from ._overrides import key_of
 from .config import SweeperConf
 
-_MODES = ("resume", "dry_run")  # what to do with a search: no part of its configuration
+_MODES = ("resume", "dry_run")  # what to do with a search; not part of its configuration
 
 
-class AutoSegLossSweeper(BasicSweeper):
-    """Searches theta for the metric of the config, one training a trial, through any Hydra launcher.
+class AutoSegLossSweeper(Sweeper):
+    """Searches theta for the metric of the configuration; each training is a job of the configured Hydra launcher.
 
-    Without a strategy it is Hydra's own sweeper: a run for each combination of values.
+    Without a strategy it does what Hydra's basic sweeper does: one job per combination of the given values.
     """
+
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+    launcher: Launcher
 
     def __init__(self, **settings: Any):
         self.settings = SweeperConf(**settings)
-        super().__init__(self.settings.max_batch_size, self.settings.params)
-        self.task_function: TaskFunction | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.task_function = task_function
-        super().setup(hydra_context=self._for_jobs(hydra_context), task_function=task_function, config=config)
-        self.hydra_context = hydra_context
+        """Keep the context of the program and make the launcher; Hydra calls it before `sweep`."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Search, or continue a search; returns where the results are, the found theta and its score."""
+        """Start or resume a search.
+
+        Returns:
+            The path of the found theta card, its score and its label; of a dry run, the estimated seconds; without a
+            strategy, the returns of all jobs.
+
+        Raises:
+            CompactHydraException: The user's mistake in one line, or the reason why the search cannot go on.
+        """
         if self.settings.strategy is None:
-            return self._run_each(arguments)
+            return self._grid(arguments)
         self._check(arguments)
-        resumes = any(_key(argument) == "resume" for argument in arguments)
+        resumes = any(key_of(argument) == "resume" for argument in arguments)
         return (self._as_started() if resumes else self)._search()
 
-    def _for_jobs(self, context: HydraContext) -> HydraContext:
-        """What the launcher composes the config of each job with."""
-        if self.settings.strategy is None:
-            return context
-        from ._loader import TrialLoader
-
-        return HydraContext(config_loader=TrialLoader(context.config_loader), callbacks=context.callbacks)
-
-    def _run_each(self, arguments: list[str]) -> Any:
+    def _grid(self, arguments: list[str]) -> Any:
+        """Run the jobs of Hydra's basic sweeper."""
         from autosegloss.errors import DivergedError, RunError
 
         for mode in _MODES:
@@ -62,29 +69,40 @@ class AutoSegLossSweeper(BasicSweeper):
                     f"leave out {mode}, or choose a sweeper that searches, e.g. hydra/sweeper=ppo"
                 )
         try:
-            return super().sweep(arguments)
+            return self._basic_sweeper().sweep(arguments)
         except (RunError, DivergedError) as error:
             raise CompactHydraException(str(error)) from error
+
+    def _basic_sweeper(self) -> Sweeper:
+        basic = ConfigStore.instance().load("hydra/sweeper/basic.yaml").node
+        shared = {"max_batch_size": self.settings.max_batch_size, "params": self.settings.params}
+        config = self.config.copy()
+        OmegaConf.update(config, "hydra.sweeper", {**basic, **shared}, merge=False)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            hydra_context=self.hydra_context, task_function=self.task_function, config=config
+        )
+        sweeper.config = self.config  # it is written to multirun.yaml
+        return sweeper
 
     def _search(self) -> dict[str, Any]:
         from autosegloss.cli.jobs import mistakes_in_one_line
 
         directory = Path(self.config.hydra.sweep.dir).absolute()
-        arguments = [a for a in self.config.hydra.overrides.task if _key(a) not in _MODES]
-        with mistakes_in_one_line(), _own(directory):
+        arguments = [a for a in self.config.hydra.overrides.task if key_of(a) not in _MODES]
+        with mistakes_in_one_line(), _owned(directory):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
         from ._loop import Search
+        from ._task import Task
 
-        resumed = bool(OmegaConf.select(self.config, "resume"))
-        search = Search(self.settings, self.launcher, self._compose("trials", arguments), arguments, directory, resumed)
-        # A mistake in what comes after hours of trials is told before them.
-        around = {
-            name: self._compose(name, [*arguments, *overrides]) for name, overrides in search.jobs_around().items()
-        }
+        cfg = self._compose("trials", arguments)
+        task = Task.of(self.settings, self.launcher, cfg, arguments, directory)
+        search = Search(task, resumed=bool(OmegaConf.select(self.config, "resume")))
+        # Composed now, so that a mistake in a run that follows hours of trials shows before them.
+        around = {name: self._compose(name, [*arguments, *own]) for name, own in task.runs_around().items()}
         if OmegaConf.select(self.config, "dry_run"):
-            from ._dry_run import dry_run  # imports Lightning and the networks, as a search need not
+            from ._dry_run import dry_run  # imports Lightning and the networks, which a search does not need
 
             return dry_run(search, around)
         if not (directory / "multirun.yaml").exists():
@@ -94,67 +112,52 @@ class AutoSegLossSweeper(BasicSweeper):
     def _compose(self, name: str, overrides: list[str]) -> DictConfig:
         try:
             return self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
-        except MissingConfigException:  # says what there is instead
+        except MissingConfigException:  # its message lists the configs that exist
             raise
         except HydraException as error:
             raise CompactHydraException(f"{name}: {error}") from error.__cause__
 
     def _as_started(self) -> AutoSegLossSweeper:
-        """The sweeper of the search in the folder to resume: its own arguments, and what was given in addition."""
+        """A sweeper with the configuration of the search to resume."""
         from autosegloss.cli.jobs import mistakes_in_one_line
 
-        from ._state import State
+        from ._resume import resumed_config
 
-        folder = Path(str(self.config.resume))
         with mistakes_in_one_line():
-            state = State.load(folder)
-        own = self.config.hydra.overrides
-        given = {_key(override): override for override in (*own.hydra, *own.task)}
-        if "hydra.sweep.dir" in given and Path(self.config.hydra.sweep.dir).resolve() != folder.resolve():
-            raise CompactHydraException(
-                f"resume={folder} names the folder of the search, got {given['hydra.sweep.dir']} as well: leave it out"
-            )
-        overrides = {**_started(state.overrides, given), **given}
-        overrides.pop("hydra.sweep.dir", None)  # resume names the folder, from wherever it is called
-        try:
-            config = self.hydra_context.config_loader.load_configuration(
-                config_name=self.config.hydra.job.config_name,
-                overrides=list(overrides.values()),
-                run_mode=RunMode.MULTIRUN,
-            )
-        except HydraException as error:
-            typed = [override for key, override in given.items() if key not in _MODES]
-            raise CompactHydraException(
-                f"resume={folder}: the search was started with other settings, which do not go together with "
-                f"{' '.join(typed) or 'the configuration as it is'} ({' '.join(str(error).split())}): leave these out"
-            ) from None
-        return Plugins.instance().instantiate_sweeper(
+            config = resumed_config(self.config, self.hydra_context.config_loader, _MODES)
+        sweeper = Plugins.instance().instantiate_sweeper(
             hydra_context=self.hydra_context, task_function=self.task_function, config=config
         )
+        assert isinstance(sweeper, AutoSegLossSweeper)  # the overrides that chose this class are among those merged
+        return sweeper
 
     def _check(self, arguments: list[str]) -> None:
+        """Refuse overrides that a search cannot use."""
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         for override in parser.parse_overrides(arguments):
+            key, typed = override.get_key_element(), override.input_line
             if override.is_sweep_override():
                 raise CompactHydraException(
-                    f"a search takes one value for each key, got {override.input_line}: start one search per value"
+                    f"a search takes one value for each key, got {typed}: start one search per value"
                 )
-            if override.get_key_element() == "theta":
+            if key == "theta":
                 raise CompactHydraException(
-                    f"theta is what the search finds, got {override.input_line}: "
+                    f"theta is what the search finds, got {typed}: "
                     "to train with a theta of your own, use hydra.mode=RUN"
                 )
-            if override.get_key_element() == "resume" and override.value() in (None, ""):
-                raise CompactHydraException(f"resume must name the folder of a search, got {override.input_line!r}")
-            if override.get_key_element() == "dry_run" and not isinstance(override.value(), bool):
-                raise CompactHydraException(f"dry_run must be true or false, got {override.input_line}")
+            if key == "resume" and override.value() in (None, ""):
+                raise CompactHydraException(f"resume must name the folder of a search, got {typed!r}")
+            if key == "dry_run" and not isinstance(override.value(), bool):
+                raise CompactHydraException(f"dry_run must be true or false, got {typed}")
 
 
 @contextmanager
-def _own(directory: Path) -> Iterator[None]:
-    """Hold `directory` for this process; what was not there before goes again if no search has begun in it.
+def _owned(directory: Path) -> Iterator[None]:
+    """Own `directory` in this process; folders made for it are removed again unless a search has begun in it.
 
-    Raises CompactHydraException where it cannot be written, InputError where another process holds it.
+    Raises:
+        CompactHydraException: The folder cannot be written.
+        InputError: Another process owns it.
     """
     from autosegloss.runtime import Guardian, Ownership
 
@@ -174,21 +177,8 @@ def _own(directory: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if new and not State.exists(directory):  # nothing but a mistake, or a dry run
+            if new and not State.exists(directory):
                 shutil.rmtree(directory, ignore_errors=True)
-                with suppress(OSError):  # another search has begun beside it
+                with suppress(OSError):  # another search may have begun in a parent folder
                     for folder in new[1:]:
                         folder.rmdir()
-
-
-def _started(overrides: Sequence[str], given: dict[str, str]) -> dict[str, str]:
-    """{key: override} of what a search was started with, without the options of a launcher that is replaced now."""
-    started = {_key(override): override for override in overrides}
-    launcher = started.get("hydra/launcher")
-    if given.get("hydra/launcher", launcher) == launcher:
-        return started
-    return {key: override for key, override in started.items() if not key.startswith("hydra.launcher.")}
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")

@@ -1,0 +1,34 @@
+"""The theta card that a search writes: the chosen theta, and everything that it and its score depend on."""
+
+from __future__ import annotations
+
+from datetime import date
+from importlib.metadata import version
+from typing import Any
+
+from autosegloss import ThetaCard
+from autosegloss import theta as thetas
+from autosegloss.search import Choice
+
+from ._task import Task, plain
+
+_SETTINGS = ("strategy", "steps", "samples", "sigma", "warmup", "finalists", "final")
+
+
+def theta_card(task: Task, choice: Choice) -> ThetaCard:
+    """The card of a chosen theta."""
+    theta = thetas.split(choice.theta, task.metric, task.curve)
+    return ThetaCard(task.metric, task.curve, theta, task.cfg.classes, choice.score, _provenance(task, choice.label))
+
+
+def _provenance(task: Task, label: str) -> dict[str, Any]:
+    cfg = task.cfg
+    sweeper = plain(cfg.hydra.sweeper)
+    return {
+        "origin": f"{label}; the score is its {cfg.metric._target_.rpartition('.')[2]} on the hold-out images",
+        "search": {**{name: sweeper[name] for name in _SETTINGS}, "trial_max_steps": cfg.trainer.max_steps},
+        **{group: plain(cfg[group]) for group in ("data", "network", "optimizer")},
+        "seed": cfg.seed,
+        "versions": {name: version(name) for name in ("autosegloss", "torch", "pytorch-lightning")},
+        "date": date.today().isoformat(),
+    }

@@ -1,0 +1,112 @@
+"""What a search works on: its settings, the configuration of its trials, its metric and curve, all validated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from autosegloss import theta as thetas
+from autosegloss.curves import CurveFamily
+from autosegloss.errors import InputError
+from autosegloss.formulas import Formula
+from autosegloss.search.records import CARD_FILE
+
+from ._comparison import Comparison
+from ._overrides import theta_override
+from .config import SweeperConf
+
+
+@dataclass(frozen=True)
+class Task:
+    """A search to do: T = `steps` steps of M = `samples` trials with the configuration `cfg`.
+
+    `arguments` are the user's overrides, which every run starts with; all files go to `directory`.
+    """
+
+    settings: SweeperConf
+    steps: int
+    samples: int
+    launcher: Launcher
+    cfg: DictConfig
+    arguments: Sequence[str]
+    directory: Path
+    metric: Formula
+    curve: CurveFamily
+
+    @classmethod
+    def of(
+        cls, settings: SweeperConf, launcher: Launcher, cfg: DictConfig, arguments: Sequence[str], directory: Path
+    ) -> Task:
+        """Validate the settings and make the metric and the curve.
+
+        Raises:
+            InputError: A setting is out of range, or nothing in the configuration depends on theta.
+        """
+        metric, curve = instantiate(cfg.metric), instantiate(cfg.curve)
+        if not thetas.size(metric, curve):
+            raise InputError(f"curve '{curve.name}' has no parameters to search: choose another, e.g. curve=bezier")
+        if not _depends_on_theta(cfg):
+            raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
+        steps, samples = _at_least("steps", settings.steps, 1), _at_least("samples", settings.samples, 1)
+        _check(settings)
+        return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve)
+
+    @property
+    def card_path(self) -> Path:
+        """The file of the theta card that the search ends with."""
+        return self.directory / CARD_FILE
+
+    @property
+    def comparison(self) -> Comparison:
+        """The runs that compare the found loss with others."""
+        return Comparison(self.settings, self.card_path, self.metric.name)
+
+    def initial_mean(self) -> list[float]:
+        """mu_0 (D,), the theta of the identity curves."""
+        return thetas.identity(self.metric, self.curve).tolist()
+
+    def runs_around(self) -> dict[str, list[str]]:
+        """{folder: overrides} of every run that is not a trial; mu_0 stands for the thetas of the finalists."""
+        finalist = [*self.settings.final, theta_override(self.initial_mean())]
+        warmup = {"warmup": self.settings.warmup} if self.settings.warmup is not None else {}
+        return {**warmup, "finalists": finalist, **self.comparison.jobs()}
+
+
+def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A configuration as plain Python containers."""
+    container: Any = OmegaConf.to_container(
+        cfg, resolve=resolve
+    )  # typed as any container; of a DictConfig it is a dict
+    return container
+
+
+def _check(settings: SweeperConf) -> None:
+    _at_least("finalists", settings.finalists, 0)
+    _at_least("max_retries", settings.max_retries, 0)
+    for name in ("trial_timeout", "max_batch_size"):
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise InputError(f"hydra.sweeper.{name} must be above 0, or null, got {value}")
+    if not 0 < settings.min_finished <= 1:
+        raise InputError(f"hydra.sweeper.min_finished must be above 0 and at most 1, got {settings.min_finished}")
+
+
+def _at_least(name: str, value: int | None, least: int) -> int:
+    if value is None or value < least:
+        raise InputError(f"hydra.sweeper.{name} must be {least} or more, got {value}")
+    return value
+
+
+def _depends_on_theta(cfg: DictConfig) -> bool:
+    losses = []
+    for theta in ([0.0], [1.0]):
+        other = cfg.copy()
+        other.theta = theta
+        losses.append(plain(other.loss))
+    return losses[0] != losses[1]
