@@ -47,3 +47,9 @@ def last_lines(path: Path, count: int = 15) -> str:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
     except OSError:
         return ""
+
+
+def short_path(path: Path) -> Path:
+    """The path relative to the current folder if it lies below that, else the absolute path."""
+    absolute, here = path.absolute(), Path.cwd()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute

@@ -9,6 +9,9 @@ from pathlib import Path
 from autosegloss.errors import InputError
 from autosegloss.files import sync_folder
 
+STATE_FILE = "state.json"  # where a search stands; a folder that has it is the folder of a search
+CARD_FILE = "theta.yaml"  # the theta card of the found loss; a search that has it is finished
+
 
 class JsonLines:
     """One JSON object a line at `path`; every appended line is on the disk before `append` returns."""
