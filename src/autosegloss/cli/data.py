@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Do what the arguments say; None takes those of the command line.
+    """Execute the arguments; None takes those of the command line.
 
     Raises:
         InputError: `limit` is no count, or the picture cannot be written.

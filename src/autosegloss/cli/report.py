@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Do what the arguments say; None takes those of the command line.
+    """Execute the arguments; None takes those of the command line.
 
     Raises:
         InputError: an unknown table, a folder that cannot be read, a file that cannot be written.

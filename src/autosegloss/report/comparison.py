@@ -19,7 +19,7 @@ def comparison_table(
         rows: {loss: for each seed the scores {metric: value in [0, 1]}}; missing values and nan count as absent.
         metrics: the columns.
         target: the searched metric, marked by an arrow.
-        title: stands above the table.
+        title: the line above the table.
 
     Returns:
         A table in percent; a cell is empty where all seeds of a loss lack the metric.

@@ -1,4 +1,4 @@
-"""Figures of a search: its progress, the curves that it found, and what networks trained with them predict.
+"""Figures of a search: its progress, the curves that it found, and the predictions of networks trained with them.
 
 Each function returns a matplotlib Figure, which `save` writes; none of them changes matplotlib's global state.
 """

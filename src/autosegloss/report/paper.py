@@ -1,4 +1,4 @@
-"""The tables of the paper: each is a YAML file in tables/ that states what fills its rows."""
+"""The tables of the paper: each is a YAML file in tables/ that states the conditions of its rows."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class View:
 
 
 class TolerantStream:
-    """A stream that drops what it cannot write: a closed terminal must not stop hours of trials."""
+    """A stream that drops text that it cannot write: a closed terminal must not stop hours of trials."""
 
     def __init__(self, stream: TextIO | None):
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Selects the runs or searches that fill the rows of a table, and explains what happened to the others."""
+"""Selects the runs or searches that fill the rows of a table, and explains why the others fill none."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Selection(Generic[Item]):
         return not deviations
 
     def notes(self, kind: str, archive: Archive) -> list[str]:
-        """Notes on what fills no row; `kind` is the plural of the items ("runs") and `archive` their origin."""
+        """Notes on all that fill no row; `kind` is the plural of the items ("runs") and `archive` their origin."""
         folders = ", ".join(str(short_path(folder)) for folder in archive.folders)
         missing: list[str] = [f"no {kind} found below {folders}"] if folders and not self._items else []
         lists: dict[str, list[str]] = {

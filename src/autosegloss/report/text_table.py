@@ -17,8 +17,8 @@ class TextTable:
     Args:
         header: the titles of the columns.
         rows: for each row one text per column.
-        title: stands above the table.
-        caption: stands below the table.
+        title: the line above the table.
+        caption: the line below the table.
         left: indices of the columns that are aligned to the left; the others are aligned to the right.
         bold: (row, column) of each cell in bold.
         column_styles: rich styles by index of the column; Markdown ignores styles.

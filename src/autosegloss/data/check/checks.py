@@ -1,4 +1,4 @@
-"""Reads the samples of a data set and records what they contain and which of them cannot be used."""
+"""Reads the samples of a data set and records their content and their faults."""
 
 from __future__ import annotations
 
