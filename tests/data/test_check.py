@@ -1,4 +1,4 @@
-"""python -m autosegloss.data check: what it counts, what it finds, and how it ends."""
+"""python -m autosegloss.data check: its counts, the faults that it finds, and how it ends."""
 
 import os
 import re
@@ -15,11 +15,12 @@ from helpers import miniatures
 from PIL import Image
 from torch import Tensor
 
-from autosegloss.cli.jobs import program
-from autosegloss.data import Sample, Source, __main__
-from autosegloss.data.check.checks import inspect, walk
-from autosegloss.data.check.picture import picture, varied
+from autosegloss.cli.data import compose_source, main
+from autosegloss.data import Sample, Source
+from autosegloss.data.check.checks import check_sample, check_splits
+from autosegloss.data.check.picture import most_varied, picture
 from autosegloss.data.check.tables import classes_table, faults, notes, ranges, splits_table
+from autosegloss.errors import InputError
 from autosegloss.report import palette
 
 
@@ -56,29 +57,25 @@ SOURCE = Made(
 )
 
 
-def cells(table) -> list[list[str]]:
-    return [list(row) for row in zip(*(column.cells for column in table.columns), strict=True)]
-
-
 def test_what_is_there_is_counted():
-    train, val, test = reports = list(walk(SOURCE))
-    assert [(r.split, r.available, r.expected, len(r.seen)) for r in reports] == [
+    train, val, test = reports = list(check_splits(SOURCE))
+    assert [(r.split, r.available, r.expected, len(r.samples)) for r in reports] == [
         ("train", 4, 3, 4),
         ("val", 0, 0, 0),
         ("test", 1, None, 1),
     ]
     assert train.labels == [0, 1, 9, 255]
     assert train.sizes == [(1, 1), (1, 2), (1, 4)]
-    assert train.ignored(255) == pytest.approx(2 / 7)
-    pixels, images = train.shares(SOURCE)
+    assert train.ignored_share(255) == pytest.approx(2 / 7)
+    pixels, images = train.class_shares(3)
     assert pixels.tolist() == pytest.approx([3 / 4, 1 / 4, 0])
     assert images.tolist() == pytest.approx([2 / 3, 1 / 3, 0])  # of those that can be read
-    assert np.isnan(val.shares(SOURCE)).all()
+    assert np.isnan(val.class_shares(3)).all()
     assert test.labels == [1]
 
 
 def test_what_is_wrong_is_named():
-    assert faults(list(walk(SOURCE))) == [
+    assert faults(list(check_splits(SOURCE))) == [
         "train: c.png: label 9 is no class: expected 0..2, or 255 for pixels to ignore; "
         "correct the mask or the number of classes",
         "train: d: cannot be loaded (OSError: gone away)",
@@ -87,35 +84,36 @@ def test_what_is_wrong_is_named():
 
 def test_a_source_that_breaks_the_contract_is_told_so():
     assert (
-        "expected uint8 (3, H, W) and (H, W), got" in inspect(Sample("x", lambda: (label(0), label(0))), SOURCE).fault
+        "expected uint8 (3, H, W) and (H, W), got"
+        in check_sample(Sample("x", lambda: (label(0), label(0))), SOURCE).fault
     )
     wide = torch.zeros(3, 1, 2, dtype=torch.uint8), label(0).long()
-    assert "torch.int64 (1, 1)" in inspect(Sample("x", lambda: wide), SOURCE).fault
+    assert "torch.int64 (1, 1)" in check_sample(Sample("x", lambda: wide), SOURCE).fault
 
 
 def test_a_data_set_without_training_images_is_wrong():
-    assert faults(list(walk(Made({"test": {"e": label(1)}})))) == ["train: no samples"]
+    assert faults(list(check_splits(Made({"test": {"e": label(1)}})))) == ["train: no samples"]
 
 
 def test_a_limit_reads_the_first_samples_only():
-    train = next(walk(SOURCE, limit=2))
-    assert (train.available, [one.sample.name for one in train.seen]) == (4, ["a", "b"])
+    train = next(check_splits(SOURCE, limit=2))
+    assert (train.available, [one.sample.name for one in train.samples]) == (4, ["a", "b"])
 
 
 def test_every_sample_is_counted_as_it_is_read():
     calls = []
-    list(walk(SOURCE, on_sample=lambda *call: calls.append(call)))
+    list(check_splits(SOURCE, on_sample=lambda *call: calls.append(call)))
     assert sorted(calls) == [("test", 1)] + [("train", 4)] * 4
 
 
 def test_the_tables_say_it():
-    reports = list(walk(SOURCE))
-    assert cells(splits_table(reports, SOURCE)) == [
+    reports = list(check_splits(SOURCE))
+    assert splits_table(reports, SOURCE).rows == [
         ["train", "4", "3", "4", "1x1 .. 1x4", "0-1, 9, 255", "28.57", "2"],
         ["val", "0", "0", "0", "", "", "", "0"],
         ["test", "1", "", "1", "1x1", "1", "0.00", "0"],
     ]
-    assert cells(classes_table(reports, SOURCE)) == [
+    assert classes_table(reports, SOURCE).rows == [
         ["0", "sky", "75.00", "66.67", "0.00", "0.00"],
         ["1", "road", "25.00", "33.33", "100.00", "100.00"],
         ["2", "car", "0.00", "0.00", "0.00", "0.00"],
@@ -135,13 +133,14 @@ def test_neighbouring_labels_are_drawn_together(numbers, text):
 
 
 def test_the_picture_takes_what_shows_new_classes_first():
-    seen = next(walk(Made({"train": {"a": label(0), "b": label(0), "c": label(0, 1), "d": label(2)}}))).seen
-    assert [one.sample.name for one in varied(seen, 3, SOURCE)] == ["c", "d", "b"]
-    assert len(varied(seen, 9, SOURCE)) == 4
+    source = Made({"train": {"a": label(0), "b": label(0), "c": label(0, 1), "d": label(2)}})
+    samples = next(check_splits(source)).samples
+    assert [one.sample.name for one in most_varied(samples, 3, num_classes=3)] == ["c", "d", "b"]
+    assert len(most_varied(samples, 9, num_classes=3)) == 4
 
 
 def test_the_picture_shows_image_mask_and_overlay():
-    figure = picture(list(walk(SOURCE)), SOURCE)
+    figure = picture(list(check_splits(SOURCE)), SOURCE)
     rows = np.reshape(figure.axes, (-1, 3))
     assert [row[0].get_title() for row in rows] == ["train: a", "train: b", "test: e"]
     image, mask, overlay = (np.asarray(panel.images[0].get_array()) for panel in rows[0])
@@ -152,11 +151,11 @@ def test_the_picture_shows_image_mask_and_overlay():
 
 
 def test_nothing_to_show_makes_no_picture():
-    assert picture(list(walk(Made({"train": {"d": OSError()}}))), SOURCE) is None
+    assert picture(list(check_splits(Made({"train": {"d": OSError()}}))), SOURCE) is None
 
 
 def of(folder) -> list[str]:
-    """What names the folder of two classes that the fixture `folder` has made."""
+    """The arguments for the folder of two classes that the fixture `folder` makes."""
     return ["data=folder", f"data.root={folder}", "data.source.classes=2"]
 
 
@@ -169,7 +168,7 @@ def check(monkeypatch, tmp_path, capsys):
     def run(*arguments: str) -> tuple[int | str, str]:
         monkeypatch.setattr(sys, "argv", ["check", "check", *arguments])
         try:
-            program(__main__.main)
+            main()
         except SystemExit as end:
             return end.code, capsys.readouterr().out
         return 0, capsys.readouterr().out
@@ -211,7 +210,7 @@ def test_broken_files_are_all_counted_and_ten_are_named(check, folder):
     assert "fault: train: " in out
     assert "frame9.png: label 7 is no class: expected 0..1" in out
     assert "... and 2 more" in out
-    [size] = [fault for fault in faults(list(walk(__main__.composed(of(folder))))) if "differ in size" in fault]
+    [size] = [fault for fault in faults(list(check_splits(compose_source(of(folder))))) if "differ in size" in fault]
     assert "frame10.png has 4x4" in size
 
 
@@ -245,11 +244,24 @@ def test_a_mistake_is_one_line(check, monkeypatch, arguments, message):
     assert "\n" not in code
 
 
-def test_an_installed_package_has_no_configuration(check, monkeypatch, tmp_path):
-    monkeypatch.setattr(__main__, "CONF", tmp_path / "conf")
-    assert check("data=shapes")[0].startswith(
-        f"error: no folder {tmp_path}/conf: the configuration comes with a checkout"
-    )
+def test_an_installed_package_has_no_configuration(tmp_path):
+    with pytest.raises(InputError, match=f"no folder {tmp_path}/conf: the configuration comes with a checkout"):
+        compose_source(["data=shapes"], tmp_path / "conf")
+
+
+def test_a_closed_pipe_ends_it_without_a_message(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["check", "check", "data=shapes", "data.source.train=4"])
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert isinstance(ended.value.code, int)
+    assert ended.value.code != 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow
@@ -273,5 +285,5 @@ def test_the_source_of_the_page_on_data_is_sound(tmp_path):
     exec(re.search(r"```python\n(.*?)```", page.read_text(), flags=re.S)[1], space)
     miniatures.image(tmp_path / "train" / "a_photo.jpg")
     miniatures.grey(tmp_path / "train" / "a_roofs.png", [0, 1, 128])
-    train = next(walk(space["Roofs"](str(tmp_path))))
+    train = next(check_splits(space["Roofs"](str(tmp_path))))
     assert (train.available, train.labels, train.faults) == (1, [0, 1, 255], [])

@@ -1,13 +1,14 @@
-"""Folders of runs, searches and theta cards as the programs leave them; and what the tables make of these."""
+"""Writes folders of runs, searches and theta cards as the programs do, and fills tables from them."""
 
 import json
 
 from helpers.members import CONF
 from omegaconf import OmegaConf
 
+from autosegloss.report.archive import Archive
 from autosegloss.report.paper import paper_table
-from autosegloss.report.runs import Archive
 from autosegloss.search import History, Trial
+from autosegloss.search.records import STATE_FILE
 from autosegloss.training.outcome import Result
 
 R101_ON_VOC = {"data": "voc_full", "network": "deeplabv3plus_r101", "metric": "miou"}
@@ -16,7 +17,7 @@ SIX = {"gacc": 0.91, "macc": 0.82, "miou": 0.73, "fwiou": 0.64, "biou": 0.55, "b
 
 
 def write_run(path, loss="cross_entropy", scores=SIX, seed=0, theta=None, values=None, **choices):
-    """A folder as train.py leaves it for a row of a table; `values` of its config, by dotted keys, are other ones."""
+    """Write a folder of train.py that fills a row of a table; `values` at dotted keys override its config."""
     chosen = {**R101_ON_VOC, "loss": loss, **choices}
     crop, steps = SCHEDULES.get(chosen["data"], (None, 300))
     sum_of = {"losses": [{"theta": name} for name in theta or []], "weights": [1] * len(theta or [])}
@@ -39,7 +40,7 @@ def write_run(path, loss="cross_entropy", scores=SIX, seed=0, theta=None, values
 
 
 def write_card(path, metric="miou", source="VOC", curve=None, values=None):
-    """A theta card as far as tables read it, of a search as in the paper; `values` by dotted keys are other ones."""
+    """Write the parts of a theta card that tables read, from a search as in the paper; `values` override them."""
     strategy = {"_target_": "autosegloss.search.PPO"}
     data = {
         "source": {"_target_": f"autosegloss.data.{source}", "root": "/data/voc and cityscapes"},
@@ -58,7 +59,7 @@ def write_card(path, metric="miou", source="VOC", curve=None, values=None):
 
 
 def write_search(path, seed, strategy, scores, values=None):
-    """A search whose steps had trials of these scores, with state.json and its records; `values` as for a run."""
+    """Write a search whose steps have trials with these scores: its state and its records; `values` as for a run."""
     config = {
         "seed": seed,
         "metric": OmegaConf.load(CONF / "metric/miou.yaml"),
@@ -72,7 +73,7 @@ def write_search(path, seed, strategy, scores, values=None):
     }
     path.mkdir(parents=True)
     plain = OmegaConf.to_container(_changed(config, values))
-    (path / "state.json").write_text(json.dumps({"config": plain, "overrides": []}))
+    (path / STATE_FILE).write_text(json.dumps({"config": plain, "overrides": []}))
     history = History(path)
     for step, trials in enumerate(scores):
         for index, score in enumerate(trials):

@@ -1,4 +1,4 @@
-"""Which runs and searches are found, which of them count, what is said of the rest; the program itself."""
+"""Which runs and searches are found, which of them count, and how the page lists the others."""
 
 import os
 
@@ -6,11 +6,10 @@ import pytest
 from conftest import SEARCH
 from helpers.run_folders import SIX, page, write_run, write_search
 
-from autosegloss.report.__main__ import main
-from autosegloss.report.runs import Archive
+from autosegloss.report.archive import Archive
 from autosegloss.training.outcome import Result
 
-# --- seeds, and the rest -------------------------------------------------------------------------------------------
+# --- seeds, and runs that fill no row ------------------------------------------------------------------------------
 
 
 def test_of_two_runs_with_a_seed_the_newer_counts_and_the_page_says_so(tmp_path):
@@ -154,27 +153,3 @@ def test_a_real_search_and_a_real_training_are_read(command, monkeypatch, tmp_pa
     (tmp_path / "found").rename(tmp_path / "moved")
     moved = {run.path.parent.name: run.cards for run in Archive.of([tmp_path / "moved"]).runs}
     assert moved["searched"] == (card,)
-
-
-# --- the program ---------------------------------------------------------------------------------------------------
-
-
-def test_the_program_prints_or_writes(tmp_path, capsys):
-    write_run(tmp_path / "run")
-    main(["table", "2", str(tmp_path)])
-    printed = capsys.readouterr().out
-    assert printed.startswith("# Table 2")
-    main(["table", "2", str(tmp_path), "--out", str(tmp_path / "table.md")])
-    assert (tmp_path / "table.md").read_text() == printed
-    main(["table", "2", "--csv"])
-    assert capsys.readouterr().out.startswith("section,row,column,n,ours,std,release\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["8"], "error: unknown table '8': choose one of"), (["2", "no/such"], "error: there is no folder no/such")],
-)
-def test_a_mistake_of_the_program_is_one_line(arguments, message):
-    with pytest.raises(SystemExit, match=message) as ended:
-        main(["table", *arguments])
-    assert "\n" not in str(ended.value)

@@ -1,4 +1,4 @@
-"""The figures show what they are given, are small, and leave matplotlib's global state alone."""
+"""The figures show the given numbers, make small files, and leave matplotlib's global state unchanged."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The tables of the paper from run folders: what is drawn, and what belongs to a row."""
+"""The tables of the paper from run folders: the pages, and which runs fill a row."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from autosegloss.formulas import PAPER
-from autosegloss.report.page import Cell
+from autosegloss.report.cell import Cell
 from autosegloss.report.paper import tables
 from autosegloss.training.outcome import Result
 
@@ -84,11 +84,11 @@ def test_csv_has_a_line_a_cell(tmp_path):
 
 
 def test_a_cell_is_empty_where_nothing_is_defined():
-    assert str(Cell.of([])) == str(Cell.of([math.nan, None])) == ""
-    assert str(Cell.of([0.5, math.nan])) == "50.00"
+    assert Cell.of([]).text(2) == Cell.of([math.nan, None]).text(2) == ""
+    assert Cell.of([0.5, math.nan]).text(2) == "50.00"
 
 
-# --- what belongs to a row -----------------------------------------------------------------------------------------
+# --- runs that fill a row ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "wce", "dpce", "ssim", "dice", "lovasz"])
@@ -164,11 +164,11 @@ def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
     assert list(filled("7", tmp_path)) == curves
 
 
-# --- what is not that row ------------------------------------------------------------------------------------------
+# --- runs that fill no row -----------------------------------------------------------------------------------------
 
 
 def deviating(table, folder):
-    """What is said of the runs that are of a row's kind, but not as it wants them."""
+    """The lines on runs that are of a row's kind but do not fill it."""
     notes = [note for note in page(table, folder).notes if note.startswith("deviates, ")]
     return [line for note in notes for line in note.splitlines()[1:]]
 

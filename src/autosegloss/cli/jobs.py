@@ -30,11 +30,14 @@ def program(main: Callable[[], None]) -> None:
         return main()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra leaves the errors to us
     try:
-        main()
+        with _silent_broken_pipe():
+            main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
     except MissingConfigException as error:  # an OSError as well, and a CompactHydraException
         sys.exit(f"error: {_missing_config(error)}")
     except (CompactHydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {_key_first(' '.join(_with_cause(error).split()))}")
+        sys.exit(f"error: {find_mistake(error) or _key_first(' '.join(_with_cause(error).split()))}")
     except OSError as error:
         if not _is_about_output(error):
             raise
@@ -42,6 +45,19 @@ def program(main: Callable[[], None]) -> None:
         sys.exit(f"error: the output folder cannot be written ({error}): {where}")
     except KeyboardInterrupt as error:
         sys.exit(f"interrupted {error}".rstrip())
+
+
+@contextmanager
+def _silent_broken_pipe() -> Iterator[None]:
+    """End the program without a message if the reader of its output is gone, as after `| head`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout once more as it ends
+        sys.exit(1)
 
 
 def job(cfg: DictConfig) -> dict[str, float]:

@@ -1,33 +1,50 @@
-"""Pictures of a search: its progress, the curves it found, and what networks trained with them predict.
+"""Figures of a search: its progress, the curves that it found, and the predictions of networks trained with them.
 
-Each function returns a matplotlib Figure of its own, which `save` writes; no global state is touched.
+Each function returns a matplotlib Figure, which `save` writes; none of them changes matplotlib's global state.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from colorsys import hls_to_rgb
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from autosegloss.report.palette import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    class_legend,
+    colour_labels,
+    legend_rows,
+)
 from autosegloss.search import History
 
-# Okabe & Ito, told apart by the colour-blind
-BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
-GREY = "#8a8a8a"
 STYLES = ((BLUE, "-"), (VERMILION, "-"), (GREEN, "-."), (PURPLE, "-."), (ORANGE, ":"), (SKY, ":"))
 DPI = 120
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write `figure` to `path` (the ending gives the format), making the folders above it."""
+    """Write a figure to a file and make the folders above it.
+
+    Args:
+        figure: any matplotlib figure.
+        path: the file; its ending (.png, .svg, .pdf, ...) chooses the format.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: the ending is no format of matplotlib.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
@@ -35,7 +52,15 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def search_figure(history: History, metric: str = "score") -> Figure:
-    """The score of every finished trial, and per step their mean, their spread and the best so far."""
+    """Draw the score of every finished trial, and for each step the mean, the spread and the best so far.
+
+    Args:
+        history: the search; steps without a finished trial are left out.
+        metric: the name of the searched metric.
+
+    Returns:
+        A figure with one panel: search steps to the right, scores in [0, 1] upwards.
+    """
     figure = _figure(7.2, 4.2)
     axes = figure.subplots()
     steps = [step for step in history.steps if step.scores]
@@ -58,12 +83,18 @@ def search_figure(history: History, metric: str = "score") -> Figure:
 
 
 Curves = Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]
+"""For each logical operation its curves by label, each as two arrays (n,): y and g(y), both in [0, 1]."""
 
 
 def curves_figure(panels: Curves, points: Mapping[str, np.ndarray] | None = None) -> Figure:
-    """One panel per logical operation: its curves {label: (y, g(y))}, the identity, control points (K, 2).
+    """Draw the curves g(y; theta), one panel per logical operation, with the identity as reference.
 
-    The points of an operation belong to its first curve.
+    Args:
+        panels: {operation: {label: (y, g)}}; a label keeps its colour from panel to panel.
+        points: {operation: control points (K, 2)} of the first curve of that operation.
+
+    Returns:
+        A figure with len(panels) panels.
     """
     figure = _figure(3.1 * len(panels) + 0.3, 3.6)
     grid = np.ravel(figure.subplots(1, len(panels)))
@@ -99,58 +130,36 @@ def samples_figure(
     class_names: Sequence[str],
     ignore_index: int = 255,
 ) -> Figure:
-    """A row per image (N, 3, H, W) uint8, a column per label map {title: (N, H, W)}, a legend of the classes.
+    """Draw images beside label maps: a row per image, a column per label map, a legend of the classes.
 
-    Labels outside [0, C) are grey, as ignored pixels are.
+    Args:
+        images: RGB, (N, 3, H, W) uint8.
+        columns: {title: labels (N, H, W)}; labels outside of [0, C) are grey, as ignored pixels are.
+        class_names: the C names of the classes.
+        ignore_index: the label of ignored pixels; the legend names them if they occur.
+
+    Returns:
+        A figure with N rows and 1 + len(columns) columns of panels.
     """
     count, _, height, width = images.shape
-    shown = {"image": images.transpose(0, 2, 3, 1)}
-    shown |= {title: _coloured(np.asarray(labels), len(class_names)) for title, labels in columns.items()}
-    ignored = any((np.asarray(labels) == ignore_index).any() for labels in columns.values())
-    legend_rows = math.ceil((len(class_names) + 1) / 7)
-    figure = _figure(1.45 * len(shown), 1.45 * count * height / width + 0.35 + 0.25 * legend_rows)
-    grid = figure.subplots(count, len(shown), squeeze=False)
-    for column, (title, pictures) in zip(grid.T, shown.items(), strict=True):
+    num_classes = len(class_names)
+    painted = {title: colour_labels(np.asarray(labels), num_classes) for title, labels in columns.items()}
+    columns_shown = {"image": images.transpose(0, 2, 3, 1), **painted}
+    legend_height = 0.35 + 0.25 * legend_rows(num_classes)
+    figure = _figure(1.45 * len(columns_shown), 1.45 * count * height / width + legend_height)
+    grid = figure.subplots(count, len(columns_shown), squeeze=False)
+    for column, (title, pictures) in zip(grid.T, columns_shown.items(), strict=True):
         column[0].set_title(title, fontsize=9.5)
         for axes, picture in zip(column, pictures, strict=True):
             axes.imshow(picture, interpolation="nearest", aspect="auto")
             axes.set_axis_off()
-    _class_legend(figure, class_names, ignored)
+    ignored = any((np.asarray(labels) == ignore_index).any() for labels in columns.values())
+    class_legend(figure, class_names, bool(ignored))
     return figure
-
-
-def _class_legend(figure: Figure, class_names: Sequence[str], ignored: bool) -> None:
-    names = [*class_names, "ignored"][: len(class_names) + ignored]
-    colours = np.vstack([palette(len(class_names)), _VOID]) / 255
-    patches = [Patch(color=tuple(colour), label=name) for colour, name in zip(colours, names, strict=False)]
-    size = {"fontsize": 8, "handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2}
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(7, len(patches)), frameon=False, **size)
-
-
-_VOID = np.array([190, 190, 190], np.uint8)
-_FIRST = ("#20242c", ORANGE, SKY, GREEN, "#F0E442", BLUE, VERMILION, PURPLE)
-
-
-def palette(num_classes: int) -> np.ndarray:
-    """A colour for each class, (C, 3) uint8: class 0 dark, seven of Okabe & Ito, then spaced hues."""
-    first = [tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in _FIRST]
-    rest = [
-        tuple(round(255 * x) for x in hls_to_rgb(k * 0.618 % 1, (0.35, 0.55, 0.75)[k % 3], 0.6))
-        for k in range(num_classes - len(first))
-    ]
-    return np.array((first + rest)[:num_classes], np.uint8)
-
-
-def _coloured(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """(N, H, W) -> (N, H, W, 3) uint8."""
-    inside = (labels >= 0) & (labels < num_classes)
-    return np.where(inside[..., None], palette(num_classes)[np.where(inside, labels, 0)], _VOID)
 
 
 def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def _label(axes: Axes, x: str, y: str) -> None:

@@ -1,190 +1,124 @@
-"""What trainings and searches have left on the disk: their settings, their scores, the theta cards they used."""
+"""The folders of runs and searches: their settings, their scores, the theta cards in their losses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from autosegloss.errors import InputError
+from autosegloss.files import short_path
+from autosegloss.search.records import CARD_FILE, STATE_FILE
 from autosegloss.theta_card import shipped_cards
 from autosegloss.training.outcome import RESULT, Result
 
-_STATE, _CARD = "state.json", "theta.yaml"  # of a search
-_DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, OmegaConfBaseException)
-_SHOWN = ("loss", "data", "network", "metric")
+_NAMED_GROUPS = ("loss", "data", "network", "metric")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished training: `choices` by group, `config`, the theta cards in its loss ({} for one that is gone),
-    scores in [0, 1] on the validation split, and the time its result was written."""
+    """The folder of a finished training.
+
+    Args:
+        path: the folder.
+        choices: the chosen config of each group, as {"loss": "dice"}.
+        config: the composed config.
+        cards: the theta cards in the loss, in their order; an empty one for a card that cannot be read.
+        scores: {metric: score in [0, 1]} on the validation split.
+        written: the time of its result, in seconds since the epoch.
+    """
 
     path: Path
     choices: Mapping[str, str]
     config: DictConfig
-    cards: tuple[Mapping[str, Any], ...]
+    cards: tuple[DictConfig, ...]
     scores: Mapping[str, float]
     written: float
 
     @classmethod
     def load(cls, path: Path) -> Run:
-        """Raises an error of the disk, of the formats, or of OmegaConf where the folder is damaged."""
-        hydra = OmegaConf.load(path / ".hydra/hydra.yaml").hydra.runtime
-        config = OmegaConf.load(path / ".hydra/config.yaml")
-        thetas = _thetas(OmegaConf.to_container(config.loss, resolve=True))
-        cards = tuple(_card(_whereabouts(theta, Path(hydra.cwd), path)) for theta in thetas)
+        """Read a folder of train.py.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError, AttributeError, YAMLError, OmegaConfBaseException: the folder is
+                damaged.
+        """
+        runtime = _load_config(path / ".hydra/hydra.yaml").hydra.runtime
+        config = _load_config(path / ".hydra/config.yaml")
+        references = _card_references(OmegaConf.to_container(config.loss, resolve=True))
+        cards = tuple(_load_card(_card_path(reference, Path(runtime.cwd), path)) for reference in references)
         written = (path / RESULT).stat().st_mtime
-        return cls(path, dict(hydra.choices), config, cards, Result.load(path).scores, written)
+        return cls(path, dict(runtime.choices), config, cards, Result.load(path).scores, written)
 
     @property
     def seed(self) -> int:
         return self.config.seed
 
     def __str__(self) -> str:
-        what = [f"{group}={self.choices[group]}" for group in _SHOWN if group in self.choices]
-        gone = ["its theta card is gone"] if {} in self.cards else []
-        return f"{shown(self.path)} ({', '.join(what + gone)})"
+        details = [f"{group}={self.choices[group]}" for group in _NAMED_GROUPS if group in self.choices]
+        if not all(self.cards):
+            details.append("its theta card is gone")
+        return f"{short_path(self.path)} ({', '.join(details)})"
 
 
 @dataclass(frozen=True)
-class Search:
-    """A search, finished or not: its config with that of the sweeper under hydra.sweeper."""
+class SearchFolder:
+    """The folder of a search, finished or not; `config` has the settings of the sweeper under hydra.sweeper."""
 
     path: Path
     config: DictConfig
+    written: float
 
     @classmethod
-    def load(cls, path: Path) -> Search:
-        """Raises OSError, ValueError, KeyError or TypeError where state.json is damaged."""
-        return cls(path, OmegaConf.create(json.loads((path / _STATE).read_text())["config"]))
+    def load(cls, path: Path) -> SearchFolder:
+        """Read a folder of search.py; raises OSError, ValueError, KeyError or TypeError if its state is damaged."""
+        state = path / STATE_FILE
+        return cls(path, OmegaConf.create(json.loads(state.read_text())["config"]), state.stat().st_mtime)
 
     @property
     def seed(self) -> int:
         return self.config.seed
 
-    @property
-    def written(self) -> float:
-        return (self.path / _STATE).stat().st_mtime
-
     def __str__(self) -> str:
-        return shown(self.path)
+        return str(short_path(self.path))
 
 
-@dataclass
-class Archive:
-    """All runs and searches below `folders`; what has no result yet, and what cannot be read."""
-
-    runs: list[Run] = field(default_factory=list)
-    searches: list[Search] = field(default_factory=list)
-    unfinished: list[Path] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, folders: Iterable[Path]) -> Archive:
-        """Of runs of train.py, multiruns, searches, or folders of these; raises InputError for one that is missing."""
-        archive, found = cls(), {}
-        for folder in folders:
-            archive.folders.append(folder)
-            if not folder.is_dir():
-                raise InputError(f"there is no folder {folder}: give folders of train.py or search.py, or above these")
-            for path in _leaves(folder):
-                found.setdefault(path.resolve(), path)
-        for path in found.values():
-            archive._add(path)
-        return archive
-
-    def _add(self, path: Path) -> None:
-        kind, known = (Search, self.searches) if (path / _STATE).exists() else (Run, self.runs)
-        if not (path / (_CARD if kind is Search else RESULT)).exists():
-            self.unfinished.append(path)
-            if kind is Run:
-                return
-        try:
-            known.append(kind.load(path))
-        except _DAMAGES as error:
-            self.unreadable.append(f"{shown(path)} ({type(error).__name__}: {' '.join(str(error).split())[:120]})")
+def _load_config(path: Path) -> DictConfig:
+    config = OmegaConf.load(path)
+    if not isinstance(config, DictConfig):
+        raise TypeError(f"expected keys and values in {path.name}, got a list")
+    return config
 
 
-def deviations(expected: Mapping[str, Any], actual: DictConfig | Mapping[str, Any]) -> list[str]:
-    """Which values at dotted keys a config has otherwise, in words; a key that ends in ? need not be there."""
-    config = actual if OmegaConf.is_config(actual) else OmegaConf.create(actual)
-    told = []
-    for key, wanted in expected.items():
-        name = key.removesuffix("?")
-        value = _value(config, name, default=wanted if key.endswith("?") else None)
-        if value != wanted:
-            told.append(f"{name} is {_word(value)}, not {_word(wanted)}")
-    return told
-
-
-def shown(path: Path) -> str:
-    """A path as short as it can be read from here."""
-    absolute, here = path.absolute(), Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
-
-
-def _leaves(folder: Path) -> Iterator[Path]:
-    """Folders of a run or a search in or below `folder`; of a search only its comparison, not its trials."""
-    if (folder / ".hydra").is_dir():
-        yield folder
-        return
-    search = (folder / _STATE).exists()
-    if search:
-        yield folder
-    for child in sorted((folder / "comparison" if search else folder).glob("*/")):
-        yield from _leaves(child)
-
-
-def _thetas(loss: Any) -> Iterator[str]:
-    """The theta cards named in the plain config of a loss, in their order."""
+def _card_references(loss: Any) -> Iterator[str]:
+    """The names or paths of the theta cards in the plain config of a loss, in their order."""
     if isinstance(loss, Mapping) and isinstance(loss.get("theta"), str):
         yield loss["theta"]
     elif isinstance(loss, Mapping | list):
         for part in loss.values() if isinstance(loss, Mapping) else loss:
-            yield from _thetas(part)
+            yield from _card_references(part)
 
 
-def _whereabouts(theta: str, cwd: Path, run: Path) -> Path:
-    """The file of a card; where it is gone, that of the search around the run, which may have moved."""
-    path = shipped_cards().get(theta, cwd / theta)
-    around = [folder / _CARD for folder in run.absolute().parents if (folder / _STATE).exists()]
-    return around[0] if around and path.name == _CARD and not path.exists() else path
+def _card_path(reference: str, cwd: Path, run: Path) -> Path:
+    """The file of a card; if the search around the run was moved, its card is in the new folder."""
+    path = shipped_cards().get(reference, cwd / reference)
+    if path.name != CARD_FILE or path.exists():
+        return path
+    searches = (folder for folder in run.absolute().parents if (folder / STATE_FILE).exists())
+    return next((folder / CARD_FILE for folder in searches), path)
 
 
-def _card(path: Path) -> dict[str, Any]:
-    """A theta card with `found_on`, the name of the data that its search had; {} where there is none."""
+def _load_card(path: Path) -> DictConfig:
+    """A theta card with the additional key `found_on`, the name of the data of its search; {} if it is unreadable."""
     try:
-        page = yaml.safe_load(path.read_text())
-        data = page["provenance"]["data"]
+        card = yaml.safe_load(path.read_text())
+        data = card["provenance"]["data"]
         found_on = data if isinstance(data, str) else data["source"]["_target_"].rpartition(".")[2]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return {}
-    named = {key: {"name": page[key]} for key in ("metric", "curve") if isinstance(page.get(key), str)}
-    return {**page, **named, "found_on": found_on}
-
-
-def _value(config: DictConfig, key: str, default: Any) -> Any:
-    value = OmegaConf.select(config, key, default=default)
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def newest(items: Sequence[Run] | Sequence[Search]) -> tuple[list, list[str]]:
-    """One item a seed, the newest, by seed; and a word on each that was left out."""
-    kept: dict[int, Any] = {}
-    for item in sorted(items, key=lambda item: item.written):
-        kept[item.seed] = item
-    older = [item for item in items if item is not kept[item.seed]]
-    left_out = [f"{item} is left out: its seed {item.seed} is that of the newer {kept[item.seed]}" for item in older]
-    return [kept[seed] for seed in sorted(kept)], left_out
+        return OmegaConf.create({})
+    named = {key: {"name": card[key]} for key in ("metric", "curve") if isinstance(card.get(key), str)}
+    return OmegaConf.create({**card, **named, "found_on": found_on})

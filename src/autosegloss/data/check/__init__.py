@@ -1,1 +1,1 @@
-"""A look through a data set before a training: counts, faults, and a picture."""
+"""Checks a data set before a training: counts, faults, and a picture of a few samples."""

@@ -1,8 +1,8 @@
-"""A walk over a data set: what is in it, and which of its files cannot be used."""
+"""Reads the samples of a data set and records their content and their faults."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,96 +13,132 @@ from autosegloss.data.datasets.source import SPLITS, Sample, Source
 from autosegloss.data.disk import in_threads, load
 from autosegloss.errors import InputError
 
+LABEL_VALUES = 256  # of uint8 labels
+
 
 @dataclass(frozen=True)
-class Seen:
-    """What one sample holds: its (H, W), the pixels of each value 0..255, and what is wrong with it, if anything."""
+class CheckedSample:
+    """The content of one sample.
+
+    Args:
+        sample: the sample.
+        size: (H, W) of its label in pixels; None if it cannot be loaded.
+        counts: pixels of each label value, (256,) int64.
+        fault: why training cannot use it; None if training can.
+    """
 
     sample: Sample
     size: tuple[int, int] | None = None
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(LABEL_VALUES, np.int64))
     fault: str | None = None
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What was seen of a split that has `available` samples; `expected` are those of the whole data set, if known."""
+    """The content of a split.
+
+    Args:
+        split: "train", "val" or "test".
+        available: the number of samples that the source has.
+        expected: the number of samples of the whole data set; None if unknown.
+        samples: the samples that were read.
+    """
 
     split: str
     available: int
     expected: int | None
-    seen: Sequence[Seen]
+    samples: Sequence[CheckedSample]
 
     @property
     def faults(self) -> list[str]:
-        return [one.fault for one in self.seen if one.fault]
+        return [sample.fault for sample in self.samples if sample.fault]
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
-        """The (H, W) that occur, sorted by their area."""
-        return sorted({one.size for one in self.seen if one.size}, key=lambda size: (size[0] * size[1], size))
+        """The different (H, W), sorted by area."""
+        return sorted(
+            {sample.size for sample in self.samples if sample.size}, key=lambda size: (size[0] * size[1], size)
+        )
 
     @property
     def labels(self) -> list[int]:
-        """The values that occur, those that are no class among them."""
+        """The label values that occur, sorted; invalid ones are included."""
         return np.flatnonzero(self._counts().sum(axis=0)).tolist()
 
-    def ignored(self, ignore_index: int) -> float:
-        """The share of pixels that is ignored; nan where there are none."""
+    def ignored_share(self, ignore_index: int) -> float:
+        """The share of ignored pixels in [0, 1]; nan without a pixel."""
         pixels = self._counts().sum(axis=0)
         return float(pixels[ignore_index] / pixels.sum()) if pixels.any() else float("nan")
 
-    def shares(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
-        """Per class (C,) its share of the pixels that count, and of the images; nan where there are none."""
-        counts = self._counts()[:, : source.num_classes]
+    def class_shares(self, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """For each class its share of the valid pixels and the share of images that show it.
+
+        Args:
+            num_classes: C, the number of classes.
+
+        Returns:
+            Two arrays (C,) in [0, 1]; nan without a pixel or an image.
+        """
+        counts = self._counts()[:, :num_classes]
         with np.errstate(invalid="ignore"):
             return counts.sum(axis=0) / counts.sum(), (counts > 0).sum(axis=0) / np.float64(len(counts))
 
     def _counts(self) -> np.ndarray:
         """(readable samples, 256)."""
-        return np.array([one.counts for one in self.seen if one.size], np.int64).reshape(-1, 256)
+        return np.array([sample.counts for sample in self.samples if sample.size], np.int64).reshape(-1, LABEL_VALUES)
 
 
-def walk(source: Source, limit: int | None = None, on_sample: Callable[[str, int], None] = lambda *_: None):
-    """One SplitReport after the other; reads the first `limit` samples of each split, or all.
+def check_splits(
+    source: Source, limit: int | None = None, on_sample: Callable[[str, int], None] = lambda *_: None
+) -> Iterator[SplitReport]:
+    """Read a data set split by split, in threads.
 
-    on_sample: called with the split and the number of samples to be read, once for each; from any thread.
-    Raises InputError if the source cannot say what its samples are.
+    Args:
+        source: the data set.
+        limit: read the first `limit` samples of each split; None reads all.
+        on_sample: called from any thread after each sample, with the split and the number of its samples to read.
+
+    Yields:
+        A report per split.
+
+    Raises:
+        InputError: the source cannot list its samples.
     """
     for split in SPLITS:
         samples = source.samples(split)
         chosen = samples[:limit]
 
-        def look(sample: Sample, split: str = split, total: int = len(chosen)) -> Seen:
-            seen = inspect(sample, source)
+        def read(sample: Sample, split: str = split, total: int = len(chosen)) -> CheckedSample:
+            checked = check_sample(sample, source)
             on_sample(split, total)
-            return seen
+            return checked
 
         expected = source.expected.get(split)
-        yield SplitReport(split, len(samples), expected, in_threads(look, chosen))
+        yield SplitReport(split, len(samples), expected, in_threads(read, chosen))
 
 
-def inspect(sample: Sample, source: Source) -> Seen:
-    """Load a sample; whatever is wrong with it becomes its fault."""
+def check_sample(sample: Sample, source: Source) -> CheckedSample:
+    """Load a sample and count its labels; any exception of its source becomes its fault."""
     try:
         image, label = pair = sample.load()
         _check_form(image, label)
     except InputError as error:
-        return Seen(sample, fault=str(error))
-    except Exception as error:  # a source of one's own may fail in any way: the walk goes on
+        return CheckedSample(sample, fault=str(error))
+    except Exception as error:  # the source of a user may raise anything, and the check goes on
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return Seen(sample, fault=f"{sample.name}: cannot be loaded ({reason})")
-    counts = torch.bincount(label.flatten(), minlength=256).numpy()
+        return CheckedSample(sample, fault=f"{sample.name}: cannot be loaded ({reason})")
+    height, width = label.shape
+    counts = torch.bincount(label.flatten(), minlength=LABEL_VALUES).numpy()
     try:
         load(replace(sample, load=lambda: pair), source)
         fault = None
     except InputError as error:
         fault = str(error)
-    return Seen(sample, tuple(label.shape), counts, fault)
+    return CheckedSample(sample, (height, width), counts, fault)
 
 
 def _check_form(image: Tensor, label: Tensor) -> None:
-    """Raise ValueError unless a source has kept what `Sample` says of the two tensors."""
+    """Raise ValueError unless the tensors have the types and shapes that `Sample` states."""
     form = (image.dtype, label.dtype, tuple(image.shape))
     if form != (torch.uint8, torch.uint8, (3, *label.shape)) or label.ndim != 2:
         raise ValueError(

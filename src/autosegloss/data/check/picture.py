@@ -1,75 +1,85 @@
-"""A few samples of a data set with their masks, as a picture."""
+"""A picture of a few samples of a data set with their masks."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from autosegloss.data.check.checks import Seen, SplitReport
+from autosegloss.data.check.checks import CheckedSample, SplitReport
 from autosegloss.data.datasets.source import Source
-from autosegloss.report import palette
+from autosegloss.report import class_legend, colour_labels, legend_rows
 
 ROWS = 6  # samples in the picture
-SHOWN = 28  # characters of a name
-VOID = np.array([190, 190, 190], np.uint8)  # as in the other figures
+NAME_LENGTH = 28  # characters of a sample's name
+WIDTH = 2.6  # inches of a panel
 
 
 def picture(reports: Sequence[SplitReport], source: Source) -> Figure | None:
-    """A few samples of every split: image, mask, and the mask over the image. None if none can be shown.
+    """Draw a few samples of every split: the image, the mask, and the mask over the image.
 
-    Those are taken first that show classes not shown yet; ignored pixels are grey, and left clear in the overlay.
+    Samples with classes that no earlier row shows come first. Ignored pixels are grey in the mask and transparent in
+    the overlay.
+
+    Args:
+        reports: the reports of the splits.
+        source: the data set.
+
+    Returns:
+        A figure with 3 columns and at most 6 rows of panels; None if no sample can be shown.
     """
-    usable = {report.split: [one for one in report.seen if not one.fault] for report in reports}
-    usable = {split: seen for split, seen in usable.items() if seen}
-    if not usable:
+    rows = _chosen(reports, source.num_classes)
+    if not rows:
         return None
-    rows = [(split, one) for split, seen in usable.items() for one in varied(seen, ROWS // len(usable), source)]
-    pairs = [one.sample.load() for _, one in rows]
+    pairs = [row.sample.load() for _, row in rows]
     heights = [label.shape[0] / label.shape[1] for _, label in pairs]
-    width, legend = 2.6, 0.3 + 0.2 * math.ceil((source.num_classes + 1) / 7)
-    figure = Figure(figsize=(3 * width, width * sum(heights) + 0.25 * len(rows) + legend), layout="constrained")
-    FigureCanvasAgg(figure)
+    height = WIDTH * sum(heights) + 0.25 * len(rows) + 0.3 + 0.2 * legend_rows(source.num_classes)
+    figure = Figure(figsize=(3 * WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=heights)
-    for axes, (split, one), (image, label) in zip(grid, rows, pairs, strict=True):
-        for panel, shown in zip(axes, _panels(image.numpy(), label.numpy(), source), strict=True):
-            panel.imshow(shown)
+    for axes, (split, row), (image, label) in zip(grid, rows, pairs, strict=True):
+        for panel, pixels in zip(axes, _panels(image.numpy(), label.numpy(), source.num_classes), strict=True):
+            panel.imshow(pixels)
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
-        axes[0].set_title(f"{split}: {one.sample.name.rsplit('/', 1)[-1][:SHOWN]}", fontsize=9)
+        axes[0].set_title(f"{split}: {row.sample.name.rsplit('/', 1)[-1][:NAME_LENGTH]}", fontsize=9)
     for panel, title in zip(grid[0][1:], ("mask", "overlay"), strict=True):
         panel.set_title(title, fontsize=9)
-    _legend(figure, source)
+    class_legend(figure, source.class_names)
     return figure
 
 
-def varied(seen: Sequence[Seen], count: int, source: Source) -> list[Seen]:
-    """`count` samples, each the first that shows most of the classes that those before it do not show."""
-    left, shown, chosen = list(seen), np.zeros(source.num_classes, bool), []
+def _chosen(reports: Sequence[SplitReport], num_classes: int) -> list[tuple[str, CheckedSample]]:
+    """The rows of the picture as (split, sample), as many of each split."""
+    usable = {report.split: [sample for sample in report.samples if not sample.fault] for report in reports}
+    usable = {split: samples for split, samples in usable.items() if samples}
+    return [
+        (split, sample)
+        for split, samples in usable.items()
+        for sample in most_varied(samples, ROWS // len(usable), num_classes)
+    ]
+
+
+def most_varied(samples: Sequence[CheckedSample], count: int, num_classes: int) -> list[CheckedSample]:
+    """Choose samples one by one, always the first with the most classes that the chosen ones lack.
+
+    Args:
+        samples: the candidates.
+        count: how many to choose; fewer are returned if there are fewer candidates.
+        num_classes: C, the number of classes.
+    """
+    left, shown = list(samples), np.zeros(num_classes, bool)
+    chosen: list[CheckedSample] = []
     while left and len(chosen) < count:
-        new = [int((one.counts[: source.num_classes][~shown] > 0).sum()) for one in left]
-        best = int(np.argmax(new)) if max(new) else len(left) // 2  # nothing new: one from elsewhere in the split
+        new = [int((sample.counts[:num_classes][~shown] > 0).sum()) for sample in left]
+        best = int(np.argmax(new)) if max(new) else len(left) // 2  # no new class: take another part of the split
         chosen.append(left.pop(best))
-        shown |= chosen[-1].counts[: source.num_classes] > 0
+        shown |= chosen[-1].counts[:num_classes] > 0
     return chosen
 
 
-def _panels(image: np.ndarray, label: np.ndarray, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """RGB (H, W, 3) uint8 of the image, the mask, and both."""
-    colours = np.tile(VOID, (256, 1))
-    colours[: source.num_classes] = palette(source.num_classes)
-    scene, mask = image.transpose(1, 2, 0), colours[label]
+def _panels(image: np.ndarray, label: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """RGB (H, W, 3) uint8 of the image, the mask, and the mask over the image."""
+    scene, mask = image.transpose(1, 2, 0), colour_labels(label, num_classes)
     blend = (0.45 * scene + 0.55 * mask).astype(np.uint8)
-    return scene, mask, np.where((label < source.num_classes)[..., None], blend, scene)
-
-
-def _legend(figure: Figure, source: Source) -> None:
-    names = [*source.class_names, "ignored"]
-    colours = np.vstack([palette(source.num_classes), VOID]) / 255
-    patches = [Patch(color=tuple(colour), label=name) for colour, name in zip(colours, names, strict=True)]
-    size = {"fontsize": 8, "handlelength": 1.0, "handleheight": 1.0, "columnspacing": 1.2}
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(7, len(patches)), frameon=False, **size)
+    return scene, mask, np.where((label < num_classes)[..., None], blend, scene)

@@ -1,4 +1,4 @@
-"""The table of losses: numbers by hand, both drawings, gaps."""
+"""The comparison of losses: numbers computed by hand, Markdown and terminal, empty cells."""
 
 import io
 import math
@@ -15,10 +15,10 @@ ROWS = {
 
 def test_markdown():
     assert comparison_table(ROWS, ["miou", "biou", "bf1"], "miou").markdown().splitlines() == [
-        "| loss | → miou | biou | bf1 |",
-        "| --- | ---: | ---: | ---: |",
-        "| cross-entropy | 45.0 ± 1.4 |  | **31.0 ± 1.4** |",
-        "| searched | **52.0 ± 2.8** |  | **31.0** |",
+        "| loss          |         → miou | biou |            bf1 |",
+        "| ------------- | -------------: | ---: | -------------: |",
+        "| cross-entropy |     45.0 ± 1.4 |      | **31.0 ± 1.4** |",
+        "| searched      | **52.0 ± 2.8** |      |       **31.0** |",
         "",
         "In percent, mean ± standard deviation over 2 seeds; → the searched metric, bold the best of a column.",
     ]
@@ -27,7 +27,7 @@ def test_markdown():
 def test_one_seed_has_no_spread():
     table = comparison_table({"a": [{"miou": 0.5}], "b": [{"miou": 0.123}]}, ["miou"], "miou")
     assert "±" not in table.markdown()
-    assert "| b | 12.3 |" in table.markdown()
+    assert "| b    |     12.3 |" in table.markdown()
     assert "1 seed;" in table.caption
 
 
@@ -39,7 +39,7 @@ def test_unequal_numbers_of_seeds_are_told():
 def test_terminal_shows_the_same_cells():
     stream = io.StringIO()
     table = comparison_table({**ROWS, "odd [b]": []}, ["miou", "bf1"], "miou")
-    Console(file=stream, width=120).print(table.rich())
+    Console(file=stream, width=120).print(table)
     text = stream.getvalue()
     for expected in ("→ miou", "45.0 ± 1.4", "52.0 ± 2.8", "31.0 ± 1.4", "odd [b]", "2 seeds"):
         assert expected in text
