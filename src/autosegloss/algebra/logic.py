@@ -32,13 +32,6 @@ class Logic(ABC):
     def xor(self, name: str, a: Map, b: Map) -> Map:
         """a XOR b = (a OR b) and not (a AND b)."""
 
-    def check(self, *names: str) -> None:
-        """Raise InputError for an operation that is not declared."""
-        for name in names:
-            if name not in self.operations:
-                declared = ", ".join(self.operations) or "(none)"
-                raise InputError(f"operation '{name}' is not declared: the `operations` of the formula are {declared}")
-
 
 class ExactLogic(Logic):
     """The truth tables, on crisp maps: the evaluation metric."""
@@ -54,6 +47,12 @@ class ExactLogic(Logic):
     def xor(self, name: str, a: Map, b: Map) -> Map:
         self.check(f"{name}_or", f"{name}_and")
         return a ^ b
+
+    def check(self, *names: str) -> None:
+        """Raise InputError for an operation that is not declared."""
+        for name in names:
+            if name not in self.operations:
+                raise undeclared(name, self.operations)
 
 
 class Prefixed(Logic):
@@ -71,3 +70,9 @@ class Prefixed(Logic):
 
     def xor(self, name: str, a: Map, b: Map) -> Map:
         return self.logic.xor(self.prefix + name, a, b)
+
+
+def undeclared(name: str, operations: Sequence[str]) -> InputError:
+    """The error for an operation that a formula uses without declaring it."""
+    declared = ", ".join(operations) or "(none)"
+    return InputError(f"operation '{name}' is not declared: the `operations` of the formula are {declared}")

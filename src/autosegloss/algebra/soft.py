@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.algebra.inputs import LabelMap, soft_map, sum_by_label
-from autosegloss.algebra.logic import Logic
+from autosegloss.algebra.logic import Logic, undeclared
 from autosegloss.algebra.maps import DenseMap, Map
 from autosegloss.algebra.sums import CurveSum, Sum
 from autosegloss.curves import Curve, Identity
@@ -50,9 +50,9 @@ class SoftLogic(Logic):
         return DenseMap(_Xor.apply(*either, *both))
 
     def _bent(self, name: str, a: Map, b: Map) -> tuple[Map, Map]:
-        self.check(name)
-        curves = self.curves[name]
-        return _bend(a, curves[0]), _bend(b, curves[-1])
+        if name not in self.curves:
+            raise undeclared(name, self.operations)
+        return _bend(a, self.curves[name][0]), _bend(b, self.curves[name][-1])
 
 
 class BentMap(Map):

@@ -54,12 +54,12 @@ class Curve:
             for piece in self.pieces[1:]:
                 _read_beyond(piece, y, g, slope)
 
-    @property
+    @cached_property
     def straight(self) -> bool:
         """Whether g(y) = y for every theta."""
         return self.family.straight
 
-    @property
+    @cached_property
     def fixes_endpoints(self) -> bool:
         """Whether g(0) = 0 and g(1) = 1."""
         return self.family.fixes_endpoints
