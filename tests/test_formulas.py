@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
-from helpers.members import ABLATIONS, CURVES, METRICS, every_metric
+from helpers.members import METRICS, every_metric, every_pair, every_pair_and_ablation
 from helpers.references import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +16,6 @@ from autosegloss import theta as thetas
 from autosegloss.curves import Bezier
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula, WeightedSum, weighted_sum
 from autosegloss.metrics import FormulaMetric
-
-every_curve = pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
 
 
 def draw_theta(data, formula, curve):
@@ -32,8 +30,7 @@ def test_every_registered_formula_has_a_config():
     assert all(formula.name == name for name, formula in METRICS.items())
 
 
-@every_metric
-@every_curve
+@every_pair
 @settings(max_examples=12, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_soft_reading_of_one_hot_maps_is_exact(formula, curve, data, scene):
@@ -85,8 +82,7 @@ def test_statistics_are_additive(formula, scene):
     laws.additive(formula, scene)
 
 
-@every_metric
-@every_curve
+@every_pair
 @settings(max_examples=8, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_scores_are_bounded_and_perfect_is_one(formula, curve, data, scene):
@@ -107,8 +103,7 @@ def test_ignored_pixels_change_nothing(formula, scene):
     laws.blind_to_ignored(formula, scene)
 
 
-@every_metric
-@pytest.mark.parametrize("curve", [*CURVES.values(), *ABLATIONS.values()], ids=[*CURVES, *ABLATIONS])
+@every_pair_and_ablation
 def test_gradient_is_that_of_finite_differences(formula, curve):
     theta = np.random.default_rng(1).uniform(0.15, 0.85, thetas.size(formula, curve))
     laws.gradient_is_right(formula, curve, theta)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
-from helpers.members import ABLATIONS, CURVES, METRICS, every_metric
+from helpers.members import METRICS, every_metric, every_pair_and_ablation
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
@@ -115,8 +115,7 @@ def assert_equals_dense_reading(loss, logits, labels, **tolerances):
     assert_close(fast, dense, **tolerances)
 
 
-@every_metric
-@pytest.mark.parametrize("curve", [*CURVES.values(), *ABLATIONS.values()], ids=[*CURVES, *ABLATIONS])
+@every_pair_and_ablation
 def test_every_loss_has_the_value_and_gradient_of_dense_maps(formula, curve):
     logits, labels = laws.batch((3, 9, 11), ignored=0.2)
     labels[:, :4, :5] = 1
