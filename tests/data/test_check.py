@@ -245,13 +245,6 @@ def test_a_mistake_is_one_line(check, monkeypatch, arguments, message):
     assert "\n" not in code
 
 
-def test_an_installed_package_has_no_configuration(check, monkeypatch, tmp_path):
-    monkeypatch.setattr(__main__, "CONF", tmp_path / "conf")
-    assert check("data=shapes")[0].startswith(
-        f"error: no folder {tmp_path}/conf: the configuration comes with a checkout"
-    )
-
-
 @pytest.mark.slow
 def test_the_program_runs_in_any_folder(folder, tmp_path):
     (folder / "train" / "masks" / "frame0.png").write_bytes(b"")

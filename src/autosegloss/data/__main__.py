@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from autosegloss.cli.jobs import mistakes_in_one_line, program
+from autosegloss.cli.program import config_folder
 from autosegloss.data.check.checks import walk
 from autosegloss.data.check.picture import picture
 from autosegloss.data.check.tables import classes_table, faults, notes, splits_table
@@ -22,7 +23,6 @@ from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
 from autosegloss.report import save
 
-CONF = Path(__file__).parents[3] / "conf"
 NAMED = 10  # faults that are named; all are counted
 WIDTH = 120  # characters of a table that goes into a file
 HELP = "any setting of conf/train.yaml, as data=voc data.root=ROOT; limit=N samples of each split; out=PICTURE.png"
@@ -43,10 +43,8 @@ def main() -> None:
 
 
 def composed(overrides: list[str]) -> Source:
-    """The source that conf/train.yaml and the overrides name; InputError where there is no conf/."""
-    if not CONF.is_dir():
-        raise InputError(f"no folder {CONF}: the configuration comes with a checkout, not with the installed package")
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    """The source that conf/train.yaml and the overrides name."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return instantiate(compose("train", overrides).data).source
 
 
