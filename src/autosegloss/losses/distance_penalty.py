@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
+from autosegloss.errors import not_installed
 from autosegloss.losses.pixels import cross_entropy, mean
 
 
@@ -14,10 +16,13 @@ class DistancePenalizedCrossEntropy(nn.Module):
     """Mean over the valid pixels of -(1 + phi) log p_y (Caliva et al., 2019, arXiv 1908.03679), phi as `closeness`.
 
     The distances are computed on the CPU, one transform for each class of each image: on a GPU every step waits for it.
+    Raises InputError where scipy, which computes them, is not installed.
     """
 
     def __init__(self, ignore_index: int | None = 255):
         super().__init__()
+        if find_spec("scipy") is None:
+            raise not_installed(type(self).__name__, "scipy", extra="train")
         self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -36,6 +41,8 @@ def closeness(labels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     of another class, and min and max are taken over the pixels of the same class in the same image: an object of any
     size reaches from 1 to near 0, and one without an inside is 1 throughout. An image of one class has no boundary: 0.
     """
+    from scipy.ndimage import distance_transform_edt  # of the extra `train`; the other losses need torch only
+
     phi = np.zeros(labels.shape)
     for image, seen, weights in zip(labels, valid, phi, strict=True):
         classes = np.unique(image[seen])
