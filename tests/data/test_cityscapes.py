@@ -9,7 +9,7 @@ from helpers import miniatures
 from torchvision.datasets import Cityscapes as Official
 
 from autosegloss.data import Cityscapes
-from autosegloss.data.disk import load
+from autosegloss.data.reading import load_sample
 from autosegloss.errors import InputError
 
 
@@ -39,7 +39,7 @@ def test_the_test_split_has_no_labels_to_use(root):
 
 def test_every_id_becomes_its_class_or_is_ignored(root):
     """Against the official list, id by id: 0..33, and -1 of licence plates, which a file holds as 255."""
-    _, label = load(Cityscapes(root).samples("train")[0], Cityscapes(root))
+    _, label = load_sample(Cityscapes(root).samples("train")[0], Cityscapes(root))
     train_ids = {known.id: known.train_id for known in Official.classes}
     expected = [train_ids[i] if 0 <= train_ids[i] < 19 else 255 for i in [*range(34), -1]]
     assert label[0, :35].tolist() == expected
@@ -54,7 +54,7 @@ def test_the_19_classes_have_their_names():
 def test_an_id_that_does_not_exist_is_told(tmp_path):
     source = Cityscapes(miniatures.cityscapes(tmp_path, values=[7, 77]))
     with pytest.raises(InputError, match=r"_gtFine_labelIds.png: label 77 is no class"):
-        load(source.samples("train")[0], source)
+        load_sample(source.samples("train")[0], source)
 
 
 def test_train_ids_do_where_there_are_no_ids(tmp_path):

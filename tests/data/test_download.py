@@ -37,7 +37,7 @@ def ask(folder):
 
 
 def test_of_several_that_ask_one_fetches_and_the_others_wait(tmp_path):
-    """Threads stand for processes: each opens the lock's file for itself, which is what the lock tells apart."""
+    """Threads stand for processes: each opens the lock's file for itself, and the lock belongs to the open file."""
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(ask, [tmp_path] * 4))) == 4
     assert (tmp_path / "calls").read_text() == "called\n"

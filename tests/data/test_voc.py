@@ -11,7 +11,7 @@ from torchvision.datasets import SBDataset, VOCSegmentation
 
 from autosegloss.data import VOC
 from autosegloss.data.datasets import voc
-from autosegloss.data.disk import load
+from autosegloss.data.reading import load_sample
 from autosegloss.errors import InputError
 
 AUGMENTED = ["2007_000032", "2007_000039", "2008_000015", "2011_003276"]
@@ -86,7 +86,7 @@ def test_an_image_that_voc_lacks_is_taken_from_sbd(root):
 
 def test_samples_travel_to_workers(root):
     sample = pickle.loads(pickle.dumps(VOC(root).samples("train")[-1]))
-    image, label = load(sample, VOC(root))
+    image, label = load_sample(sample, VOC(root))
     assert (image.shape, label.shape, image.dtype, label.dtype) == ((3, 6, 8), (6, 8), torch.uint8, torch.uint8)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
-from autosegloss.data.disk import in_threads, load
+from autosegloss.data.reading import check_labels, map_in_threads
 from autosegloss.errors import InputError
 
 
@@ -79,13 +79,13 @@ def walk(source: Source, limit: int | None = None, on_sample: Callable[[str, int
             return seen
 
         expected = source.expected.get(split)
-        yield SplitReport(split, len(samples), expected, in_threads(look, chosen))
+        yield SplitReport(split, len(samples), expected, map_in_threads(look, chosen))
 
 
 def inspect(sample: Sample, source: Source) -> Seen:
     """Load a sample; whatever is wrong with it becomes its fault."""
     try:
-        image, label = pair = sample.load()
+        image, label = sample.load()
         _check_form(image, label)
     except InputError as error:
         return Seen(sample, fault=str(error))
@@ -94,7 +94,7 @@ def inspect(sample: Sample, source: Source) -> Seen:
         return Seen(sample, fault=f"{sample.name}: cannot be loaded ({reason})")
     counts = torch.bincount(label.flatten(), minlength=256).numpy()
     try:
-        load(replace(sample, load=lambda: pair), source)
+        check_labels(label, sample, source)
         fault = None
     except InputError as error:
         fault = str(error)
