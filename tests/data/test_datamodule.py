@@ -1,4 +1,4 @@
-"""SegmentationData: who trains and who validates, the same batches for the same seed, and the errors."""
+"""SegmentationData: which samples train and which validate, equal batches for equal seeds, and error messages."""
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_a_trainer_sees_the_batches_of_a_plain_loop_over_epochs():
 
 @pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
 def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
-    """They may be joined after the loader was made."""
+    """They may join after the loader is made."""
     source, seen = Folder(folder, classes=2), []
     loaders = [getattr(make(source=source, batch_size=3, eval_batch_size=2), name)() for _ in range(2)]
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
@@ -162,7 +162,7 @@ def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
 
 
 def test_a_split_is_decoded_once_per_process():
-    """A search starts hundreds of runs in a process; each would pay for it again."""
+    """A search starts hundreds of runs in one process, and decoding takes longer than a short run."""
     first, again = (make(source=Shapes(train=9, size=16), size=8, holdout=3) for _ in range(2))
     split = first.train_dataloader().dataset.split
     assert again.train_dataloader().dataset.split is split
@@ -266,7 +266,7 @@ def test_no_test_split():
 
 
 @pytest.mark.parametrize("size", [0, 3.5, True, "8", "88", [8], [8, 8, 3], [8, 0.5], -4])
-def test_a_size_that_is_none(size):
+def test_an_invalid_size(size):
     with pytest.raises(InputError, match=r"data.size must be H, \[H,W\]"):
         make(size=size)
 
@@ -285,6 +285,6 @@ def test_a_size_that_is_none(size):
         ("holdout_seed", -1),
     ],
 )
-def test_a_setting_that_is_no_whole_number(name, value):
+def test_a_setting_must_be_a_whole_number(name, value):
     with pytest.raises(InputError, match=rf"data\.{name}: expected an integer of [01] or more, got {value!r}$"):
         make(**{name: value})

@@ -79,12 +79,12 @@ def test_size_and_crop_exclude_each_other(sizes):
         make(sizes, size=8)
 
 
-def test_a_crop_that_is_none(sizes):
+def test_an_invalid_crop(sizes):
     with pytest.raises(InputError, match=r"data.crop must be H, \[H,W\]"):
         make(sizes, crop=[0, 3])
 
 
-def test_a_label_that_is_no_class_is_told_when_its_turn_comes(sizes, files):
+def test_an_invalid_label_is_refused_when_it_is_read(sizes, files):
     _, write_mask = files
     write_mask(sizes.root / "val" / "masks" / "2.png", SIZES[2], values=(0, 7))
     with pytest.raises(InputError, match=r"2.png: label 7 is no class: expected 0..1"):
@@ -92,7 +92,7 @@ def test_a_label_that_is_no_class_is_told_when_its_turn_comes(sizes, files):
 
 
 def counted(source):
-    """Pixels of each class, a slow reading."""
+    """The number of pixels of each class, counted by numpy."""
     labels = np.concatenate([sample.load()[1].numpy().ravel() for sample in source.samples("train")])
     return [int((labels == c).sum()) for c in range(source.num_classes)]
 

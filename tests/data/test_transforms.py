@@ -131,11 +131,11 @@ def test_padding_counts_for_nothing():
 
 
 @pytest.mark.parametrize("scale", [(0, 1), (2, 1), (1,), (-1, 1)])
-def test_a_range_that_is_none_is_refused(scale):
+def test_an_invalid_range_is_refused(scale):
     with pytest.raises(InputError, match=r"augment.scale must be \[low, high\]"):
         Augment(scale=scale)
 
 
-def test_a_probability_that_is_none_is_refused():
+def test_an_invalid_probability_is_refused():
     with pytest.raises(InputError, match=r"augment.flip must be a probability"):
         Augment(flip=50)

@@ -48,6 +48,7 @@ class SegmentationData(pl.LightningDataModule):
         InputError: for a setting that is out of range and, when a loader is made, for data that cannot provide it.
 
     Example:
+        >>> from autosegloss.data import Augment, SegmentationData, Shapes
         >>> data = SegmentationData(Shapes(train=8, val=4), size=None, batch_size=4, augment=Augment())
         >>> images, labels = next(iter(data.train_dataloader()))
         >>> images.shape, labels.shape

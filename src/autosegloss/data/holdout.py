@@ -24,8 +24,9 @@ def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0)
         InputError: if either part would be empty, or an argument is out of range.
 
     Example:
+        >>> from autosegloss.data import block_split
         >>> block_split(8, 0.5, block=2)
-        ([0, 1, 4, 5], [2, 3, 6, 7])
+        ([2, 3, 6, 7], [0, 1, 4, 5])
     """
     size = holdout_size(count, holdout)
     whole_number("block", block, least=1)
