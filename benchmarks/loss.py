@@ -6,9 +6,9 @@
     python benchmarks/loss.py --pages kept                        # see below
     python benchmarks/loss.py --device cuda
 
-"dense" is the formula on dense maps, by autograd, as it is written; the surrogates compute the same sums. "dice formula"
-is the metric of CONTRIBUTING.md, which knows nothing of how its sums are computed. Each loss takes turns with cross-entropy
-in a process of their own: the ratio is the median of rounds, seconds the least.
+"dense" is the formula on dense maps, by autograd, as it is written; the surrogates compute the same sums. "dice
+formula" is the metric of CONTRIBUTING.md, which knows nothing of how its sums are computed. Each loss takes turns with
+cross-entropy in a process of their own: the ratio is the median of rounds, seconds the least.
 
 On a CPU much of the time of both goes to the kernel, which clears the pages of every large tensor anew, unless the C
 library happens to have kept them (`--pages kept` makes it keep all). Both occur in trainings; ratios differ, since

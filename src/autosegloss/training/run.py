@@ -18,7 +18,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch import nn
-from torch.utils.data import DataLoader
 
 from autosegloss.errors import DivergedError, InputError
 from autosegloss.files import whole_file
@@ -42,13 +41,12 @@ def run(cfg: DictConfig, directory: str | Path) -> Result:
             torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(directory))
-        data = instantiate(cfg.data)
-        data.device = trainer.strategy.root_device
+        data = instantiate(cfg.data, device=trainer.strategy.root_device)
+        data.check(trainer.world_size, cfg.test and data.has_test)
         loaders = data.train_dataloader(), data.val_dataloader()  # what is wrong with the data shows before training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, normalised_over=synchronised * data.batch_size)
-        _check_shares(trainer.world_size, *loaders, *([tests] if tests else []))
         fit_seconds = _fit(cfg, trainer, module, *loaders, Path(directory))
         trained = time.perf_counter()
         scores = trainer.validate(module, loaders[1], verbose=False)[0]
@@ -77,17 +75,6 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, module: SegmentationModule, train
     if not all(p.isfinite().all() for p in module.network.parameters()):
         raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
     return seconds
-
-
-def _check_shares(processes: int, *loaders: DataLoader) -> None:
-    """Each process needs a batch of its own, or the others would wait for it for ever."""
-    for loader in loaders:
-        samples, least = len(loader.sampler.indices), loader.sampler.least
-        if processes > 1 and samples < processes * least:
-            raise InputError(
-                f"{samples} samples are too few for {processes} devices, each of which needs {least}: "
-                "set trainer.devices or data.batch_size lower"
-            )
 
 
 def check_numbers(cfg: DictConfig) -> None:
