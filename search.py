@@ -1,15 +1,18 @@
 """Search the loss for a metric: python search.py metric=miou"""
 
+from typing import Any
+
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli.jobs import program, trial
+from autosegloss.cli.errors import run_program
+from autosegloss.cli.jobs import trial
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="search")
-def main(cfg: DictConfig) -> dict[str, float]:
+def main(cfg: DictConfig) -> dict[str, Any]:
     return trial(cfg)
 
 
 if __name__ == "__main__":
-    program(main)
+    run_program(main)

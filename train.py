@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from autosegloss.cli.jobs import job, program
+from autosegloss.cli.errors import run_program
+from autosegloss.cli.jobs import job
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -12,4 +13,4 @@ def main(cfg: DictConfig) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    program(main)
+    run_program(main)

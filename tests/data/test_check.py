@@ -15,7 +15,7 @@ from helpers import miniatures
 from PIL import Image
 from torch import Tensor
 
-from autosegloss.cli.jobs import program
+from autosegloss.cli.errors import run_program
 from autosegloss.data import Sample, Source, __main__
 from autosegloss.data.check.checks import inspect, walk
 from autosegloss.data.check.picture import picture, varied
@@ -169,7 +169,7 @@ def check(monkeypatch, tmp_path, capsys):
     def run(*arguments: str) -> tuple[int | str, str]:
         monkeypatch.setattr(sys, "argv", ["check", "check", *arguments])
         try:
-            program(__main__.main)
+            run_program(__main__.main)
         except SystemExit as end:
             return end.code, capsys.readouterr().out
         return 0, capsys.readouterr().out

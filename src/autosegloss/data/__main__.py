@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autosegloss.cli.jobs import mistakes_in_one_line, program
+from autosegloss.cli.errors import run_program
 from autosegloss.data.check.checks import walk
 from autosegloss.data.check.picture import picture
 from autosegloss.data.check.tables import classes_table, faults, notes, splits_table
@@ -34,10 +34,9 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=HELP)
     settings = parser.parse_args().settings
     own = dict(setting.split("=", 1) for setting in settings if setting.startswith(("limit=", "out=")))
-    with mistakes_in_one_line():
-        limit = _limit(own.get("limit"))
-        source = composed([setting for setting in settings if not setting.startswith(("limit=", "out="))])
-        wrong = check(source, limit, Path(own.get("out", "data_check.png")))
+    limit = _limit(own.get("limit"))
+    source = composed([setting for setting in settings if not setting.startswith(("limit=", "out="))])
+    wrong = check(source, limit, Path(own.get("out", "data_check.png")))
     if wrong:
         sys.exit(f"error: {wrong} {'fault' if wrong == 1 else 'faults'}, see above")
 
@@ -92,4 +91,4 @@ def _progress() -> Iterator[Callable[[str, int], None]]:
 
 
 if __name__ == "__main__":
-    program(main)
+    run_program(main)

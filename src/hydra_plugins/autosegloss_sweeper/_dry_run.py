@@ -16,15 +16,15 @@ from rich.table import Table
 
 from autosegloss import ThetaCard
 from autosegloss import theta as thetas
-from autosegloss.cli.jobs import mistake_in
 from autosegloss.errors import InputError
 from autosegloss.files import last_lines
 from autosegloss.report.progress import duration
 from autosegloss.runtime import Devices, Ownership
 from autosegloss.training import run as training
-from autosegloss.training.outcome import RESULT, Result
+from autosegloss.training.failures import describe_mistake
+from autosegloss.training.outcome import RESULT, Failure, Result
 
-from ._jobs import Failure, Jobs, need
+from ._jobs import Jobs, need
 from ._loop import Search, terminated_as_interrupted
 from ._names import UNTIMED, short, theta_override
 
@@ -80,7 +80,7 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
             data.check(Devices.of(cfg.trainer).count)
             training.make_module(cfg, data)
         except Exception as error:
-            if mistake := mistake_in(error):
+            if mistake := describe_mistake(error):
                 raise InputError(f"{name}: {mistake}") from error
             raise
 

@@ -22,9 +22,10 @@ from autosegloss.errors import InputError
 from autosegloss.files import last_lines
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Step, Strategy, Trial
+from autosegloss.training.outcome import Failure, Outcome
 
 from ._ending import Ending
-from ._jobs import Failure, Jobs, Outcome, need
+from ._jobs import Jobs, need
 from ._names import UNTIMED, quoted, resume_command, short, theta_override
 from ._state import State, searched_config
 from .config import SweeperConf
@@ -177,7 +178,7 @@ class Search:
 
     def _trial(self, step: int, index: int, theta: Sequence[float], outcome: Outcome) -> Trial:
         if isinstance(outcome, Failure):
-            status = "diverged" if outcome.status == "diverged" else "failed"
+            status = "diverged" if outcome.kind == "diverged" else "failed"
             return Trial(step, index, theta, None, status=status, message=outcome.message)
         return Trial(step, index, theta, outcome.scores[self.metric.name], outcome.scores, outcome.seconds)
 

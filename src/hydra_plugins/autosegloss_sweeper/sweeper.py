@@ -53,25 +53,18 @@ class AutoSegLossSweeper(BasicSweeper):
         return HydraContext(config_loader=TrialLoader(context.config_loader), callbacks=context.callbacks)
 
     def _run_each(self, arguments: list[str]) -> Any:
-        from autosegloss.errors import DivergedError, RunError
-
         for mode in _MODES:
             if OmegaConf.select(self.config, mode):
                 raise CompactHydraException(
                     f"{mode} is for a search, and this sweeper has no strategy, it runs each combination of values: "
                     f"leave out {mode}, or choose a sweeper that searches, e.g. hydra/sweeper=ppo"
                 )
-        try:
-            return super().sweep(arguments)
-        except (RunError, DivergedError) as error:
-            raise CompactHydraException(str(error)) from error
+        return super().sweep(arguments)
 
     def _search(self) -> dict[str, Any]:
-        from autosegloss.cli.jobs import mistakes_in_one_line
-
         directory = Path(self.config.hydra.sweep.dir).absolute()
         arguments = [a for a in self.config.hydra.overrides.task if _key(a) not in _MODES]
-        with mistakes_in_one_line(), _own(directory):
+        with _own(directory):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
@@ -101,13 +94,10 @@ class AutoSegLossSweeper(BasicSweeper):
 
     def _as_started(self) -> AutoSegLossSweeper:
         """The sweeper of the search in the folder to resume: its own arguments, and what was given in addition."""
-        from autosegloss.cli.jobs import mistakes_in_one_line
-
         from ._state import State
 
         folder = Path(str(self.config.resume))
-        with mistakes_in_one_line():
-            state = State.load(folder)
+        state = State.load(folder)
         own = self.config.hydra.overrides
         given = {_key(override): override for override in (*own.hydra, *own.task)}
         if "hydra.sweep.dir" in given and Path(self.config.hydra.sweep.dir).resolve() != folder.resolve():
