@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autosegloss.cli.jobs import program
+from autosegloss.cli.errors import run_program
 from autosegloss.cli.program import config_folder
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.picture import picture
@@ -31,7 +31,7 @@ HELP = "any setting of conf/train.yaml, as data=voc data.root=ROOT; limit=N samp
 
 def main() -> None:
     """The program; an error of the user, or a fault of the data, ends it with one line."""
-    program(run)
+    run_program(run)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:

@@ -55,9 +55,9 @@ def _run(config_name: str, task: Callable[[Any], Any]) -> None:
     """Compose the configuration with the arguments on the command line and call the task with it."""
     import hydra
 
-    from autosegloss.cli.jobs import program
+    from autosegloss.cli.errors import run_program
 
-    program(hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(task))
+    run_program(hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(task))
 
 
 def _require_training() -> None:
