@@ -19,7 +19,7 @@ class DivergedError(RuntimeError):
 
 
 class RunError(RuntimeError):
-    """A training that ended without a result: it raised, died or took too long."""
+    """A run that cannot begin, because the search that launched it has ended."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
