@@ -53,7 +53,7 @@ class Trainings:
 def trainings_of(size: int, folder: Path):
     """With a crew that the tests of this file share."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
         patch.setenv("OMP_NUM_THREADS", "1")
         yield Trainings(folder, size)
         close_crews()

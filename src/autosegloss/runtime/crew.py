@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autosegloss.runtime.member import Member, Report, environment, free_port
-from autosegloss.training.outcome import Failure, Outcome, log_name
+from autosegloss.training.outcome import DISOWNED, Failure, Outcome, log_name
 
 STARTUP = 600.0  # seconds that the imports may take, on the slowest network drive
 EXIT = 10.0  # seconds that a process has to end after it has closed its pipe
-DISOWNED = Failure("failed", "the search that launched this run has ended")
 
 
 class Request(NamedTuple):

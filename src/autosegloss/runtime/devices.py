@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from autosegloss.errors import InputError, RunError, is_whole
+from autosegloss.training.outcome import DISOWNED
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Leases:
         chance = random.Random()  # other processes may have seeded theirs as this one has
         while (held := self._try(count)) is None:
             if not is_alive():
-                raise RunError("the search that launched this run has ended")
+                raise RunError(DISOWNED.message)
             time.sleep(pause * chance.uniform(0.5, 1.5))  # two that wait must not collide for ever
         numbers, locks = held
         recent[:] = numbers

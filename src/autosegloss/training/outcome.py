@@ -66,6 +66,7 @@ class Failure:
 
 
 Outcome = Result | Failure
+DISOWNED = Failure("failed", "the search that launched this run has ended")
 
 
 def outcome_of(values: Mapping[str, Any]) -> Outcome:
