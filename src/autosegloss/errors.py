@@ -30,11 +30,7 @@ class DivergedError(RuntimeError):
 
 
 class RunError(RuntimeError):
-<<<<<<< HEAD
-    """A training that ended without a result: it raised an error, died or took too long."""
-=======
     """A run that cannot begin, because the search that launched it has ended."""
->>>>>>> runtime
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:

@@ -25,13 +25,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-<<<<<<< HEAD
     """Write the names of the files in `folder` to the disk, where the system can open a folder (Windows cannot)."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-=======
-    """Write the names of the files in `folder` to the disk."""
->>>>>>> runtime
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
