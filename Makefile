@@ -7,7 +7,7 @@ test:
 	python -m pytest -n 2
 
 lint:
-	ruff check . && ruff format --check .
+	ruff check . && ruff format --check . && mypy
 
 format:
 	ruff check --fix . && ruff format .

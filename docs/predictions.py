@@ -1,6 +1,6 @@
-"""Draw what trained networks predict: python docs/predictions.py OUT.png NAME=RUN_FOLDER ...
+"""Draw the predictions of trained networks: python docs/predictions.py OUT.png NAME=RUN_FOLDER ...
 
-A run folder is one that train.py left (weights.pt and .hydra/config.yaml); all must be of the same data.
+A run folder is an output folder of train.py (weights.pt and .hydra/config.yaml). All runs must use the same data.
 """
 
 from __future__ import annotations

@@ -100,24 +100,24 @@ def interrupt(process: subprocess.Popen, when: Callable[[], bool]) -> str:
 
 
 class Trainings:
-    """In the place of real ones: their score follows from theta at once; the n-th of them meets Ctrl-C if told so."""
+    """In the place of real runs: the score follows from theta at once; run number `interrupted` meets Ctrl-C."""
 
     def __init__(self):
         self.directories, self.interrupted = [], None
 
-    def __call__(self, cfg, directory, **_) -> Result:
+    def __call__(self, cfg, folder, **_) -> Result:
         if len(self.directories) + 1 == self.interrupted:
             raise KeyboardInterrupt
-        self.directories.append(Path(directory))
+        self.directories.append(Path(folder))
         result = Result(dict.fromkeys(PAPER, fmean(cfg.theta)), {}, 0.2, 0.1)
-        result.save(directory)
+        result.save(folder)
         return result
 
 
 @pytest.fixture
 def trainings(monkeypatch):
     trainings = Trainings()
-    monkeypatch.setattr("autosegloss.cli.jobs._apart", trainings)
+    monkeypatch.setattr("autosegloss.cli.jobs.run_in_subprocess", trainings)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
     return trainings
 

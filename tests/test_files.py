@@ -1,4 +1,4 @@
-"""Files are whole at every moment, and logs are read from their end."""
+"""Files are whole at every moment; logs are read from their end."""
 
 import shutil
 import signal
@@ -40,7 +40,7 @@ def test_a_file_stays_as_it_was_when_its_writer_fails(tmp_path):
 
 
 def test_a_file_stays_as_it_was_when_its_writer_is_killed(tmp_path):
-    shutil.copy(files.__file__, tmp_path)  # by itself it is imported at once
+    shutil.copy(files.__file__, tmp_path)  # alone, to be imported without torch
     write_whole(tmp_path / "page.txt", "old")
     code = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=False).returncode
     assert code == -signal.SIGKILL

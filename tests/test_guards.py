@@ -1,4 +1,4 @@
-"""What watches over a training: it ends where the loss is no number, and normalises over all GPUs."""
+"""Callbacks: a training ends at a loss that is not finite, and batch normalisation spans all GPUs."""
 
 from types import SimpleNamespace
 
@@ -60,7 +60,7 @@ def test_a_training_whose_losses_are_finite_goes_on(tmp_path):
     assert module.steps == 4
 
 
-def test_elsewhere_than_on_the_cpu_it_looks_at_some_losses_only():
+def test_on_a_gpu_it_checks_some_losses_only():
     class OnGPU(SimpleNamespace):
         device, looks = torch.device("cuda"), 0
 
@@ -75,15 +75,16 @@ def test_elsewhere_than_on_the_cpu_it_looks_at_some_losses_only():
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, None])
-def test_a_number_of_steps_that_is_none_is_refused(wrong):
+def test_a_number_of_steps_that_is_not_positive_is_refused(wrong):
     with pytest.raises(InputError, match="every_n_steps"):
         StopIfDiverged(every_n_steps=wrong)
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", nn.BatchNorm2d), ("cuda", nn.SyncBatchNorm)])
 def test_batches_are_normalised_over_all_gpus_and_each_by_itself_on_cpus(device, expected):
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    model = pl.LightningModule()
+    model.network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     model.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)))
-    converted = SyncOnGPU().apply(model)
+    converted = SyncOnGPU().apply(model).network
     assert type(converted[1]) is expected
     assert type(converted[0]) is nn.Conv2d

@@ -1,20 +1,20 @@
 """Batches of runs, with a launcher that does as it is told: what fails is tried again, what is lost launched again."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 
-from autosegloss.errors import DivergedError, RunError
 from autosegloss.report.progress import SearchProgress
 from autosegloss.runtime import Owner, Ownership
 from autosegloss.search import JsonLines
-from autosegloss.training.outcome import Result
-from hydra_plugins.autosegloss_sweeper._jobs import Failure, Jobs
+from autosegloss.training.outcome import Failure, Outcome, Result
+from hydra_plugins.autosegloss_sweeper._jobs import Jobs
 
-GOOD = Result({"miou": 0.5}, {}, 1.0)
+GOOD, DIED = Result({"miou": 0.5}, {}, 1.0), Failure("failed", "the process died")
 
 
 class Scripted:
@@ -37,9 +37,9 @@ class Scripted:
         if isinstance(act, BrokenPipeError):  # a process of the launcher dies
             raise act
         job = JobReturn(status=JobStatus.FAILED if isinstance(act, Exception) else JobStatus.COMPLETED)
-        if isinstance(act, Result):
+        if isinstance(act, Outcome):
             act.save(self.directory / folder)
-        job.return_value = vars(act) if isinstance(act, Result) else act
+        job.return_value = asdict(act) if isinstance(act, Outcome) else act
         return job
 
 
@@ -61,7 +61,7 @@ def failures(folder: Path) -> list[tuple]:
 
 
 def test_what_fails_is_tried_again_and_no_other(search, tmp_path):
-    script = {"a": [RunError("died"), GOOD], "b": [ValueError("always")], "d": [DivergedError("nan")]}
+    script = {"a": [DIED, GOOD], "b": [ValueError("always")], "d": [Failure("diverged", "nan")]}
     outcomes, launcher = search(script, ["a", "b", "c", "d"], max_retries=2)
     assert launcher.batches == [["a", "b", "c", "d"], ["a", "b"], ["b"]]
     assert outcomes == {
@@ -75,7 +75,7 @@ def test_what_fails_is_tried_again_and_no_other(search, tmp_path):
 
 
 def test_runs_lost_with_a_launcher_are_launched_again_and_the_stragglers_disowned(search, tmp_path):
-    script = {"b": [BrokenPipeError("a process died")] * 3 + [GOOD], "a": [RunError("died"), GOOD]}
+    script = {"b": [BrokenPipeError("a process died")] * 3 + [GOOD], "a": [DIED, GOOD]}
     outcomes, launcher = search(script, ["a", "b", "c"], max_retries=3)
     assert list(outcomes.values()) == [GOOD, GOOD, GOOD]
     assert {run: attempt for run, attempt, status in failures(tmp_path) if status == "lost"} == {"a": 0, "b": 0, "c": 0}
@@ -92,7 +92,7 @@ def test_a_launcher_that_cannot_start_a_run_ends_the_search(search):
 def test_a_launcher_that_always_breaks_ends_the_runs(search, tmp_path):
     (tmp_path / "b").mkdir()  # it had begun
     outcomes, launcher = search({"a": [BrokenPipeError("again")]}, ["a", "b"], max_retries=1)
-    assert {outcome.status for outcome in outcomes.values()} == {"lost"}
+    assert {outcome.kind for outcome in outcomes.values()} == {"lost"}
     assert all("the launcher lost it: BrokenPipeError: again" in outcome.message for outcome in outcomes.values())
     assert len(launcher.batches) <= 4
 
@@ -104,6 +104,12 @@ def test_what_has_a_result_is_not_run_again(search, tmp_path):
     assert list(outcomes) == ["a", "b"]
 
 
+def test_a_launch_discards_the_outcome_of_an_earlier_try(search, tmp_path):
+    DIED.save(tmp_path / "a")
+    search({"a": [ValueError("before it trains")]}, ["a"])
+    assert not (tmp_path / "a/failure.json").exists()
+
+
 def test_an_undefined_score_is_a_failure(search):
     undefined = Result({"miou": float("nan")}, {}, 1.0)
     outcomes, launcher = search({"a": [undefined, GOOD], "b": [undefined]}, ["a", "b"], max_retries=1)
@@ -113,8 +119,9 @@ def test_an_undefined_score_is_a_failure(search):
 
 
 def test_a_mistake_ends_the_batch_at_once(search):
-    with pytest.raises(CompactHydraException, match="label 7 is no class"):
-        search({"a": [CompactHydraException("label 7 is no class")]}, ["a", "b"], max_retries=5)
+    for mistake in (Failure("mistake", "label 7 is no class"), CompactHydraException("label 7 is no class")):
+        with pytest.raises(CompactHydraException, match="label 7 is no class"):
+            search({"a": [mistake]}, ["a", "b"], max_retries=5)
 
 
 def test_batches_are_no_larger_than_asked_for(search):

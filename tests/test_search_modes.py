@@ -9,7 +9,7 @@ from conftest import SEARCH, TINY
 
 from autosegloss.runtime import Ownership
 from autosegloss.search import History
-from autosegloss.training.outcome import Result
+from autosegloss.training.outcome import Failure, Result
 
 SEEDED = "hydra.sweeper.comparison_seeds=[0]"
 GRID = ["metric=macc", "hydra/sweeper=autosegloss", "hydra.sweep.dir=grid"]
@@ -115,7 +115,8 @@ def test_a_dry_run_finds_a_mistake_in_any_run(command, tmp_path, trainings, over
 
 
 def test_a_dry_run_whose_trial_fails_says_why_and_leaves_nothing(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("autosegloss.cli.jobs._apart", Mock(side_effect=MemoryError("no memory")))
+    failure = Failure("failed", "MemoryError: no memory")
+    monkeypatch.setattr("autosegloss.cli.jobs.run_in_subprocess", Mock(return_value=failure))
     assert refusal(command, *SEARCH, "dry_run=true") == "error: the short trial failed: MemoryError: no memory"
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""Pretrained weights: from the disk, from a host that answers, or a word why not."""
+"""Pretrained weights: from the disk, from a host that answers, or one line why they cannot be had."""
 
 import socket
 import time
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def silent_hub(monkeypatch, tmp_path):
     """No host answers, and nothing is on the disk yet; gives the folder of the disk."""
-    monkeypatch.setattr(hub, "_answers", lambda: False)
+    monkeypatch.setattr(hub, "hub_answers", lambda: False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     return tmp_path
 
@@ -66,7 +66,7 @@ def test_weights_on_the_disk_need_no_host(silent_hub):
 
 
 def test_training_from_scratch_asks_no_host(monkeypatch):
-    monkeypatch.setattr(hub, "_answers", lambda: pytest.fail("the host was asked"))
+    monkeypatch.setattr(hub, "hub_answers", lambda: pytest.fail("the host was asked"))
     for name in NAMES:
         small(name)
 
@@ -76,7 +76,7 @@ def test_a_host_that_keeps_silent_is_given_up_soon(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:  # takes the call and never speaks
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         start = time.perf_counter()
-        assert not hub._answers.__wrapped__()
+        assert not hub.hub_answers.__wrapped__()
         assert time.perf_counter() - start < 3
 
 
@@ -91,7 +91,7 @@ def test_a_host_that_answers_anything_is_there(monkeypatch):
     with HTTPServer(("127.0.0.1", 0), Refusal) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        assert hub._answers.__wrapped__()
+        assert hub.hub_answers.__wrapped__()
         server.shutdown()
 
 

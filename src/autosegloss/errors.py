@@ -1,4 +1,4 @@
-"""The one error a user's mistake ends in: a single clear line (expected, got, remedy); and one for bad numerics."""
+"""Errors that tell a user's mistake in one line (expected, got, remedy), and the checks that raise them."""
 
 from __future__ import annotations
 
@@ -7,48 +7,64 @@ import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 
-NEAREST = 12  # names that a message shows at most
+MAX_CHOICES = 12  # names that a message lists at most
 
 
 class InputError(ValueError):
-    """Input that cannot be worked with; the command-line programs print it as one line, without a traceback."""
+    """Input that the library refuses: one line with the expected, the given and the remedy.
+
+    The console programs print it without a traceback.
+
+    Example:
+        >>> from autosegloss import InputError, SurrogateLoss
+        >>> try:
+        ...     SurrogateLoss("mio")
+        ... except InputError as error:
+        ...     print(error)
+        unknown metric 'mio': choose one of miou, ...
+    """
 
 
 class DivergedError(RuntimeError):
-    """A training whose loss or weights are no finite numbers any more: what the network predicts means nothing."""
+    """A training whose loss or weights are not finite: the predictions of its network mean nothing."""
 
 
 class RunError(RuntimeError):
-    """A training that ended without a result: it raised, died or took too long."""
+    """A run that cannot begin, because the search that launched it has ended."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
-    """The error for a name that is not in a list: says what there is, the nearest first."""
+    """The error for a name that is not among the known ones; it lists those, the nearest first."""
     known = list(known)
-    nearest = difflib.get_close_matches(str(name), known, n=NEAREST, cutoff=0.0)
-    more = f", ... ({len(known)} in all)" if len(known) > NEAREST else ""
+    nearest = difflib.get_close_matches(str(name), known, n=MAX_CHOICES, cutoff=0.0)
+    more = f", ... ({len(known)} in all)" if len(known) > MAX_CHOICES else ""
     return InputError(f"unknown {kind} '{name}': choose one of {', '.join(nearest) or '(none is known)'}{more}")
 
 
+def not_installed(what: str, packages: str, extra: str) -> InputError:
+    """The error for a part of the library whose packages an extra installs."""
+    return InputError(f'{what} needs {packages}, not installed here: python -m pip install "autosegloss[{extra}]"')
+
+
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number; a bool is none."""
+    """Whether a value is a finite number; True and False do not count as numbers."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_whole(value: object, least: int) -> bool:
-    """Whether a value is an integer of `least` or more; a bool is none."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= least
+    """Whether a value is an integer of `least` or more; True and False do not count as integers."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def whole_number(name: str, value: int, least: int) -> int:
-    """The value; raises InputError unless it is an integer of `least` or more."""
+    """Return the value; raises InputError unless it is an integer of `least` or more."""
     if not is_whole(value, least):
         raise InputError(f"{name}: expected an integer of {least} or more, got {value!r}")
     return value
 
 
 def positive(name: str, value: float) -> float:
-    """The value; raises InputError unless it is a finite number above 0."""
+    """Return the value; raises InputError unless it is a finite number above 0."""
     if not (is_number(value) and value > 0):
         raise InputError(f"{name}: expected a number above 0, got {value!r}")
     return value

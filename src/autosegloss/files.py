@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever a process is killed."""
+"""Files that exist whole or not at all, even if a process is killed while it writes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A draft to write; it takes the place of `path` at the end, once it is on the disk."""
+    """Yield the path of a draft, which replaces `path` at the end of the context; an error leaves `path` as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # two threads, or hosts, may write the same file
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # unique: two threads or hosts may write the same file
     try:
         yield draft
         with draft.open("rb") as file:
@@ -25,7 +25,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names of the files in `folder` on the disk, too."""
+    """Write the names of the files in `folder` to the disk, where the system can open a folder (Windows cannot)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -34,13 +36,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace the content of `path`."""
+    """Replace the content of `path` as a whole."""
     with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
 def last_lines(path: Path, count: int = 15) -> str:
-    """The end of a log, "" where there is none."""
+    """The last lines of a log, of its last 20 kB at most; "" if it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 20_000))

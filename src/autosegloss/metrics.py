@@ -78,8 +78,7 @@ class FormulaMetric(Metric):
         self.formula: Formula = formula
         self.num_classes = whole_number("num_classes", num_classes, least=1)
         self.ignore_index, self.per_class = ignore_index, per_class
-        one_pixel = torch.zeros(1, 1, 1, dtype=torch.int32)
-        ignored = LabelMap(one_pixel, one_pixel.unsqueeze(1).bool(), self.num_classes)
+        ignored = label_map(torch.zeros(1, 1, 1, dtype=torch.int32), self.num_classes, ignore_index=0)
         for name, value in self._sums(ignored, ignored).items():  # the formula itself names its states
             self.add_state(name, value, dist_reduce_fx="sum")
 
@@ -144,9 +143,7 @@ class GlobalAccuracy(_PaperMetric):
     Example:
         >>> import torch
         >>> from autosegloss.metrics import GlobalAccuracy
-        >>> metric = GlobalAccuracy(num_classes=2)
-        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
-        >>> metric.compute()
+        >>> GlobalAccuracy(num_classes=2)(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
         tensor(0.7500)
     """
 
@@ -159,9 +156,7 @@ class MeanAccuracy(_PaperMetric):
     Example:
         >>> import torch
         >>> from autosegloss.metrics import MeanAccuracy
-        >>> metric = MeanAccuracy(num_classes=2)
-        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
-        >>> metric.compute()
+        >>> MeanAccuracy(num_classes=2)(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
         tensor(0.7500)
     """
 
@@ -174,9 +169,7 @@ class MeanIoU(_PaperMetric):
     Example:
         >>> import torch
         >>> from autosegloss.metrics import MeanIoU
-        >>> metric = MeanIoU(num_classes=2)
-        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
-        >>> metric.compute()
+        >>> MeanIoU(num_classes=2)(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
         tensor(0.5833)
     """
 
@@ -189,9 +182,7 @@ class FrequencyWeightedIoU(_PaperMetric):
     Example:
         >>> import torch
         >>> from autosegloss.metrics import FrequencyWeightedIoU
-        >>> metric = FrequencyWeightedIoU(num_classes=2)
-        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
-        >>> metric.compute()
+        >>> FrequencyWeightedIoU(num_classes=2)(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
         tensor(0.5833)
     """
 
@@ -207,9 +198,7 @@ class BoundaryIoU(_PaperMetric):
     Example:
         >>> import torch
         >>> from autosegloss.metrics import BoundaryIoU
-        >>> metric = BoundaryIoU(num_classes=2, width=1)
-        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
-        >>> metric.compute()
+        >>> BoundaryIoU(num_classes=2, width=1)(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
         tensor(0.2500)
     """
 
@@ -225,9 +214,7 @@ class BoundaryF1(_PaperMetric):
     Example:
         >>> import torch
         >>> from autosegloss.metrics import BoundaryF1
-        >>> metric = BoundaryF1(num_classes=2, tolerance=1)
-        >>> metric.update(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
-        >>> metric.compute()
+        >>> BoundaryF1(num_classes=2, tolerance=1)(torch.tensor([[[0, 1, 1, 1]]]), torch.tensor([[[0, 0, 1, 1]]]))
         tensor(1.)
     """
 

@@ -22,7 +22,7 @@ def write_mask(path: Path, size=(8, 10), values=(0, 1, 255)) -> None:
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Threads cost more than they give on tensors this small."""
+    """On such small tensors threads cost more time than they save."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -51,5 +51,5 @@ def unsplit(tmp_path):
 
 @pytest.fixture
 def files():
-    """The two writers above, for trees of a test's own."""
+    """(write_image, write_mask), for other folders."""
     return write_image, write_mask

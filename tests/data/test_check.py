@@ -20,7 +20,6 @@ from autosegloss.data import Sample, Source
 from autosegloss.data.check.checks import check_sample, check_splits
 from autosegloss.data.check.picture import most_varied, picture
 from autosegloss.data.check.tables import classes_table, faults, notes, ranges, splits_table
-from autosegloss.errors import InputError
 from autosegloss.report import palette
 
 
@@ -242,11 +241,6 @@ def test_a_mistake_is_one_line(check, monkeypatch, arguments, message):
     code, _ = check(*arguments)
     assert re.match(message, code)
     assert "\n" not in code
-
-
-def test_an_installed_package_has_no_configuration(tmp_path):
-    with pytest.raises(InputError, match=f"no folder {tmp_path}/conf: the configuration comes with a checkout"):
-        compose_source(["data=shapes"], tmp_path / "conf")
 
 
 def test_a_closed_pipe_ends_it_without_a_message(monkeypatch, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Cityscapes: its layout in miniature, the table of its ids, and the line it says when it cannot."""
+"""Cityscapes: its layout in miniature, the table of its ids, and its error messages."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from helpers import miniatures
 from torchvision.datasets import Cityscapes as Official
 
 from autosegloss.data import Cityscapes
-from autosegloss.data.disk import load
+from autosegloss.data.reading import load_sample
 from autosegloss.errors import InputError
 
 
@@ -39,7 +39,7 @@ def test_the_test_split_has_no_labels_to_use(root):
 
 def test_every_id_becomes_its_class_or_is_ignored(root):
     """Against the official list, id by id: 0..33, and -1 of licence plates, which a file holds as 255."""
-    _, label = load(Cityscapes(root).samples("train")[0], Cityscapes(root))
+    _, label = load_sample(Cityscapes(root).samples("train")[0], Cityscapes(root))
     train_ids = {known.id: known.train_id for known in Official.classes}
     expected = [train_ids[i] if 0 <= train_ids[i] < 19 else 255 for i in [*range(34), -1]]
     assert label[0, :35].tolist() == expected
@@ -51,23 +51,23 @@ def test_the_19_classes_have_their_names():
     assert [Cityscapes.class_names[i] for i in (0, 1, 2, 13, 18)] == ["road", "sidewalk", "building", "car", "bicycle"]
 
 
-def test_an_id_that_does_not_exist_is_told(tmp_path):
+def test_an_unknown_id_is_refused(tmp_path):
     source = Cityscapes(miniatures.cityscapes(tmp_path, values=[7, 77]))
     with pytest.raises(InputError, match=r"_gtFine_labelIds.png: label 77 is no class"):
-        load(source.samples("train")[0], source)
+        load_sample(source.samples("train")[0], source)
 
 
-def test_train_ids_do_where_there_are_no_ids(tmp_path):
+def test_train_ids_are_read_without_ids(tmp_path):
     source = Cityscapes(miniatures.cityscapes(tmp_path, "labelTrainIds", [0, 18, 255]))
     assert torch.unique(source.samples("train")[0].load()[1]).tolist() == [0, 18, 255]
 
 
-def test_ids_are_taken_where_there_are_both(root):
+def test_ids_are_preferred_to_train_ids(root):
     miniatures.cityscapes(root, "labelTrainIds", [3])
     assert all(sample.mask.endswith("_labelIds.png") for sample in Cityscapes(root).samples("train"))
 
 
-def test_a_part_of_the_images_will_do(root):
+def test_a_part_of_the_images_suffices(root):
     shutil.rmtree(root / "leftImg8bit" / "val")
     (root / "leftImg8bit/train/zurich/zurich_000000_000019_leftImg8bit.png").unlink()
     assert (len(stems("train", root)), stems("val", root)) == (2, [])

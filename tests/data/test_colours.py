@@ -1,4 +1,4 @@
-"""Changes of colour: each against a slow reading of what it means, on colours whose answer is known."""
+"""Colour augmentation: each change against its definition, on colours with a known answer."""
 
 import colorsys
 
@@ -58,8 +58,8 @@ def test_saturation_and_hue_leave_grey_alone():
     assert_close(applied((90, 90, 90), draws(saturation=0.5, hue=36)), torch.full((500, 3), 90.0), atol=0.1, rtol=0)
 
 
-def test_hue_turns_the_colour_about_as_far_as_asked():
-    """Against the hue of HSV, whose circle is not that of YIQ: about."""
+def test_hue_rotates_the_colour_by_about_its_angle():
+    """Compared with the hue of HSV, whose circle differs from that of YIQ."""
 
     def hue(rgb):
         return colorsys.rgb_to_hsv(*rgb)[0] * 360
@@ -104,6 +104,6 @@ def test_they_change_nothing_else_of_a_training():
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "hue", "probability"])
 @pytest.mark.parametrize("value", [-0.1, 300, "0.5", None, True])
-def test_an_amount_that_is_none(name, value):
+def test_an_invalid_amount(name, value):
     with pytest.raises(InputError, match=rf"augment.colours.{name} must be a number from 0 to"):
         Colours(**{name: value})

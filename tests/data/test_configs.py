@@ -37,6 +37,13 @@ def test_at_full_size_windows_are_cut_out_and_whole_images_judged(name):
     assert data.eval_batch_size == 1
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "trainer").glob("*.yaml")))
+def test_no_trainer_shards_the_data_a_second_time(name):
+    """The samplers shard by themselves."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert compose("train", [f"trainer={name}"]).trainer.use_distributed_sampler is False
+
+
 def test_shapes_yields_a_batch():
     data = data_of("data=shapes", "data.source.train=8", "data.source.val=2")
     images, labels = next(iter(data.train_dataloader()))

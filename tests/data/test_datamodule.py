@@ -1,4 +1,4 @@
-"""SegmentationData: who trains and who validates, the same batches for the same seed, and the errors."""
+"""SegmentationData: which samples train and which validate, equal batches for equal seeds, and error messages."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,10 @@ import pytorch_lightning as pl
 import torch
 from torch.testing import assert_close
 
-from autosegloss.data import Augment, Colours, Folder, SegmentationData, Shapes
-from autosegloss.data.memory import Fit, decode
+from autosegloss.data import Augment, Colours, Folder, Sample, SegmentationData, Shapes
+from autosegloss.data.dataset import SegmentationDataset
+from autosegloss.data.memory import MemorySplit, Resize
+from autosegloss.data.samplers import SampleKey
 from autosegloss.data.transforms import MEAN, STD
 from autosegloss.errors import InputError
 
@@ -64,8 +66,8 @@ def test_the_hold_out_comes_out_of_the_training_split(folder):
 
 
 def test_the_hold_out_depends_on_its_own_seed_only():
-    assert make(holdout=0.3, seed=1).parts() == make(holdout=0.3, seed=2).parts()
-    assert make(holdout=0.3, holdout_seed=1).parts() != make(holdout=0.3, holdout_seed=2).parts()
+    assert make(holdout=0.3, seed=1).parts == make(holdout=0.3, seed=2).parts
+    assert make(holdout=0.3, holdout_seed=1).parts != make(holdout=0.3, holdout_seed=2).parts
 
 
 def test_without_a_hold_out_the_whole_split_trains(folder):
@@ -89,9 +91,9 @@ def test_loading_draws_nothing_from_the_global_state():
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    batches = make(augment=Augment()).train_dataloader()
-    for key in batches.sampler:
-        batches.dataset[key]
+    loader = make(augment=Augment()).train_dataloader()
+    for keys in loader.batch_sampler:
+        loader.dataset.__getitems__(keys)
     assert_close(torch.rand(1), expected)
 
 
@@ -145,7 +147,7 @@ def test_a_trainer_sees_the_batches_of_a_plain_loop_over_epochs():
 
 @pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
 def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
-    """They may be joined after the loader was made."""
+    """They may join after the loader is made."""
     source, seen = Folder(folder, classes=2), []
     loaders = [getattr(make(source=source, batch_size=3, eval_batch_size=2), name)() for _ in range(2)]
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
@@ -160,13 +162,13 @@ def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
 
 
 def test_a_split_is_decoded_once_per_process():
-    """A search starts hundreds of runs in a process; each would pay for it again."""
+    """A search starts hundreds of runs in one process, and decoding takes longer than a short run."""
     first, again = (make(source=Shapes(train=9, size=16), size=8, holdout=3) for _ in range(2))
-    data = first.train_dataloader().dataset.data
-    assert again.train_dataloader().dataset.data is data
-    assert again.val_dataloader().dataset.data is data
+    split = first.train_dataloader().dataset.split
+    assert again.train_dataloader().dataset.split is split
+    assert again.val_dataloader().dataset.split is split
     other = make(source=Shapes(train=9, size=16), size=4).train_dataloader()
-    assert other.dataset.data is not data
+    assert other.dataset.split is not split
 
 
 def test_the_aspect_is_kept_by_cutting_the_middle_out(tmp_path, files):
@@ -183,24 +185,40 @@ def test_the_aspect_is_kept_by_cutting_the_middle_out(tmp_path, files):
 
 @pytest.mark.parametrize("shape", [(7, 9), (9, 7), (30, 50), (6, 60), (4, 5)])
 def test_any_image_covers_the_window(shape):
-    image, label = Fit((6, 8), keep_aspect=True)(torch.zeros(3, *shape), torch.ones(shape, dtype=torch.uint8))
+    image, label = Resize((6, 8), keep_aspect=True)(torch.zeros(3, *shape), torch.ones(shape, dtype=torch.uint8))
     assert (image.shape, label.shape) == ((3, 6, 8), (6, 8))
     assert label.all()  # nothing of it is padding
 
 
-def test_a_split_goes_to_the_device_if_there_is_room(monkeypatch):
-    """The device "meta" stands in for a GPU: it has shapes, and no values."""
-    device, source = torch.device("meta"), Shapes(train=9, size=16, seed=5)
-    needed = 9 * 16 * 16 * 4
-    for free, expected in ((4 * needed, "meta"), (4 * needed - 4, "cpu")):
-        monkeypatch.setattr("autosegloss.data.memory._free_memory", lambda _, free=free: free)
-        decode.cache_clear()
-        data = make(source=source, augment=Augment(colours=Colours()), device=device)
-        assert data.train_dataloader().dataset.data.images.device.type == expected
-        images, labels = next(iter(data.train_dataloader()))  # made there, wherever the split lies
-        assert (images.device, labels.device) == (device, device)
-        assert (images.shape, labels.dtype) == ((4, 3, 16, 16), torch.int64)
-    decode.cache_clear()
+META = torch.device("meta")  # stands in for a GPU: its tensors have shapes, but no values
+
+
+def split_of(count):
+    return MemorySplit(torch.zeros(count, 3, 4, 4, dtype=torch.uint8), torch.zeros(count, 4, 4, dtype=torch.uint8))
+
+
+def test_a_split_goes_to_the_device_if_it_takes_a_quarter_of_its_memory_at_most():
+    needed = 9 * 4 * 4 * 4
+    assert split_of(9).to(META, free=4 * needed).images.device == META
+    assert split_of(9).to(META, free=4 * needed - 1).images.device.type == "cpu"
+
+
+def test_batches_are_made_on_the_device_wherever_the_split_lies():
+    data = make(augment=Augment(colours=Colours()), device=META)  # which has no memory for the split
+    loader = data.train_dataloader()
+    assert loader.dataset.split.images.device.type == "cpu"
+    key = next(iter(loader.sampler))
+    there = SegmentationDataset(split_of(23).to(META, free=10**6), 255, device=META)
+    for (images, labels), size in ((next(iter(loader)), 16), (there.__getitems__([key] * 4), 4)):
+        assert (images.device, labels.device) == (META, META)
+        assert (images.shape, labels.dtype) == ((4, 3, size, size), torch.int64)
+
+
+def test_a_dataset_has_as_many_samples_as_its_split_and_gives_each():
+    dataset = make().val_dataloader().dataset
+    assert len(dataset) == 5
+    image, label = SMALL.samples("val")[4].load()
+    assert_close(dataset[SampleKey(4)], ((image - MEAN) / STD, label.long()))
 
 
 def test_workers_make_batches_in_the_memory_of_the_host():
@@ -213,11 +231,24 @@ def test_no_training_batch():
         make(batch_size=24).train_dataloader()
 
 
-def test_too_few_samples_are_told_before_anything_is_decoded(monkeypatch):
-    monkeypatch.setattr("autosegloss.data.datamodule.decode", lambda *_: pytest.fail("was decoded"))
-    make(batch_size=11).check(devices=2)
+class Undecodable(Shapes):
+    """A split has samples, but none of them loads."""
+
+    def samples(self, split):
+        return [Sample(sample.name, lambda: pytest.fail("was decoded")) for sample in super().samples(split)]
+
+
+def test_too_few_samples_are_told_before_anything_is_decoded():
+    data = {"source": Undecodable(train=23, val=5, test=1, size=16)}
+    make(**data, batch_size=11).check(devices=2)
+    make(**data, batch_size=11).check(devices=1, test=True)
     with pytest.raises(InputError, match=r"23 training .* batch of 12 on each of 2 devices: set data.batch_size=11"):
-        make(batch_size=12).check(devices=2)
+        make(**data, batch_size=12).check(devices=2)
+    for settings in ({"test": True, "devices": 2}, {"devices": 6}):
+        with pytest.raises(InputError, match=r"^[15] samples are too few for [26] devices, each of which needs 1: set"):
+            make(**data, batch_size=2).check(**settings)
+    with pytest.raises(InputError, match=r"3 samples are too few for 4 devices"):
+        make(**data, batch_size=2, holdout=3).check(devices=4)
     with pytest.raises(InputError, match=r"no 'val' split: set data.holdout=0.2"):
         make(source=Shapes(train=8, val=0, size=16)).check()
 
@@ -235,7 +266,7 @@ def test_no_test_split():
 
 
 @pytest.mark.parametrize("size", [0, 3.5, True, "8", "88", [8], [8, 8, 3], [8, 0.5], -4])
-def test_a_size_that_is_none(size):
+def test_an_invalid_size(size):
     with pytest.raises(InputError, match=r"data.size must be H, \[H,W\]"):
         make(size=size)
 
@@ -254,6 +285,6 @@ def test_a_size_that_is_none(size):
         ("holdout_seed", -1),
     ],
 )
-def test_a_setting_that_is_no_whole_number(name, value):
+def test_a_setting_must_be_a_whole_number(name, value):
     with pytest.raises(InputError, match=rf"data\.{name}: expected an integer of [01] or more, got {value!r}$"):
         make(**{name: value})

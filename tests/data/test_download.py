@@ -1,6 +1,8 @@
-"""Fetching a data set: once, by one process, whole or not at all; and from a host on this machine, by torchvision."""
+"""Downloads: once, by one process, complete or not at all; and by torchvision from a server on this machine."""
 
 import hashlib
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -20,8 +22,8 @@ from autosegloss.data.datasets.download import fetch
 from autosegloss.errors import InputError
 
 
-def slow(folder, draft):
-    """Note the call, take a while, and make the data."""
+def slow_download(folder, draft):
+    """A download that records its call and takes 0.2 seconds."""
     with (folder / "calls").open("a") as file:
         file.write("called\n")
     time.sleep(0.2)
@@ -32,12 +34,12 @@ def slow(folder, draft):
 
 def ask(folder):
     target = folder / "data"
-    fetch(target, (target / "file").exists, partial(slow, folder), "help yourself")
+    fetch(target, (target / "file").exists, partial(slow_download, folder), "help yourself")
     assert (target / "file").exists()
 
 
 def test_of_several_that_ask_one_fetches_and_the_others_wait(tmp_path):
-    """Threads stand for processes: each opens the lock's file for itself, which is what the lock tells apart."""
+    """Threads stand for processes: each opens the lock's file for itself, and the lock belongs to the open file."""
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(ask, [tmp_path] * 4))) == 4
     assert (tmp_path / "calls").read_text() == "called\n"
@@ -76,7 +78,7 @@ def test_the_next_attempt_finds_the_archive_but_not_what_was_half_unpacked(tmp_p
 
     def get(draft):
         seen.extend(path.name for path in draft.iterdir())
-        return slow(tmp_path, draft)
+        return slow_download(tmp_path, draft)
 
     fetch(tmp_path / "data", lambda: False, get, "help yourself")
     assert seen == ["archive.tar"]
@@ -86,7 +88,7 @@ def test_the_next_attempt_finds_the_archive_but_not_what_was_half_unpacked(tmp_p
 def test_incomplete_data_in_the_way_are_not_touched(tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(InputError, match="data is there, but not as it should be: move it away or complete it; help"):
-        fetch(tmp_path / "data", lambda: False, partial(slow, tmp_path), "help yourself")
+        fetch(tmp_path / "data", lambda: False, partial(slow_download, tmp_path), "help yourself")
     assert not (tmp_path / "calls").exists()
 
 
@@ -96,6 +98,13 @@ def test_a_mistake_of_the_user_keeps_its_own_line(tmp_path):
 
     with pytest.raises(InputError, match=r"^something else$"):
         fetch(tmp_path / "data", lambda: False, get, "help yourself")
+
+
+@pytest.mark.slow
+def test_the_data_import_where_there_is_no_fcntl():
+    """As on Windows; filelock warns that it then locks by the existence of a file."""
+    script = "import sys; sys.modules['fcntl'] = None; import autosegloss.data"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Folder: what it finds, and the line it says when it cannot."""
+"""Folder: the samples it finds, and its error messages."""
 
 import numpy as np
 import pytest
@@ -142,7 +142,7 @@ def test_a_mask_of_another_size(folder, files):
     fails(Folder(folder, classes=2), "images/frame4.png has 8x10, .*masks/frame4.png has 8x9")
 
 
-def test_a_label_that_is_no_class(folder, files):
+def test_an_invalid_label(folder, files):
     files[1](folder / "train/masks/frame4.png", values=(0, 2, 7, 255))
     fails(
         Folder(folder, classes=2),
@@ -161,23 +161,23 @@ def test_fractions_that_leave_nothing(unsplit):
 
 
 @pytest.mark.parametrize("fractions", [{"val_fraction": -0.1, "test_fraction": 0.3}, {"val_fraction": "some"}])
-def test_fractions_that_are_none(unsplit, fractions):
+def test_invalid_fractions(unsplit, fractions):
     fails(Folder(unsplit, **fractions), "must be fractions of 0 or more whose sum is below 1")
 
 
 @pytest.mark.parametrize("setting", [{"seed": -1}, {"block": 0}, {"block": 1.5}])
-def test_a_seed_or_block_that_is_none(unsplit, setting):
+def test_an_invalid_seed_or_block(unsplit, setting):
     fails(Folder(unsplit, **setting), f"{next(iter(setting))}: expected an integer of [01] or more")
 
 
 @pytest.mark.parametrize("classes", [3.0, 0, -1, "3", True])
-def test_a_number_of_classes_that_is_none(unsplit, classes):
+def test_an_invalid_number_of_classes(unsplit, classes):
     with pytest.raises(InputError, match=r"classes: expected an integer of 1 or more, got"):
         Folder(unsplit, classes=classes)
 
 
 @pytest.mark.parametrize(("classes", "message"), [([], "no class is named"), (["a", "b", "a"], "twice: a")])
-def test_a_list_of_classes_that_is_none(unsplit, classes, message):
+def test_an_invalid_list_of_classes(unsplit, classes, message):
     with pytest.raises(InputError, match=f"classes: .*{message}"):
         Folder(unsplit, classes=classes)
 
@@ -186,6 +186,6 @@ def test_a_list_of_classes_that_is_none(unsplit, classes, message):
     ("content", "message"),
     [(b"", "no class is named"), (b"sky\nroad\nsky\n", "twice: sky"), (b"B\xe4ume\n", "not UTF-8")],
 )
-def test_a_file_of_classes_that_is_none(unsplit, content, message):
+def test_an_invalid_file_of_classes(unsplit, content, message):
     (unsplit / "classes.txt").write_bytes(content)
     fails(Folder(unsplit), f"classes.txt: .*{message}")

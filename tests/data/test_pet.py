@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pet: its layout in miniature, its trimaps, and the line it says when it cannot."""
+"""Oxford-IIIT Pet: its layout in miniature, its trimaps, and its error messages."""
 
 import shutil
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_the_root_may_be_the_folder_itself(root):
 
 
 @pytest.mark.parametrize("fraction", [1, -0.1, "half", True, float("nan")])
-def test_a_fraction_that_is_none(fraction):
+def test_an_invalid_fraction(fraction):
     with pytest.raises(InputError, match=r"data.source.val_fraction must be in \[0, 1\), got"):
         OxfordPet("ROOT", val_fraction=fraction)
 

@@ -22,7 +22,7 @@ def test_the_bits_of_a_scene_never_change():
     assert digest[:16] == "147ee070e03754ad"
 
 
-def test_scenes_are_uint8_of_the_size_asked_for():
+def test_scenes_are_uint8_of_the_given_size():
     image, label = Shapes(size=40).samples("train")[0].load()
     assert (image.shape, label.shape) == ((3, 40, 40), (40, 40))
     assert (image.dtype, label.dtype) == (torch.uint8, torch.uint8)
@@ -56,6 +56,6 @@ def test_every_class_occurs_and_the_rare_ones_are_rare(split):
 @pytest.mark.parametrize(
     "setting", [{"size": 0}, {"size": 8.5}, {"train": 0}, {"train": 2.0}, {"val": -1}, {"test": -1}, {"seed": -1}]
 )
-def test_settings_that_are_no_whole_numbers_are_named(setting):
+def test_settings_must_be_whole_numbers(setting):
     with pytest.raises(InputError, match=f"{next(iter(setting))}: expected an integer of [01] or more"):
         Shapes(**setting)

@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from autosegloss.data import Augment
-from autosegloss.data.transforms import MEAN, Draws, normalise, pad, warp
+from autosegloss.data.transforms import MEAN, AugmentParams, affine_maps, normalise, pad, warp
 from autosegloss.errors import InputError
 
 
@@ -18,7 +18,7 @@ def pixels(count=4, height=12, width=16):
 
 def augmented(augment, count=4, seed=0, size=(12, 16)):
     images, labels = pixels(count)
-    maps = augment.draw(count, np.random.default_rng(seed)).maps(labels.shape[1:], size)
+    maps = affine_maps(augment.draw(count, np.random.default_rng(seed)), labels.shape[1:], size)
     return warp(images, labels, maps, size, ignore_index=255)
 
 
@@ -64,7 +64,7 @@ def test_zooming_out_keeps_the_whole_image_in_padding():
 def test_labels_are_never_blended():
     images, labels = pixels(50)
     coarse = torch.where(labels < 96, 3, 200).byte()
-    maps = Augment().draw(50, np.random.default_rng(0)).maps((12, 16), (12, 16))
+    maps = affine_maps(Augment().draw(50, np.random.default_rng(0)), (12, 16), (12, 16))
     assert warp(images, coarse, maps, (12, 16), ignore_index=255)[1].unique().tolist() == [3, 200, 255]
 
 
@@ -78,7 +78,7 @@ def test_the_draws_are_a_function_of_the_generator_alone():
 
 
 def test_zooms_cover_the_range():
-    maps = Augment(scale=(0.5, 2.0), flip=0).draw(2000, np.random.default_rng(0)).maps((12, 16), (12, 16))
+    maps = affine_maps(Augment(scale=(0.5, 2.0), flip=0).draw(2000, np.random.default_rng(0)), (12, 16), (12, 16))
     zooms = 1 / maps[:, 1, 1]
     assert 0.5 <= zooms.min() < 0.51
     assert 1.99 < zooms.max() <= 2.0
@@ -109,15 +109,14 @@ def test_a_window_may_be_cut_in_one_direction_and_padded_in_the_other():
 
 
 def test_a_zoomed_crop_is_zoomed():
-    maps = Augment(scale=(2, 2), flip=0).draw(1, np.random.default_rng(0)).maps((100, 200), (50, 40))
+    maps = affine_maps(Augment(scale=(2, 2), flip=0).draw(1, np.random.default_rng(0)), (100, 200), (50, 40))
     assert_close(maps[0, [0, 1], [0, 1]], torch.tensor([40 / 200 / 2, 50 / 100 / 2]))
 
 
 def test_the_place_reaches_both_ends():
-    ends = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
-    ones = torch.ones(2, dtype=torch.float64)
+    ends = [AugmentParams(zoom=1.0, mirror=1.0, place=np.array([end, end])) for end in (-1.0, 1.0)]
     images, labels = pixels(2)
-    _, labels = warp(images, labels, Draws(ones, ones, ends).maps((12, 16), (4, 5)), (4, 5), 255)
+    _, labels = warp(images, labels, affine_maps(ends, (12, 16), (4, 5)), (4, 5), 255)
     assert (labels[0, 0, 0], labels[1, -1, -1]) == (0, 12 * 16 - 1)
 
 
@@ -132,11 +131,11 @@ def test_padding_counts_for_nothing():
 
 
 @pytest.mark.parametrize("scale", [(0, 1), (2, 1), (1,), (-1, 1)])
-def test_a_range_that_is_none_is_refused(scale):
+def test_an_invalid_range_is_refused(scale):
     with pytest.raises(InputError, match=r"augment.scale must be \[low, high\]"):
         Augment(scale=scale)
 
 
-def test_a_probability_that_is_none_is_refused():
+def test_an_invalid_probability_is_refused():
     with pytest.raises(InputError, match=r"augment.flip must be a probability"):
         Augment(flip=50)

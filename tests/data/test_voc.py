@@ -1,4 +1,4 @@
-"""PASCAL VOC and SBD: their layouts in miniature, the augmented list, and the line it says when it cannot."""
+"""PASCAL VOC and SBD: their layouts in miniature, the augmented list, and its error messages."""
 
 import pickle
 from pathlib import Path
@@ -11,7 +11,7 @@ from torchvision.datasets import SBDataset, VOCSegmentation
 
 from autosegloss.data import VOC
 from autosegloss.data.datasets import voc
-from autosegloss.data.disk import load
+from autosegloss.data.reading import load_sample
 from autosegloss.errors import InputError
 
 AUGMENTED = ["2007_000032", "2007_000039", "2008_000015", "2011_003276"]
@@ -71,7 +71,7 @@ def test_a_ready_folder_of_masks_takes_the_place_of_sbd(tmp_path):
 
 
 def test_torchvision_reads_the_same_from_the_same_folders(root):
-    """The miniatures are the real layouts: the reader that knows the real ones must read them."""
+    """This shows that the miniatures have the real layouts."""
     theirs, mine = VOCSegmentation(root, image_set="val"), VOC(root).samples("val")
     assert [(sample.name, sample.mask) for sample in mine] == list(zip(theirs.images, theirs.masks, strict=True))
     sbd = SBDataset(root / "SBD", image_set="train", mode="segmentation")
@@ -86,7 +86,7 @@ def test_an_image_that_voc_lacks_is_taken_from_sbd(root):
 
 def test_samples_travel_to_workers(root):
     sample = pickle.loads(pickle.dumps(VOC(root).samples("train")[-1]))
-    image, label = load(sample, VOC(root))
+    image, label = load_sample(sample, VOC(root))
     assert (image.shape, label.shape, image.dtype, label.dtype) == ((3, 6, 8), (6, 8), torch.uint8, torch.uint8)
 
 
@@ -98,7 +98,7 @@ def test_there_are_21_classes_in_the_order_of_the_devkit():
 
 @pytest.mark.parametrize(("lacking", "right"), [(0, True), (1, False)])
 def test_complete_lists_must_give_10582_images(tmp_path, monkeypatch, lacking, right):
-    """As many names as there really are; no files, which are asked for only if the count is right."""
+    """The real number of names, without files: the count is checked first."""
     lists = tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation"
     numbers = [f"{k:05}" for k in range(1464 + 1449 + 9118)]
     miniatures.names(lists / "train.txt", *numbers[:1464])
@@ -156,13 +156,13 @@ def test_a_broken_mask_of_sbd(root, content):
         VOC(root).samples("train")[-1].load()
 
 
-def test_a_listed_mask_of_sbd_that_is_not_there(root):
+def test_a_listed_mask_of_sbd_is_missing(root):
     (root / "SBD/cls/2011_003276.mat").unlink()
     fails(VOC(root), "1 of 4 samples have no mask: 2011_003276")
 
 
 def test_the_archives_are_unpacked_where_they_are_looked_for(tmp_path, monkeypatch):
-    """With torchvision's downloads in the place of which the archives' folders are made."""
+    """Functions that create the archives' folders stand in for torchvision's downloads."""
     monkeypatch.setattr(voc, "VOCSegmentation", lambda draft, year, download: miniatures.voc(draft))
     monkeypatch.setattr(
         voc, "download_and_extract_archive", lambda *args, **_: miniatures.sbd(args[1] / "benchmark_RELEASE/dataset")
@@ -171,7 +171,7 @@ def test_the_archives_are_unpacked_where_they_are_looked_for(tmp_path, monkeypat
     assert sorted(path.name for path in (tmp_path / "new").iterdir() if path.is_dir()) == ["SBD", "VOCdevkit"]
 
 
-def test_what_is_there_is_not_fetched_again(root, monkeypatch):
+def test_complete_data_are_not_downloaded_again(root, monkeypatch):
     monkeypatch.delattr(voc, "VOCSegmentation")
     monkeypatch.delattr(voc, "download_and_extract_archive")
     assert stems(VOC(root, download=True)) == AUGMENTED

@@ -1,4 +1,4 @@
-"""What trainings of the tests do beside training; workers find this module through PYTHONPATH."""
+"""What runs of the tests do beside training; workers find this module through PYTHONPATH."""
 
 import os
 import signal
@@ -13,7 +13,12 @@ class Tell(pl.Callback):
     """Prints the process, and how often it has decoded a split and loaded weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        print(os.getpid(), decode.cache_info().misses, training._weights.cache_info().misses)
+        print(os.getpid(), decode.cache_info().misses, training.read_weights.cache_info().misses)
+
+
+def no_memory(**_: object) -> None:
+    """In the place of a trainer."""
+    raise MemoryError("all in use")
 
 
 class Fail(pl.Callback):

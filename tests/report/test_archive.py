@@ -133,8 +133,8 @@ def test_a_real_search_and_a_real_training_are_read(command, monkeypatch, tmp_pa
         Result(SIX, {}, 0.1).save(directory)
         return Result.load(directory)
 
-    monkeypatch.setattr("autosegloss.cli.jobs._apart", pretended)
-    monkeypatch.setattr("autosegloss.cli.jobs._here", pretended)
+    monkeypatch.setattr("autosegloss.cli.jobs.run_in_subprocess", pretended)
+    monkeypatch.setattr("autosegloss.cli.jobs.run_inline", pretended)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)
     command("search", *SEARCH[:-1], "hydra.sweeper.comparison_seeds=[4]", "hydra.sweep.dir=found")
     command("train", "loss=searched_bf1", "trainer.enable_progress_bar=false", "hydra.run.dir=trained")

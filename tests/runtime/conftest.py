@@ -13,30 +13,33 @@ from autosegloss.runtime import Crew, Request
 
 LIGHT = [
     "errors.py",
-    *(f"runtime/{name}.py" for name in ("member", "crew", "devices", "owner", "worker")),
     "files.py",
+    *(f"runtime/{name}.py" for name in ("member", "crew", "devices", "owner", "worker")),
+    "training/outcome.py",
 ]
 
 TOLD = '''
-def train(config, directory):
-    """Does what it is told; `outcome` is how that ends."""
-    told = {"directory": directory, "config": config, "outcome": ("ok", "")}
+from autosegloss.training.outcome import Failure, Result
+
+def run(config, folder):
+    """Executes a text, which may set `outcome`."""
+    told = {"folder": folder, "config": config, "outcome": Result({}, {}, 0.0), "Failure": Failure}
     exec(config["do"], told)
     return told["outcome"]
 '''
 
 
 class Lab:
-    """Crews whose workers run as always, but around a training that executes a line of Python.
+    """Crews whose workers are the real ones, but execute a text of Python in the place of a training.
 
-    `package` has what that takes of ours, in a folder that stands in PYTHONPATH; logs go below `runs`.
+    `package` holds the modules of autosegloss that this takes, in a folder of PYTHONPATH; logs go below `runs`.
     """
 
     def __init__(self, package: Path, runs: Path):
         self.package, self.runs, self.crews = package, runs, []
 
-    def crew(self, size: int = 1) -> Crew:
-        self.crews.append(Crew(size))
+    def crew(self, size: int = 1, **seconds: float) -> Crew:
+        self.crews.append(Crew(size, **seconds))
         return self.crews[-1]
 
     def request(self, do: str, run: str = "run", console: bool = False, **config: object) -> Request:
@@ -50,23 +53,18 @@ class Lab:
 def lab(tmp_path, monkeypatch):
     """A `Lab` in an empty folder."""
     package = tmp_path / "modules/autosegloss"
-    (package / "runtime").mkdir(parents=True)
-    for name in ("__init__.py", "runtime/__init__.py"):
-        (package / name).touch()
+    for name in ("", "runtime", "training"):
+        (package / name).mkdir(parents=True)
+        (package / name / "__init__.py").touch()
     for name in LIGHT:
         shutil.copy(Path(autosegloss.__file__).parent / name, package / name)
-    (package / "runtime/train.py").write_text(TOLD)
+    (package / "training/run.py").write_text(TOLD)
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     lab = Lab(package, tmp_path)
     yield lab
     for crew in lab.crews:
         crew.close()
-
-
-def processes(crew: Crew) -> list[int]:
-    """The numbers of its processes."""
-    return [member.process.pid for member in crew._members]
 
 
 def alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""Who trains on which GPU: what a config asks for, and leases that never overlap and never deadlock."""
+"""The devices of a config, and leases of GPUs that never overlap and never deadlock."""
 
 import signal
 import subprocess
@@ -100,14 +100,14 @@ def test_what_cannot_be_had_is_a_mistake(config, gpus, message):
 
 @pytest.fixture
 def two_gpus(monkeypatch, tmp_path):
-    """Leases below tmp_path for two GPUs that none has had."""
+    """Leases below tmp_path for two GPUs that no run has had."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(devices, "visible_gpus", lambda: ["gpu0", "gpu1"])
-    monkeypatch.setattr(devices, "_last", [])
+    monkeypatch.setattr(devices, "recent", [])
 
 
-def nobody():
-    """Not to wait: what nobody wants is not waited for."""
+def ended():
+    """The search has ended: a lease does not wait."""
     return False
 
 
@@ -118,8 +118,8 @@ def test_gpus_are_leased_and_cpus_and_named_gpus_are_not(tmp_path):
         with Devices(2, True, (1, 0)).leased(1) as named, Devices(3, False).leased(1) as cpus:
             assert (named, cpus) == ([1, 0], 3)
         with pytest.raises(RunError, match="the search that launched this run has ended"):
-            Devices(1, True).leased(1, nobody).__enter__()
-    with Devices(2, True).leased(1, nobody) as both:
+            Devices(1, True).leased(1, ended).__enter__()
+    with Devices(2, True).leased(1, ended) as both:
         assert both == [0, 1]
     assert len(list(tmp_path.glob("autosegloss-*/gpu*"))) == 2
 
@@ -140,10 +140,10 @@ def test_more_gpus_than_there_are_are_not_waited_for():
 @pytest.mark.usefixtures("two_gpus")
 def test_a_gpu_is_shared_only_when_all_are_in_use():
     with ExitStack() as held:
-        given = [held.enter_context(Devices(1, True).leased(2, nobody)) for _ in range(4)]
+        given = [held.enter_context(Devices(1, True).leased(2, ended)) for _ in range(4)]
         assert sorted(given[:2]) == sorted(given[2:]) == [[0], [1]]
         with pytest.raises(RunError):
-            Devices(1, True).leased(2, nobody).__enter__()
+            Devices(1, True).leased(2, ended).__enter__()
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -175,10 +175,10 @@ def test_a_lease_ends_with_the_process_that_holds_it(lab):
     with start(HOLDER, lab.runs) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(RunError):
-            Leases("a", 1, lab.runs).take(1, nobody).__enter__()
+            Leases("a", 1, lab.runs).take(1, ended).__enter__()
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with Leases("a", 1, lab.runs).take(1, nobody) as given:
+        with Leases("a", 1, lab.runs).take(1, ended) as given:
             assert given == [0]
 
 

@@ -91,7 +91,7 @@ crew.train(Request({"do": "print('fine')"}, "after"))
 
 def test_a_worker_that_was_killed_is_no_zombie_once_its_crew_is_closed(lab):
     crew = lab.crew()
-    process = crew._members[0].process.pid
+    (process,) = crew.pids
     os.kill(process, signal.SIGKILL)
     crew.close()
     with pytest.raises(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A folder belongs to one running search at a time, and to none as soon as that ends, however it does."""
+"""A folder belongs to one running search at a time, until that ends in any way."""
 
 import errno
 import fcntl
@@ -73,14 +73,14 @@ def test_each_search_of_a_process_is_an_owner_of_its_own(tmp_path):
 
 
 def test_whoever_works_for_a_search_sees_it_end(lab, other):
-    wanted = Owner.watch(lab.runs)
-    assert wanted()
+    is_alive = Owner.watch(lab.runs)
+    assert is_alive()
     other.kill()
     other.wait()
-    assert not wanted()
+    assert not is_alive()
     with Ownership(lab.runs):
         resumed = Owner.watch(lab.runs)
-        assert not wanted()
+        assert not is_alive()
         assert resumed()
     assert not resumed()
     assert not Owner.watch(lab.runs)()  # it has ended before
@@ -102,16 +102,16 @@ def test_a_file_that_names_no_owner_is_nobodys(tmp_path, text):
         assert Owner.of(tmp_path).lives()
 
 
-def test_an_owner_is_known_by_its_host_and_by_when_it_began():
+def test_an_owner_is_known_by_its_host_and_its_start():
     me = Owner.me()
     assert me.lives()
-    assert not me._replace(began="12").lives()  # its number is another's now
-    assert me._replace(host="elsewhere", process=2**22 + 1).lives()  # who could know
+    assert not me._replace(began=me.began - 5).lives()  # a later process has its number
+    assert me._replace(host="elsewhere", process=2**22 + 1).lives()  # cannot be known
     assert not me._replace(process=2**22 + 1).lives()
     assert Owner.me() != me
 
 
-def test_where_files_cannot_be_locked_what_they_say_must_do(lab, other, monkeypatch):
+def test_where_files_cannot_be_locked_the_record_decides(lab, other, monkeypatch):
     def no_locks(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -131,11 +131,11 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 def test_a_disk_that_hesitates_ends_no_training(tmp_path):
     with Ownership(tmp_path):
-        wanted, record = Owner.watch(tmp_path), (tmp_path / RECORD).read_text()
+        is_alive, record = Owner.watch(tmp_path), (tmp_path / RECORD).read_text()
         (tmp_path / RECORD).write_text("")
-        assert wanted()
+        assert is_alive()
         (tmp_path / RECORD).write_text(record)
-        assert wanted()
-        Owner.renew(tmp_path)  # what was launched before is not wanted any more
-        assert not wanted()
-    assert not wanted()
+        assert is_alive()
+        Owner.renew(tmp_path)  # what was launched before is not to go on
+        assert not is_alive()
+    assert not is_alive()

@@ -1,4 +1,4 @@
-"""Crews that train: nothing is done twice that need not be, and one training does not show in the next."""
+"""Crews that train: data and weights are read once, and one run does not change the next."""
 
 import json
 import os
@@ -12,49 +12,51 @@ from conftest import TINY
 from helpers.members import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from runtime.conftest import alive, processes
+from runtime.conftest import alive
 
-from autosegloss.errors import DivergedError, InputError, RunError
-from autosegloss.runtime import Request, crew_of
-from autosegloss.runtime import crew as crews
+from autosegloss.runtime import Request, close_crews, crew_of
+from autosegloss.training.outcome import FAILURE, Failure, Result, log_name
 
 pytestmark = pytest.mark.slow
 THETAS = [[0.5] * 12, [0.1, 0.9] * 6, [0.7] * 12]
 
 
 class Trainings:
-    """Runs tiny trainings on `size` CPUs, each in a folder of its own."""
+    """Tiny trainings on `size` CPUs, each in a folder of its own."""
 
     def __init__(self, folder: Path, size: int):
         self.folder, self.size, self.runs = folder, size, count()
         self.last = folder
 
-    def __call__(self, *overrides: str, act: str | None = None, console: bool = False) -> dict[str, float]:
-        """The scores of a training with this act of acts.py, e.g. "Die,rank:1"."""
+    def __call__(self, *overrides: str, act: str | None = None, console: bool = False) -> dict[str, float] | Failure:
+        """The scores of a training with this act of acts.py, e.g. "Die,rank:1"; its failure if it has none."""
         many = [f"trainer.devices={self.size}", "+trainer.strategy=ddp"] if self.size > 1 else []
         acts = [f"+trainer.callbacks=[{{_target_:helpers.acts.{act}}}]"] if act else []
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose("search", [*TINY, *many, "trainer.max_steps=3", *acts, *overrides])
         self.last = self.folder / str(next(self.runs))
         request = Request(OmegaConf.to_container(cfg, resolve=True), str(self.last), console)
-        crew_of(self.size).train(request, timeout=60)
-        return json.loads((self.last / "result.json").read_text())["scores"]
+        outcome = crew_of(self.size).train(request, timeout=60)
+        if isinstance(outcome, Failure):
+            assert json.loads((self.last / FAILURE).read_text()) == vars(outcome)
+            return outcome
+        assert Result.load(self.last) == outcome
+        return outcome.scores
 
     def processes(self) -> list[int]:
-        return processes(crew_of(self.size))
+        return crew_of(self.size).pids
 
     def log(self, rank: int = 0) -> str:
-        return (self.last / crews.log_name(rank)).read_text()
+        return (self.last / log_name(rank)).read_text()
 
 
 def trainings_of(size: int, folder: Path):
     """With a crew that the tests of this file share."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
         patch.setenv("OMP_NUM_THREADS", "1")
         yield Trainings(folder, size)
-        crews._close_all()
-        crews._crews.clear()
+        close_crews()
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +100,11 @@ def test_one_training_does_not_show_in_the_next(alone):
 
 def test_a_training_that_diverges_or_cannot_begin_leaves_the_process_to_the_next(alone):
     before, scores = alone.processes(), alone()
-    with pytest.raises(DivergedError, match="the training diverged: its loss is nan after 2 steps"):
-        alone("optimizer.lr=1e30")
-    with pytest.raises(InputError, match="18 training samples do not fill one batch of 1000"):
-        alone("data.batch_size=1000")
-    with pytest.raises(InputError, match="init_weights is not given: set init_weights=VALUE"):
-        alone("init_weights=???")
+    assert alone("optimizer.lr=1e30") == Failure("diverged", "the training diverged: its loss is nan after 2 steps")
+    mistake = alone("data.batch_size=1000")
+    assert mistake.kind == "mistake"
+    assert mistake.message.startswith("18 training samples do not fill one batch of 1000")
+    assert alone("init_weights=???") == Failure("mistake", "init_weights is not given: set init_weights=VALUE")
     assert alone() == scores
     assert alone.processes() == before
 
@@ -111,8 +112,7 @@ def test_a_training_that_diverges_or_cannot_begin_leaves_the_process_to_the_next
 def test_a_training_that_raises_shows_why_and_ends_the_process(alone):
     alone()
     before = alone.processes()
-    with pytest.raises(RunError, match=r"^ValueError: not my day$"):
-        alone(act="Fail")
+    assert alone(act="Fail") == Failure("failed", "ValueError: not my day")
     assert "Traceback" in alone.log()
     assert not any(map(alive, before))
 
@@ -131,10 +131,9 @@ def test_several_processes_train_together_again_and_again(together):
 def test_all_end_with_the_one_that_dies_and_each_leaves_its_log(together):
     together("theta=null")
     before = together.processes()
-    with pytest.raises(RunError, match="rank 1: the process of the training was killed by SIGKILL"):
-        together(act="Die,rank:1")
+    assert "rank 1: the process of the training was killed by SIGKILL" in together(act="Die,rank:1").message
     assert not any(map(alive, before))
-    assert all((together.last / crews.log_name(rank)).exists() for rank in (0, 1))
+    assert all((together.last / log_name(rank)).exists() for rank in (0, 1))
     assert not (together.last / "result.json").exists()
 
 

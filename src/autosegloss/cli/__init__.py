@@ -1,1 +1,1 @@
-"""The console programs: the only place where an error becomes one line."""
+"""The console programs: the only place that turns an error into one line."""

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autosegloss.cli.jobs import program
+from autosegloss.cli.errors import run_program
+from autosegloss.cli.program import config_folder
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.picture import picture
 from autosegloss.data.check.tables import classes_table, faults, notes, splits_table
@@ -22,7 +23,6 @@ from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
 from autosegloss.report import save
 
-CONF = Path(__file__).parents[3] / "conf"
 LISTED_FAULTS = 10
 FILE_WIDTH = 120  # characters per line if the output is no terminal
 DESCRIPTION = "Prints the content and the faults of a data set and draws a few samples."
@@ -31,7 +31,7 @@ HELP = "any setting of conf/train.yaml, as data=voc data.root=ROOT; limit=N samp
 
 def main() -> None:
     """The program; an error of the user, or a fault of the data, ends it with one line."""
-    program(run)
+    run_program(run)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -53,20 +53,16 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {count} {'fault' if count == 1 else 'faults'}, see above")
 
 
-def compose_source(overrides: Sequence[str], conf: Path = CONF) -> Source:
+def compose_source(overrides: Sequence[str]) -> Source:
     """The data set that the configuration of a training describes.
 
     Args:
         overrides: settings in Hydra's grammar, as data=voc.
-        conf: the folder of the configuration.
 
     Raises:
-        InputError: `conf` does not exist.
         InstantiationException: the data set refuses a setting; its cause is an InputError.
     """
-    if not conf.is_dir():
-        raise InputError(f"no folder {conf}: the configuration comes with a checkout, not with the installed package")
-    with initialize_config_dir(str(conf), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return instantiate(compose("train", list(overrides)).data).source
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from autosegloss.cli.jobs import program
+from autosegloss.cli.errors import run_program
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
 from autosegloss.report.archive import Archive
@@ -15,7 +15,7 @@ from autosegloss.report.paper import paper_table, tables
 
 def main() -> None:
     """The program; an error of the user ends it with one line."""
-    program(run)
+    run_program(run)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,6 @@
-"""Data: a source says what there is, SegmentationData turns it into batches.
+"""Data: a `Source` lists labelled images, and `SegmentationData` makes batches of them.
 
-A data set of your own needs no code (Folder), or one file like camvid.py: a Source.
+A data set of your own needs no code if it is laid out as `Folder` expects, or else a `Source` like `CamVid`.
 """
 
 from autosegloss.data.colours import Colours
@@ -8,11 +8,12 @@ from autosegloss.data.datamodule import SegmentationData, from_config
 from autosegloss.data.datasets.camvid import CamVid
 from autosegloss.data.datasets.cityscapes import Cityscapes
 from autosegloss.data.datasets.folder import Folder
+from autosegloss.data.datasets.pairs import load_pair, read_mask
 from autosegloss.data.datasets.pet import OxfordPet
 from autosegloss.data.datasets.shapes import Shapes
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.data.datasets.voc import VOC
-from autosegloss.data.split import block_split
+from autosegloss.data.holdout import block_split
 from autosegloss.data.transforms import Augment
 
 __all__ = [
@@ -29,4 +30,6 @@ __all__ = [
     "Source",
     "block_split",
     "from_config",
+    "load_pair",
+    "read_mask",
 ]

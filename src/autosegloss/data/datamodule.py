@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
+from autosegloss.data.dataset import SegmentationDataset, as_batch
 from autosegloss.data.datasets.source import Source
-from autosegloss.data.disk import OnDisk
-from autosegloss.data.loading import Batches, InOrder, Shuffled
-from autosegloss.data.memory import Decoded, Fit, decode
-from autosegloss.data.split import block_split
+from autosegloss.data.disk import DiskSplit
+from autosegloss.data.holdout import block_split
+from autosegloss.data.memory import Resize, decode
+from autosegloss.data.samplers import SampleKey, ShardedRandomSampler, ShardedSequentialSampler
+from autosegloss.data.splits import Split
 from autosegloss.data.transforms import Augment
 from autosegloss.errors import InputError, is_whole, whole_number
 
-_NO_VAL = "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split"
-
 
 class SegmentationData(pl.LightningDataModule):
-    """Loaders of (images float32 (N, 3, H, W), labels int64 (N, H, W)) for a source.
+    """Loaders of batches (images float32 (N, 3, H, W), labels int64 (N, H, W)) of a source.
 
-    size: (H, W) in pixels, or one number for both; None keeps the images' own, which then must all be equal. The split
-        is decoded and resized once and kept in memory as uint8, on `device` if that has room for it.
-    keep_aspect: images are scaled until they cover `size` and the middle is cut out, instead of being stretched to it.
-    crop: (H, W) of the windows to train on, cut out of images of any size, which are read from disk at every turn (by
-        num_workers processes) and validated on whole. It takes the place of `size`.
-    holdout: None validates on the "val" split. A number of samples (or a fraction) is taken out of the
-        *training* split, in blocks of `block` neighbours drawn with `holdout_seed`, and validated on instead.
-    seed: decides the order and the augmentation of the training data, whatever else happens in the process.
-    augment: None feeds the images as they are. eval_batch_size: None means batch_size.
-    device: where batches are made, unless by workers; to be set before a loader is asked for.
-    Raises InputError for a setting that means nothing and, when a loader is asked for, if the data cannot give it.
+    The samplers shard the data over the processes of a distributed run themselves: such a Trainer needs
+    `use_distributed_sampler=False`.
+
+    Args:
+        source: the data set.
+        size: (H, W) in pixels, or one number for both, to which the images are resized; they are decoded once and kept
+            in memory as uint8, on `device` if it has room for them. None keeps the images' size, which must be equal.
+        batch_size: samples of a training batch of one process.
+        holdout: None validates on the "val" split; a number of samples, or a fraction, takes these out of the training
+            split instead, in blocks of `block` neighbours drawn with `holdout_seed`.
+        seed: decides the order and the augmentation of the training data, whatever the global random state.
+        augment: None feeds the images as they are.
+        num_workers: processes that make batches, on the CPU; 0 makes them in the process of the run.
+        eval_batch_size: samples of a batch of validation or test; None means `batch_size`.
+        crop: takes the place of `size`: (H, W) in pixels of the windows to train on, cut out of images of any size,
+            which are read from disk for every batch and validated on whole.
+        keep_aspect: False stretches images to `size`; True scales them until they cover it and cuts out their centre.
+        device: where batches are made, unless workers make them.
+
+    Raises:
+        InputError: for a setting that is out of range and, when a loader is made, for data that cannot provide it.
+
+    Example:
+        >>> from autosegloss.data import Augment, SegmentationData, Shapes
+        >>> data = SegmentationData(Shapes(train=8, val=4), size=None, batch_size=4, augment=Augment())
+        >>> images, labels = next(iter(data.train_dataloader()))
+        >>> images.shape, labels.shape
+        (torch.Size([4, 3, 64, 64]), torch.Size([4, 64, 64]))
     """
 
     def __init__(
@@ -59,8 +78,7 @@ class SegmentationData(pl.LightningDataModule):
                 f"data.size={list(self.size)} resizes images, data.crop={list(self.crop)} cuts them out of images of "
                 "any size: set one of them to null"
             )
-        self.keep_aspect, self.device = keep_aspect, device
-        self.batch_size = batch_size
+        self.keep_aspect, self.batch_size = keep_aspect, batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
         self.seed, self.num_workers = seed, num_workers
@@ -69,6 +87,7 @@ class SegmentationData(pl.LightningDataModule):
             whole_number(f"data.{name}", getattr(self, name), least=1)
         for name in ("num_workers", "seed", "holdout_seed"):
             whole_number(f"data.{name}", getattr(self, name), least=0)
+        self.device = torch.device("cpu" if num_workers else device)
 
     @property
     def num_classes(self) -> int:
@@ -86,79 +105,103 @@ class SegmentationData(pl.LightningDataModule):
     def has_test(self) -> bool:
         return len(self.source.samples("test")) > 0
 
-    def train_dataloader(self) -> DataLoader:
-        indices, data = self.parts()[0], self._split("train")
-        self._check_filled(len(indices), devices=1)
-        return self._loader(data, Shuffled(indices, self.batch_size, self.seed, self.augment))
-
-    def class_counts(self) -> Tensor:
-        """Pixels of each class (C,) int64 in the part of the data that trains, without augmentation."""
-        return self._split("train").counts(self.parts()[0], self.num_classes)
-
-    def val_dataloader(self) -> DataLoader:
-        if self.holdout is not None:
-            return self._loader(self._split("train"), InOrder(self.parts()[1], self.eval_batch_size))
-        return self._in_order("val", _NO_VAL)
-
-    def test_dataloader(self) -> DataLoader:
-        return self._in_order("test", "the data have no 'test' split: leave out the test, or add the split")
-
+    @cached_property
     def parts(self) -> tuple[list[int], list[int]]:
-        """The indices into the training split that train, and those held out (none if holdout is None)."""
+        """The indices into the training split that train, and those held out (empty if `holdout` is None)."""
         count = len(self.source.samples("train"))
         if self.holdout is None:
             return list(range(count)), []
         return block_split(count, self.holdout, self.block, self.holdout_seed)
 
-    def check(self, devices: int = 1) -> None:
-        """Raise the InputError that a training on so many devices would end in for want of samples; decodes nothing."""
-        self._check_filled(len(self.parts()[0]), devices)
-        if self.holdout is None and not self.source.samples("val"):
-            raise InputError(_NO_VAL)
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled and augmented batches; an incomplete last batch is dropped."""
+        self._check_train(devices=1)
+        sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
+        return self._loader("train", sampler, self.batch_size, drop_last=True)
 
-    def _check_filled(self, samples: int, devices: int) -> None:
-        if samples < self.batch_size * devices:
-            many = f" on each of {devices} devices" if devices > 1 else ""
+    def val_dataloader(self) -> DataLoader:
+        """The validation samples in order: those held out, or the "val" split."""
+        return self._eval_loader(*self._eval_samples("val"))
+
+    def test_dataloader(self) -> DataLoader:
+        """The samples of the "test" split in order."""
+        return self._eval_loader(*self._eval_samples("test"))
+
+    def class_counts(self) -> Tensor:
+        """The number of pixels of each class, int64 (C,), in the samples that train, without augmentation."""
+        return self._split("train").class_counts(self.parts[0], self.num_classes)
+
+    def check(self, devices: int = 1, test: bool = False) -> None:
+        """Raise the InputError of a run on `devices` devices that lacks samples, without decoding any.
+
+        Each device needs a batch to train on and a sample of its own to validate on; with `test`, also one to test on.
+        A device without data would leave the others waiting for it.
+        """
+        self._check_train(devices)
+        for split in ("val", "test") if test else ("val",):
+            count = len(self._eval_samples(split)[1])
+            if count < devices:
+                raise InputError(
+                    f"{count} samples are too few for {devices} devices, each of which needs 1: "
+                    "set trainer.devices or data.batch_size lower"
+                )
+
+    def _check_train(self, devices: int) -> None:
+        count = len(self.parts[0])
+        if count < self.batch_size * devices:
+            each = f" on each of {devices} devices" if devices > 1 else ""
             raise InputError(
-                f"{samples} training samples do not fill one batch of {self.batch_size}{many}: "
-                f"set data.batch_size={samples // devices} or less"
+                f"{count} training samples do not fill one batch of {self.batch_size}{each}: "
+                f"set data.batch_size={count // devices} or less"
             )
 
-    def _in_order(self, split: str, message: str) -> DataLoader:
-        if not self.source.samples(split):
-            raise InputError(message)
-        data = self._split(split)
-        return self._loader(data, InOrder(list(range(len(data))), self.eval_batch_size))
+    def _eval_samples(self, split: str) -> tuple[str, Sequence[int]]:
+        """The split that stands for "val" or "test", and the indices of its samples; InputError if it is empty."""
+        if split == "val" and self.holdout is not None:
+            return "train", self.parts[1]
+        if not (samples := self.source.samples(split)):
+            raise InputError(_MISSING[split])
+        return split, range(len(samples))
 
-    def _split(self, split: str) -> Decoded | OnDisk:
-        if self.crop:
-            return OnDisk(self.source, split)
-        fit = self.size and Fit(self.size, self.keep_aspect)
-        return decode(self.source, split, fit, self._device)
+    def _eval_loader(self, split: str, indices: Sequence[int]) -> DataLoader:
+        return self._loader(split, ShardedSequentialSampler(indices), self.eval_batch_size, drop_last=False)
 
-    @property
-    def _device(self) -> torch.device:
-        """Where batches are made: workers use the CPU."""
-        return torch.device("cpu" if self.num_workers else self.device)
-
-    def _loader(self, data: Decoded | OnDisk, tickets: InOrder) -> DataLoader:
+    def _loader(self, split: str, sampler: Sampler[SampleKey], batch_size: int, drop_last: bool) -> DataLoader:
         return DataLoader(
-            Batches(data, self.ignore_index, self.crop, self._device),
-            sampler=tickets,
-            batch_size=None,  # a ticket already stands for a whole batch
+            SegmentationDataset(self._split(split), self.ignore_index, self.crop, self.device),
+            batch_size=batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            collate_fn=as_batch,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.num_workers > 0 and torch.cuda.is_available(),
         )
 
+    def _split(self, split: str) -> Split:
+        if self.crop:
+            return DiskSplit(self.source, split)
+        resize = Resize(self.size, self.keep_aspect) if self.size else None
+        return decode(self.source, split, resize, self.device)
 
-def from_config(root: str | None = None, download: bool = False, **settings) -> SegmentationData:
-    """SegmentationData as conf/data describes it; its source has taken `root` and `download` by interpolation."""
+
+_MISSING = {
+    "val": "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split",
+    "test": "the data have no 'test' split: leave out the test, or add the split",
+}
+
+
+def from_config(root: str | None = None, download: bool = False, **settings: Any) -> SegmentationData:
+    """SegmentationData as conf/data describes it.
+
+    Hydra passes on all keys of a config. `root` and `download` are short names for the command line (data.root=ROOT):
+    the config hands them to its source by interpolation, and nothing else needs them.
+    """
     return SegmentationData(**settings)
 
 
 def _height_width(name: str, size: tuple[int, int] | int | None) -> tuple[int, int] | None:
-    """(H, W) from what a config may hold; InputError if it is neither one nor two positive whole numbers."""
+    """(H, W) from a setting; raises InputError unless it is one or two positive whole numbers, or None."""
     if size is None:
         return None
     both = tuple(size) if isinstance(size, Sequence) else (size, size)

@@ -1,4 +1,4 @@
-"""Decoded data: a split read once per process, resized, checked and kept as uint8 tensors."""
+"""A split in memory: read and decoded once per process, resized, checked and kept as uint8 tensors."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
 from autosegloss.data.datasets.source import Sample, Source
-from autosegloss.data.disk import in_threads, load
+from autosegloss.data.reading import load_sample, map_in_threads
+from autosegloss.data.splits import Split
 from autosegloss.errors import InputError
 
-_SHARE = 0.25  # of a device's free memory that a split may take
+SHARE = 0.25  # of a device's free memory that a split may take
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How images come to the size (H, W) in pixels: stretched to it, or with their aspect kept, the middle cut out."""
+class Resize:
+    """Resizes images and labels to `size` (H, W) in pixels.
+
+    keep_aspect: False stretches an image to `size`; True scales it until it covers `size` and cuts out its centre.
+    """
 
     size: tuple[int, int]
     keep_aspect: bool = False
 
     def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """The image (3, H, W) and the label (H, W) at the new size; labels are taken from the nearest pixel."""
         if self.size == tuple(label.shape):
             return image, label
         size = list(self._covering(label) if self.keep_aspect else self.size)
@@ -34,17 +39,15 @@ class Fit:
         return tv.center_crop(image, list(self.size)), tv.center_crop(label, list(self.size))
 
     def _covering(self, label: Tensor) -> tuple[int, int]:
-        """The size at which an image just covers the window."""
-        zoom = max(wanted / has for wanted, has in zip(self.size, label.shape, strict=True))
-        return tuple(max(wanted, ceil(zoom * has - 0.5)) for wanted, has in zip(self.size, label.shape, strict=True))
+        """The smallest size of the label's aspect that covers `size`."""
+        (height, width), (source_height, source_width) = self.size, label.shape
+        zoom = max(height / source_height, width / source_width)
+        return max(height, ceil(zoom * source_height - 0.5)), max(width, ceil(zoom * source_width - 0.5))
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A split in memory; shared between all who ask for it, so nobody may write to it.
-
-    images: (N, 3, H, W) uint8; labels: (N, H, W) uint8; both on one device.
-    """
+class MemorySplit(Split):
+    """Images uint8 (N, 3, H, W) and labels uint8 (N, H, W) on one device; shared between runs, so read-only."""
 
     images: Tensor
     labels: Tensor
@@ -52,46 +55,52 @@ class Decoded:
     def __len__(self) -> int:
         return len(self.images)
 
-    def stacks(self, indices: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """The samples at `indices`, all in one piece: which they are of the batch, images, labels."""
-        indices = indices.to(self.labels.device)
-        yield slice(None), self.images[indices], self.labels[indices]
+    def stacks(self, indices: Sequence[int]) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """All samples in one stack."""
+        index = torch.tensor(indices, device=self.labels.device)
+        yield slice(None), self.images[index], self.labels[index]
 
-    def counts(self, indices: Sequence[int], classes: int) -> Tensor:
-        """Pixels of each class (C,) int64 among the samples at `indices`."""
+    def class_counts(self, indices: Sequence[int], num_classes: int) -> Tensor:
         counts = torch.zeros(256, dtype=torch.int64)
         for index in indices:
             counts += torch.bincount(self.labels[index].flatten().cpu(), minlength=256)
-        return counts[:classes]
+        return counts[:num_classes]
+
+    def to(self, device: torch.device, free: int) -> MemorySplit:
+        """The split on `device` if it takes at most a quarter of the `free` bytes there, else this one."""
+        fits = self.images.nbytes + self.labels.nbytes <= SHARE * free
+        return MemorySplit(self.images.to(device), self.labels.to(device)) if fits else self
 
 
 @lru_cache(maxsize=6)  # the three splits of two data sets
-def decode(source: Source, split: str, fit: Fit | None, device: torch.device | None = None) -> Decoded:
-    """Load a split, each image brought to size by `fit` if given; changes on disk are not noticed later.
+def decode(source: Source, split: str, resize: Resize | None, device: torch.device | None = None) -> MemorySplit:
+    """Load a split of a source into memory, once per process; later changes of its files go unnoticed.
 
-    It lies on `device` if that has room for it, else in the memory of the host.
-    Raises InputError for a label that is no class, and for images of different sizes without a `fit`.
+    Args:
+        resize: brings every image to one size; None keeps the sizes, which must then be equal.
+        device: where the split is kept if there is room for it; the host's memory otherwise.
+
+    Raises:
+        InputError: for an empty split, a label that is no class, or images of different sizes without `resize`.
     """
     if device is not None and device.type != "cpu":
-        data = decode(source, split, fit)
-        room = _SHARE * _free_memory(device)
-        fits = data.images.nbytes + data.labels.nbytes <= room
-        return Decoded(data.images.to(device), data.labels.to(device)) if fits else data
+        return decode(source, split, resize).to(device, _free_memory(device))
     samples = source.samples(split)
-    pairs = in_threads(lambda sample: _load(sample, source, fit), samples)
+    pairs = map_in_threads(lambda sample: _load(sample, source, resize), samples)
     if not pairs:
         raise InputError(f"the data have no '{split}' split, or it is empty: {source}; add the images")
     _check_one_size(samples, pairs)
     images, labels = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-    return Decoded(images, labels)
+    return MemorySplit(images, labels)
 
 
-def _load(sample: Sample, source: Source, fit: Fit | None) -> tuple[Tensor, Tensor]:
-    image, label = load(sample, source)
-    return (image, label) if fit is None else fit(image, label)
+def _load(sample: Sample, source: Source, resize: Resize | None) -> tuple[Tensor, Tensor]:
+    image, label = load_sample(sample, source)
+    return (image, label) if resize is None else resize(image, label)
 
 
 def _free_memory(device: torch.device) -> int:
+    """The free bytes of a GPU; 0 for other devices, on which no split is kept."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
 
 

@@ -1,7 +1,8 @@
-"""Losses made by hand, the baselines of the paper: modules called with (logits, labels), as the surrogates are.
+"""Hand-made losses, the baselines of the paper: modules called with (logits, labels), like the surrogates.
 
-All of them obey the same laws: they compute in at least float32, ignored pixels (also with nan in them) change neither
-value nor gradient, and a batch that is all ignored has loss 0 and gradient 0.
+Logits are floats (N, C, *S), labels integers (N, *S). All losses obey the same laws: they compute in at least float32;
+ignored pixels change neither value nor gradient, even if their logits are nan; a batch of ignored pixels alone has loss
+0 and gradient 0.
 """
 
 from autosegloss.losses.distance_penalty import DistancePenalizedCrossEntropy

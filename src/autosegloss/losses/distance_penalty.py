@@ -1,23 +1,35 @@
-"""Cross-entropy that counts more near the boundaries of the ground truth."""
+"""Cross-entropy with larger weights near the boundaries of the ground truth."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
+from autosegloss.errors import not_installed
 from autosegloss.losses.pixels import cross_entropy, mean
 
 
 class DistancePenalizedCrossEntropy(nn.Module):
-    """Mean over the valid pixels of -(1 + phi) log p_y (Caliva et al., 2019, arXiv 1908.03679), phi as `closeness`.
+    """Mean over the valid pixels of -(1 + phi) log p_y, where phi is the `closeness` to the boundaries.
 
-    The distances are computed on the CPU, one transform for each class of each image: on a GPU every step waits for it.
+    The distance transforms, one per class and image, run on the CPU; training on a GPU waits for them in every step.
+
+    Args:
+        ignore_index: the label of pixels to ignore; None counts all pixels.
+
+    Raises:
+        InputError: without scipy, which computes the distances.
+
+    Source: Caliva et al., 2019, arXiv 1908.03679.
     """
 
     def __init__(self, ignore_index: int | None = 255):
         super().__init__()
+        if find_spec("scipy") is None:
+            raise not_installed(type(self).__name__, "scipy", extra="train")
         self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -30,12 +42,21 @@ class DistancePenalizedCrossEntropy(nn.Module):
 
 
 def closeness(labels: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """phi (N, *S) in [0, 1]: 1 at the boundaries of labels (N, *S), falling linearly with the distance from them.
+    """The closeness of each pixel to the boundaries: 1 there, falling linearly with the distance.
 
     phi = 1 - (d - min d) / (max d - min d + 1), where d is the Euclidean distance in pixels to the nearest valid pixel
-    of another class, and min and max are taken over the pixels of the same class in the same image: an object of any
-    size reaches from 1 to near 0, and one without an inside is 1 throughout. An image of one class has no boundary: 0.
+    of another class, and min and max run over the pixels of the same class in the same image. Objects of any size
+    therefore reach from 1 to near 0. An image of a single class has no boundary and phi = 0.
+
+    Args:
+        labels: integers (N, *S).
+        valid: bool (N, *S), False at ignored pixels.
+
+    Returns:
+        phi, float64 (N, *S) in [0, 1]; 0 at ignored pixels.
     """
+    from scipy.ndimage import distance_transform_edt  # of the extra `train`; the other losses need torch only
+
     phi = np.zeros(labels.shape)
     for image, seen, weights in zip(labels, valid, phi, strict=True):
         classes = np.unique(image[seen])

@@ -1,4 +1,4 @@
-"""What the losses share: logits empty at ignored pixels, cross-entropy per pixel, the mean over valid pixels."""
+"""Shared by the losses: masked logits, cross-entropy per pixel, the mean over valid pixels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from autosegloss.algebra.inputs import check_shapes, compute_dtype, valid_map, z
 
 
 def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
-    """Logits (N, C, *S) of at least float32, 0 where ignored, and the valid map (N, 1, *S), bool.
+    """Logits (N, C, *S) of at least float32 with 0 at ignored pixels, and the valid map, bool (N, 1, *S).
 
-    Raises InputError for logits and labels that do not fit each other, and for labels outside [0, C).
+    Raises InputError if the shapes of logits and labels do not match, or a label lies outside [0, C).
     """
     check_shapes(logits, labels)
     valid = valid_map(labels, logits.shape[1], ignore_index)
@@ -22,7 +22,7 @@ def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Te
 def cross_entropy(
     logits: Tensor, labels: Tensor, ignore_index: int | None, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """-w_y log softmax(logits)_y of each pixel, 0 where ignored, and the valid map; both (N, *S)."""
+    """-w_y log softmax(logits)_y of each pixel, 0 at ignored pixels, and the valid map; both (N, *S)."""
     logits, valid = masked(logits, labels, ignore_index)
     classes, valid = zero_ignored(labels, valid), valid.squeeze(1)
     weight = None if weight is None else weight.to(logits)
@@ -30,5 +30,5 @@ def cross_entropy(
 
 
 def mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid pixels of values that are 0 elsewhere; 0 if there is no valid pixel."""
+    """Mean over the valid pixels of values that are 0 elsewhere; 0 without valid pixels."""
     return values.sum() / valid.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""Structural similarity of probabilities and truth."""
+"""Structural similarity of the probabilities and the ground truth."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from autosegloss.algebra.inputs import label_map
 from autosegloss.errors import InputError
 from autosegloss.losses.pixels import masked
 
-REACH = 5  # pixels that the 11x11 window sees to each side
+RADIUS = 5  # of the 11x11 window, in pixels
 
 
 class SSIMLoss(nn.Module):
-    """1 - mean over classes and valid pixels of SSIM(p_c, y_c) (Qin et al., 2019, BASNet), in [0, 2].
+    """1 - mean over classes and valid pixels of SSIM(p_c, y_c), in [0, 2].
 
     SSIM = (2 mu_p mu_y + C1) (2 s_py + C2) / ((mu_p^2 + mu_y^2 + C1) (s_p^2 + s_y^2 + C2)) of the probabilities p_c
-    and the one-hot truth y_c, with means and (co)variances in a Gaussian 11x11 window of sigma 1.5, C1 = 0.01^2 and
-    C2 = 0.03^2. Both maps are empty at ignored pixels and mirrored at the border of the image. Raises InputError
-    for images of 5 pixels or less a side.
+    and the one-hot labels y_c, with means and (co)variances in a Gaussian 11x11 window of sigma 1.5, C1 = 0.01^2 and
+    C2 = 0.03^2. Both maps are 0 at ignored pixels and reflected at the border of the image.
+
+    Args:
+        ignore_index: the label of pixels to ignore; None counts all pixels.
+
+    Raises:
+        InputError: when called with images of 5 pixels or less per side.
+
+    Source: Qin et al., 2019, BASNet.
     """
 
     def __init__(self, ignore_index: int | None = 255):
@@ -30,9 +37,9 @@ class SSIMLoss(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             logits, _ = masked(logits, labels, self.ignore_index)
             true = label_map(labels, logits.shape[1], self.ignore_index)
-            if min(size := tuple(logits.shape[2:])) <= REACH:
-                raise InputError(f"SSIM needs images of {REACH + 1} pixels a side or more, got {size}")
-            # Variances are small differences: TF32, in which GPUs convolve channels_last maps, would spoil them.
+            if min(size := tuple(logits.shape[2:])) <= RADIUS:
+                raise InputError(f"SSIM needs images of {RADIUS + 1} pixels a side or more, got {size}")
+            # Variances are small differences. GPUs convolve channels_last maps in TF32, which is too coarse for them.
             probs = (logits.softmax(dim=1) * true.mask).contiguous()
             _, similarity = structural_similarity_index_measure(
                 probs, true.dense().to(probs), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True

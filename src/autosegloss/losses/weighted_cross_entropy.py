@@ -1,4 +1,4 @@
-"""Cross-entropy that balances the classes of a data set."""
+"""Cross-entropy with class weights that balance a data set."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from autosegloss.losses.pixels import cross_entropy, mean
 class WeightedCrossEntropy(nn.Module):
     """Mean over the valid pixels of -w_y log p_y, with one weight per class.
 
-    weights: (C,) numbers of 0 or more; None waits for `measure`. U-Net (Ronneberger et al., 2015) weighs classes to
-    balance their frequencies and gives no formula. Raises InputError for other weights, and when it is called without.
+    Args:
+        weights: (C,) numbers of 0 or more; None takes them from `measure`, which must be called before the loss.
+        ignore_index: the label of pixels to ignore; None counts all pixels.
+
+    Raises:
+        InputError: for other weights, and when called without weights.
+
+    Source: U-Net (Ronneberger et al., 2015) balances the class frequencies by weights, without a formula.
     """
 
     def __init__(self, weights: Sequence[float] | None = None, ignore_index: int | None = 255):
@@ -25,17 +31,23 @@ class WeightedCrossEntropy(nn.Module):
         self.weights = None if weights is None else _checked(weights)
 
     def measure(self, counts: Tensor) -> None:
-        """Take the weights from the pixels (C,) that each class has in the training set; given weights stay.
+        """Set the weights to inverse class frequencies, unless weights were given.
 
-        w_c = N / (K n_c): inverse frequencies, with N pixels and K classes that occur, so that the mean weight over
-        the pixels is 1. A class that does not occur has weight 0. Raises InputError for counts without any pixel.
+        w_c = N / (K n_c), where N pixels belong to K classes that occur, so that the mean weight of a pixel is 1. A
+        class that does not occur has weight 0.
+
+        Args:
+            counts: n_c (C,), the number of pixels of each class in the training set.
+
+        Raises:
+            InputError: if there are no pixels, or counts are negative or not one-dimensional.
         """
         if self.given:
             return
         counts = torch.as_tensor(counts, dtype=torch.float64)
         if counts.ndim != 1 or not (counts >= 0).all() or not 0 < counts.sum() < torch.inf:
             raise InputError(f"expected the pixel counts (C,) of a training set, got {counts.tolist()}")
-        fair = counts.sum() / (counts > 0).sum()  # pixels of each class if all that occur had the same
+        fair = counts.sum() / (counts > 0).sum()  # pixels of a class if all had equally many
         self.weights = torch.where(counts > 0, fair / counts, 0).tolist()
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -43,7 +55,7 @@ class WeightedCrossEntropy(nn.Module):
             raise InputError("the class weights are not measured: call measure(pixel counts), or give weights=[...]")
         if (channels := logits.shape[1]) != len(self.weights):
             raise InputError(f"loss.weights: expected {channels} numbers, one a class, got {len(self.weights)}")
-        weight = torch.tensor(self.weights, dtype=torch.float64)  # no buffer: `half()` would make other weights of it
+        weight = torch.tensor(self.weights, dtype=torch.float64)  # not a buffer: `half()` would round it
         return mean(*cross_entropy(logits, labels, self.ignore_index, weight))
 
     def extra_repr(self) -> str:
@@ -51,7 +63,8 @@ class WeightedCrossEntropy(nn.Module):
 
 
 def _checked(weights: Sequence[float]) -> list[float]:
-    weights = list(weights) if isinstance(weights, Iterable) else [weights]
-    if not weights or not all(is_number(weight) and weight >= 0 for weight in weights):
-        raise InputError(f"loss.weights: expected a number of 0 or more for each class, got {weights}")
-    return weights
+    """The weights as a list; raises InputError unless they are numbers of 0 or more. A config may give one number."""
+    given = list(weights) if isinstance(weights, Iterable) else [weights]
+    if not given or not all(is_number(weight) and weight >= 0 for weight in given):
+        raise InputError(f"loss.weights: expected a number of 0 or more for each class, got {given}")
+    return given

@@ -1,4 +1,4 @@
-"""Several losses at once."""
+"""The weighted mean of several losses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from autosegloss.errors import InputError, is_number
 class WeightedSum(nn.Module):
     """sum_k w_k loss_k / sum_k w_k of losses called with the same logits and labels.
 
-    losses: one or more, each a module, or a function that makes one of `ignore_index=...`; weights: a number above 0
-    for each. Raises InputError for other weights, and for a loss that ignores another label than the sum.
+    Args:
+        losses: one or more modules, or functions that make one when called with `ignore_index=...`.
+        weights: w_k, a number above 0 for each loss.
+        ignore_index: the label of pixels to ignore; None counts all pixels.
+
+    Raises:
+        InputError: for other weights, and for a loss with another ignore_index.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The processes that train, seen from the one that sends them their work."""
+"""The processes that train, seen from the process that sends them their work."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autosegloss.errors import DivergedError, InputError, RunError
 from autosegloss.runtime.member import Member, Report, environment, free_port
+from autosegloss.training.outcome import DISOWNED, Failure, Outcome, log_name
 
 STARTUP = 600.0  # seconds that the imports may take, on the slowest network drive
-# what a training raises that ended like this; of several ends the first here counts
-_RAISED = {"mistake": InputError, "diverged": DivergedError, "failed": RunError, "interrupted": RunError}
+EXIT = 10.0  # seconds that a process has to end after it has closed its pipe
 
 
 class Request(NamedTuple):
-    """One training: its config, resolved and in plain types; its folder; and whether it writes to the console."""
+    """One run: its config, resolved and in plain types; its folder; whether rank 0 writes to the console."""
 
     config: dict[str, Any]
-    directory: str
+    folder: str
     console: bool = False
 
 
 class Crew:
-    """`size` processes that train together, one a rank; they live on from one training to the next.
+    """`size` processes that train together, one a rank; they live on from one run to the next.
 
-    What fails in one of them ends them all, so that the next crew starts clean. They end with the process that
-    made them, however that ends: each sees its end of a pipe close.
+    If one of them fails, all end, so that the next crew starts clean. They end with the process that made them,
+    however that ends: each sees its end of a pipe close. startup and exit_seconds: how long to wait for the imports,
+    and for the end of a process that has closed its pipe.
     """
 
-    def __init__(self, size: int = 1):
-        self.size = size
+    def __init__(self, size: int = 1, startup: float = STARTUP, exit_seconds: float = EXIT):
+        self.size, self.startup, self.exit_seconds = size, startup, exit_seconds
         self._start()
 
     @property
@@ -43,35 +43,39 @@ class Crew:
         """Whether all of its processes wait for work."""
         return [member.process.poll() for member in self._members] == [None] * self.size
 
-    def train(
-        self,
-        request: Request,
-        timeout: float | None = None,
-        wanted: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """Run one training to its end; it leaves result.json in its folder.
+    @property
+    def pids(self) -> list[int]:
+        """The process numbers, by rank."""
+        return [member.process.pid for member in self._members]
 
-        Raises what it ended with: InputError, DivergedError, or RunError for anything else, for a process that
-        died, for one that needs more than `timeout` seconds, and as soon as nobody has `wanted` it any more.
+    def train(
+        self, request: Request, timeout: float | None = None, is_alive: Callable[[], bool] = lambda: True
+    ) -> Outcome:
+        """Run once; the outcome is in the folder of the request, too.
+
+        A process that dies, more than `timeout` seconds, and a search that is not alive any more are Failures. The
+        last leaves the folder as it is: a resumed search may use it. Raises KeyboardInterrupt, with the message of
+        rank 0 if that writes to the console.
         """
-        directory = Path(request.directory).absolute()
+        folder = Path(request.folder).absolute()
         try:
-            self._prepare(request, directory, wanted)
-            for member in self._members:
-                member.send(request.config, directory)
-            self._wait(timeout, "no result", wanted)
-        except (DivergedError, InputError):
-            if self.size > 1:  # the others wait for the one that has stopped
-                self.close()
-            raise
+            outcome = self._run(request, folder, timeout, is_alive)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(self._interrupt(request.console)) from None
+            interrupted = Failure("interrupted", self._interrupt(request.console))
+            interrupted.save(folder)
+            raise KeyboardInterrupt(interrupted.message) from None
         except BaseException:
             self.close()
             raise
+        if isinstance(outcome, Failure):
+            if self.size > 1 or outcome.kind not in ("mistake", "diverged"):  # other ranks wait for the failed one
+                self.close()
+            if is_alive():
+                outcome.save(folder)
+        return outcome
 
     def close(self) -> None:
-        """Kill the processes and all they have started."""
+        """Kill the processes and all that they have started."""
         for member in self._members:
             member.kill()
         for member in self._members:
@@ -83,54 +87,55 @@ class Crew:
         port = free_port()
         try:
             for rank in range(self.size):
-                self._members.append(Member(rank, environment(rank, self.size, port)))
+                self._members.append(Member(rank, environment(rank, self.size, port), self.exit_seconds))
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, request: Request, directory: Path, wanted: Callable[[], bool]) -> None:
-        """Have the processes where the training needs them: imports done, and the output in its folder."""
+    def _run(self, request: Request, folder: Path, timeout: float | None, is_alive: Callable[[], bool]) -> Outcome:
+        self._prepare(request, folder)
+        if not self._ready:
+            report = self._wait(self.startup, "the processes did not start", is_alive)
+            if report is not None:
+                return report
+            self._ready = True
+        for member in self._members:
+            member.send(request.config, folder)
+        outcome = self._wait(timeout, "no result", is_alive)
+        assert outcome is not None  # a worker says only once that it is ready
+        return outcome
+
+    def _prepare(self, request: Request, folder: Path) -> None:
+        """Direct the output of the processes to the folder; start others if the run is on other devices."""
         devices = request.config.get("trainer", {}).get("devices")
         if self.size > 1 and self._ready and devices != self._devices:  # their group is bound to its GPUs
             self.close()
             self._start()
         self._devices = devices
         for member in self._members:
-            member.settle(None if request.console and not member.rank else directory / log_name(member.rank))
-        if not self._ready:
-            self._wait(STARTUP, "the processes did not start", wanted)
-            self._ready = True
+            member.settle(None if request.console and not member.rank else folder / log_name(member.rank))
 
-    def _wait(self, timeout: float | None, what: str, wanted: Callable[[], bool]) -> None:
+    def _wait(self, timeout: float | None, what: str, is_alive: Callable[[], bool]) -> Report:
+        """Wait for a report of each process; returns that of rank 0, or the first failures as one."""
         end = None if timeout is None else time.monotonic() + timeout
+        reports: dict[int, Report] = {}
         with selectors.DefaultSelector() as selector:
             for member in self._members:
                 selector.register(member.reports, selectors.EVENT_READ, member)
             while selector.get_map():
                 if end is not None and time.monotonic() > end:
-                    raise RunError(f"{what} after {timeout:g} seconds")
-                if not wanted():
-                    raise RunError("the search that launched this run has ended")
-                left = 0.5 if end is None else min(0.5, max(0.01, end - time.monotonic()))
-                if reports := _reports(selector, left):
-                    # where one rank fails the others soon do, and all are to be named
-                    soon = 0.5 * any(report.bad for report in reports.values())
-                    self._judge(reports | _reports(selector, soon))
-
-    def _judge(self, reports: Mapping[int, Report]) -> None:
-        """Raise what is bad."""
-        bad = {rank: report for rank, report in sorted(reports.items()) if report.bad}
-        for status, error in _RAISED.items():
-            messages = {rank: report.message for rank, report in bad.items() if report.status == status}
-            if status == "interrupted":
-                messages = {rank: f"the training was interrupted {text}".rstrip() for rank, text in messages.items()}
-            if messages and (self.size == 1 or error is not RunError):
-                raise error(next(iter(messages.values())))
-            if messages:
-                raise error("; ".join(f"rank {rank}: {text}" for rank, text in messages.items()))
+                    return Failure("failed", f"{what} after {timeout:g} seconds")
+                if not is_alive():
+                    return DISOWNED
+                new = _reports(selector, 0.5 if end is None else min(0.5, max(0.01, end - time.monotonic())))
+                if _failures(new):
+                    # the other ranks fail soon after the first, and the message is to name all
+                    return _as_one(_failures(new | _reports(selector, 0.5)), self.size)
+                reports |= new
+        return reports[0]
 
     def _interrupt(self, console: bool) -> str:
-        """End all, after rank 0 has ended as a training does that a user interrupts; what it says."""
+        """Interrupt rank 0 as Ctrl-C does if it writes to the console, then end all; returns the message of rank 0."""
         try:
             if not (console and self._ready):
                 return ""
@@ -138,32 +143,44 @@ class Crew:
             first.process.send_signal(signal.SIGINT)
             with selectors.DefaultSelector() as selector:
                 selector.register(first.reports, selectors.EVENT_READ)
-                report = first.report() if selector.select(30) else Report("failed")
-            return report.message if report.status == "interrupted" else ""
+                report = first.report() if selector.select(30) else None
+            return report.message if isinstance(report, Failure) and report.kind == "interrupted" else ""
         finally:
             self.close()
 
 
 def _reports(selector: selectors.BaseSelector, seconds: float) -> dict[int, Report]:
-    """{rank: report} of those that report within so many seconds; they are waited for no longer."""
+    """{rank: report} of the processes that report within so many seconds; they leave the selector."""
     reports = {}
-    for key, _ in selector.select(seconds) if selector.get_map() else ():  # one of nothing would wait all the same
+    for key, _ in selector.select(seconds) if selector.get_map() else ():  # an empty selector would wait, too
         reports[key.data.rank] = key.data.report()
         selector.unregister(key.fileobj)
     return reports
 
 
-def log_name(rank: int = 0) -> str:
-    """The file that the output of a training goes to."""
-    return f"run.rank{rank}.log" if rank else "run.log"
+def _failures(reports: Mapping[int, Report]) -> dict[int, Failure]:
+    return {rank: report for rank, report in sorted(reports.items()) if isinstance(report, Failure)}
+
+
+def _as_one(failures: Mapping[int, Failure], size: int) -> Failure:
+    """The failure of the run, from those of its ranks."""
+    for kind in ("mistake", "diverged"):  # these are causes; a rank that lost its peer has failed
+        for failure in failures.values():
+            if failure.kind == kind:
+                return failure
+    messages = {rank: failure.message for rank, failure in failures.items() if failure.kind == "failed"}
+    if not messages:  # interrupted, but not by the user, whom this process would have heard
+        messages = {rank: f"the training was interrupted {failure.message}" for rank, failure in failures.items()}
+    lines = [f"rank {rank}: {message}" if size > 1 else message for rank, message in messages.items()]
+    return Failure("failed", "; ".join(line.rstrip() for line in lines))
 
 
 _crews: dict[int, Crew] = {}
-os.register_at_fork(after_in_child=_crews.clear)  # they work for the parent
+os.register_at_fork(after_in_child=_crews.clear)  # the processes belong to the parent
 
 
 def crew_of(size: int) -> Crew:
-    """The crew of this process, which has its imports done and the data decoded; a new one where there is none."""
+    """The crew of this process, which has its imports done and the data decoded; a new one if it cannot be used."""
     for other, crew in list(_crews.items()):
         if other != size or not crew.usable:
             _crews.pop(other).close()
@@ -173,6 +190,7 @@ def crew_of(size: int) -> Crew:
 
 
 @atexit.register
-def _close_all() -> None:
-    for crew in _crews.values():
-        crew.close()
+def close_crews() -> None:
+    """Close all crews of this process; `crew_of` starts new ones."""
+    while _crews:
+        _crews.popitem()[1].close()

@@ -1,4 +1,4 @@
-"""One process of a crew, seen from the one that sends it work: how it is started, told, heard and ended."""
+"""One process of a crew, seen from the process that sends it work."""
 
 from __future__ import annotations
 
@@ -12,30 +12,22 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-_END = 10.0  # seconds that a process has to end once it has closed its pipe
+from autosegloss.training.outcome import Failure, Outcome
+
 _RANKS = {f"{of}{name}" for name in ("RANK", "WORLD_SIZE") for of in ("", "LOCAL_", "GROUP_", "NODE_", "ROLE_")}
 _FOREIGN = ("TORCHELASTIC_", "SLURM_", "SUBMITIT_", "LSB_", "JSM_", "OMPI_", "PMI_", "PMIX_", "PL_", "MASTER_")
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 
-
-class Report(NamedTuple):
-    """How a process ended its part: "ready", "ok", "failed", "diverged", "mistake" or "interrupted"."""
-
-    status: str
-    message: str = ""
-
-    @property
-    def bad(self) -> bool:
-        return self.status not in ("ready", "ok")
+Report = Outcome | None  # how a process ended its part; None: its imports are done, it waits for work
 
 
 class Member:
     """A process, the leader of a group of its own, and the two pipes to it."""
 
-    def __init__(self, rank: int, environment: Mapping[str, str]):
-        self.rank = rank
+    def __init__(self, rank: int, environment: Mapping[str, str], exit_seconds: float):
+        self.rank, self.exit_seconds = rank, exit_seconds
         ours, theirs = os.pipe()
         self.reports = os.fdopen(ours, "rb")
         try:
@@ -51,29 +43,32 @@ class Member:
             raise
         finally:
             os.close(theirs)
+        assert self.process.stdin is not None  # a pipe
+        self.requests = self.process.stdin
 
     def settle(self, log: Path | None) -> None:
-        """Say where its output goes from now on, None is the console; it works in our folder, with our modules."""
+        """Direct its output to `log`, None is the console; it takes over our working folder and our module path."""
         self._write({"log": log and str(log), "cwd": os.getcwd(), "path": sys.path})
 
-    def send(self, config: Mapping[str, Any], directory: Path) -> None:
-        self._write({"config": config, "directory": str(directory)})
+    def send(self, config: Mapping[str, Any], folder: Path) -> None:
+        """Have it run once; it reports the outcome."""
+        self._write({"config": config, "folder": str(folder)})
 
     def _write(self, message: Mapping[str, Any]) -> None:
-        with suppress(BrokenPipeError):  # it has died, and its report will say so
-            pickle.dump(message, self.process.stdin)
-            self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has died, as `report` will tell
+            pickle.dump(message, self.requests)
+            self.requests.flush()
 
     def report(self) -> Report:
-        """The next report; one of its own if the process has died."""
+        """Its next report; a Failure if the process has died."""
         try:
-            return Report(*pickle.load(self.reports))
+            return pickle.load(self.reports)
         except (EOFError, pickle.UnpicklingError):
-            return Report("failed", f"the process of the training {self._end()}")
+            return Failure("failed", f"the process of the training {self._end()}")
 
     def _end(self) -> str:
         try:
-            code = self.process.wait(_END)
+            code = self.process.wait(self.exit_seconds)
         except subprocess.TimeoutExpired:
             return "has closed its pipe"
         if code >= 0:
@@ -81,21 +76,21 @@ class Member:
         return f"was killed by {_SIGNALS.get(-code, f'signal {-code}')}"
 
     def kill(self) -> None:
-        """End it and what it has started; once, since the number of a process that was waited for may be another's."""
+        """Kill it and all that it has started; once, because the system gives the number of a dead process away."""
         if not self.reports.closed:
             with suppress(ProcessLookupError, PermissionError):  # the group is empty
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.reports.close()
 
     def wait(self) -> None:
-        """Until it has ended, after `kill`."""
+        """Wait for its end after `kill`."""
         self.process.wait()
-        with suppress(OSError):  # what it was not told any more
-            self.process.stdin.close()
+        with suppress(OSError):  # part of a request is still in the buffer
+            self.requests.close()
 
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
-    """This process's environment without what a launcher tells about ranks; ours instead."""
+    """This process's environment with our variables for the ranks in the place of a launcher's."""
     own = {name for name in os.environ if name not in _RANKS and not name.startswith(_FOREIGN)}
     env = {name: os.environ[name] for name in own}
     if size > 1:
@@ -105,8 +100,8 @@ def environment(rank: int, size: int, port: int) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, below those of outgoing connections: it is used only seconds later."""
-    system = random.SystemRandom()  # others may have the seed of this process
+    """A free port, below those that the system gives to outgoing connections: it is used only seconds later."""
+    system = random.SystemRandom()  # the seed of this process may be that of others
     while True:
         with suppress(OSError), socket.socket() as free:
             free.bind(("", system.randrange(15_000, 30_000)))

@@ -1,38 +1,41 @@
-"""Who works in a folder: one search at a time, and its trainings end with it."""
+"""The search that works in a folder: one at a time, and its trials end with it."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
+from filelock import FileLock, Timeout
 
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
 
-LOCK, RECORD = "search.lock", "owner.json"  # the record is there as long as the search runs
+LOCK, RECORD = "search.lock", "owner.json"  # the record exists while the search runs
 
 
 class Owner(NamedTuple):
-    """A running search: its process, the host of that, when it began (where that is known) and a name of its own."""
+    """A running search: its host and process, the `start_time` of that (None if unknown), and a unique token."""
 
     host: str
     process: int
-    began: str | None
+    began: float | None
     token: str
 
     @classmethod
     def me(cls) -> Owner:
-        return cls(socket.gethostname(), os.getpid(), _beginning(os.getpid()), uuid.uuid4().hex)
+        """This process as an owner, with a new token."""
+        return cls(socket.gethostname(), os.getpid(), start_time(os.getpid()), uuid.uuid4().hex)
 
     @classmethod
     def of(cls, directory: Path) -> Owner | None:
-        """Who works in `directory`; None where nobody does."""
+        """The owner of `directory`; None if no record names one."""
         try:
             return cls._read(directory)
         except (OSError, ValueError, TypeError):
@@ -44,41 +47,36 @@ class Owner(NamedTuple):
 
     @classmethod
     def watch(cls, directory: Path, token: str | None = None) -> Callable[[], bool]:
-        """A function that says whether the search that works in `directory` now still does, under this token if any.
+        """A function that tells whether the search that owns `directory` now still runs, with this token if given.
 
-        It says no at once where one has ended already, and always yes where none ever began.
+        It returns False at once if the search has ended already, and always True if none ever began.
         """
         owner = cls.of(directory)
         if owner is None:
             never = not (directory / LOCK).exists()
             return lambda: never
 
-        def wanted() -> bool:
+        def is_alive() -> bool:
             try:
                 same = cls._read(directory) == owner and token in (None, owner.token)
             except FileNotFoundError:
                 return False
-            except (OSError, ValueError, TypeError):  # a network disk that hesitates tells nothing
+            except (OSError, ValueError, TypeError):  # a network disk that fails for a moment
                 same = True
             return same and owner.lives()
 
-        return wanted
+        return is_alive
 
     def lives(self) -> bool:
-        """Whether its process runs; one on another host is taken to."""
+        """Whether its process runs; that of another host counts as running."""
         if not self.is_here():
             return True
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return _beginning(self.process) == self.began
+        now = start_time(self.process)
+        return now is not None and (self.began is None or abs(now - self.began) < 1)
 
     @classmethod
     def renew(cls, directory: Path) -> None:
-        """Give this process's search in `directory` another token: it disowns all it has launched before."""
+        """Give this process's search in `directory` another token: what it launched before ends."""
         write_whole(directory / RECORD, json.dumps(cls.me()._asdict()))
 
     def is_here(self) -> bool:
@@ -87,15 +85,17 @@ class Owner(NamedTuple):
 
 
 class Ownership(AbstractContextManager):
-    """Holds `directory` for this process; InputError where another search runs in it, OSError where none can."""
+    """Holds `directory` for this process.
+
+    Raises InputError if another search runs in the directory, OSError if it cannot be written.
+    """
 
     def __init__(self, directory: Path):
-        self._directory, self._file = directory, None
+        self._directory = directory
+        self._lock = ExitStack()
 
     def __enter__(self) -> Ownership:
-        self._file = (self._directory / LOCK).open("a")
         if not self._locked():
-            self._file.close()
             other = Owner.of(self._directory)
             who = f" (process {other.process} on {other.host})" if other else ""
             raise InputError(f"a search is running in {self._directory}{who}: wait for it, or choose another folder")
@@ -104,26 +104,28 @@ class Ownership(AbstractContextManager):
 
     def __exit__(self, *_: object) -> None:
         (self._directory / RECORD).unlink(missing_ok=True)
-        self._file.close()
+        self._lock.close()
 
     def _locked(self) -> bool:
+        (self._directory / LOCK).touch()  # an OSError of this is not one of the lock
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._lock.enter_context(FileLock(self._directory / LOCK).acquire(blocking=False))
+        except Timeout:
             return False
-        except OSError:  # a file system without locks: what is written there must do
+        except (OSError, NotImplementedError):  # the file system has no locks: the record decides
             other = Owner.of(self._directory)
             return other is None or not (other.is_here() and other.lives())
         return True
 
 
-def _beginning(process: int) -> str | None:
-    """When a process of this host began, in ticks of its clock; None where it has ended or that cannot be known.
+def start_time(process: int) -> float | None:
+    """Seconds between the boot of this host and the start of a process; None if it has ended, or is a zombie.
 
-    The number of a process that has ended is given to others, and stays that of a zombie until it was waited for.
+    It tells a process from a later one with the same number. Unlike the time of day at the start it does not change
+    when the clock is set.
     """
     try:
-        state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        found = psutil.Process(process)
+        return None if found.status() == psutil.STATUS_ZOMBIE else found.create_time() - psutil.boot_time()
+    except psutil.Error:
         return None
-    return None if state in "ZX" else fields[18]

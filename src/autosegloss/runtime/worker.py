@@ -1,10 +1,11 @@
-"""One process of a crew: reads what to train from stdin, a pickle each, until it closes.
+"""One process of a crew: reads what to do from stdin, a pickle each, until that closes.
 
 python -m autosegloss.runtime.worker FD      reports go to the file descriptor FD
 """
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import queue
@@ -16,30 +17,32 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, NoReturn
 
+from autosegloss.training.outcome import Failure, Outcome
+
 
 def main(reports: BinaryIO) -> NoReturn:
-    """Train one request after the other, and report each."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background makes us deaf to it
+    """Run one request after the other, and report the outcome of each."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell's children ignore SIGINT
     console = [os.dup(1), os.dup(2)]
     requests = _requests()
     _settle(console, **requests.get())
-    from autosegloss.runtime.train import train  # the heavy imports, and their errors, go to the log
+    from autosegloss.training.run import run  # the heavy imports come here so that their errors go to the log
 
-    _report(reports, "ready")
+    _report(reports, None)
     while True:
         request = requests.get()
         if "log" in request:
             _settle(console, **request)
         else:
-            outcome = train(**request)
-            _flush()  # whoever hears of the end finds the whole log
-            _report(reports, *outcome)
+            outcome = run(**request)
+            _flush()  # the log is to be whole when the report arrives
+            _report(reports, outcome)
 
 
 def _requests() -> queue.SimpleQueue[dict[str, Any]]:
-    """What comes in; a thread of its own sees the pipe close, and with it the process that wants our work."""
+    """A queue of what arrives on stdin; a thread fills it, and ends this process group when the pipe closes."""
     incoming: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    source = os.fdopen(os.dup(0), "rb")  # ours alone: what a training starts, or asks, reads an empty stdin
+    source = os.fdopen(os.dup(0), "rb")  # ours alone: a training and its child processes read an empty stdin
     _point([0], os.open(os.devnull, os.O_RDONLY))
 
     def read() -> None:
@@ -47,14 +50,14 @@ def _requests() -> queue.SimpleQueue[dict[str, Any]]:
             while True:
                 incoming.put(pickle.load(source))
         finally:
-            os.killpg(0, signal.SIGKILL)  # the workers of our data loaders, too
+            os.killpg(0, signal.SIGKILL)  # the workers of data loaders, too
 
     threading.Thread(target=read, daemon=True).start()
     return incoming
 
 
 def _settle(console: Sequence[int], log: str | None, cwd: str, path: Sequence[str]) -> None:
-    """Write to `log` (None: to where the output went at first), and work as the process that wants our work."""
+    """Write to `log` (None: to the console); take over the working folder and module path of the crew's owner."""
     _flush()
     if log is None:
         for stream, original in zip((1, 2), console, strict=True):
@@ -72,36 +75,34 @@ def _point(streams: Sequence[int], target: int) -> None:
     os.close(target)
 
 
-def _report(reports: BinaryIO, status: str, message: str = "") -> None:
-    pickle.dump((status, message[:2000]), reports)
+def _report(reports: BinaryIO, outcome: Outcome | None) -> None:
+    """None: the imports are done."""
+    pickle.dump(outcome, reports)
     reports.flush()
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # a full disk
+        with suppress(OSError):  # the disk is full
             stream.flush()
-
-
-def _told(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", ""
-    return "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 if __name__ == "__main__":
     os.set_inheritable(int(sys.argv[1]), False)
     out = os.fdopen(int(sys.argv[1]), "wb")
-    os.register_at_fork(after_in_child=out.close)  # it closes with this process, whoever lives on
+    os.register_at_fork(after_in_child=out.close)  # the pipe closes with this process, even if a child lives on
     for text in (sys.stdout, sys.stderr):
-        text.reconfigure(line_buffering=True)  # the last lines before a sudden end are those that matter
+        assert isinstance(text, io.TextIOWrapper)
+        text.reconfigure(line_buffering=True)  # the log keeps the last lines before a sudden end
     try:
         main(out)
-    except BaseException as error:  # in what surrounds a training: its folder, its imports
-        if not isinstance(error, KeyboardInterrupt):
-            with suppress(OSError):
-                traceback.print_exc()
+    except KeyboardInterrupt:
         with suppress(OSError):
-            _report(out, *_told(error))
+            _report(out, Failure("interrupted", ""))
+    except BaseException as error:  # outside of `run`: in making the log, or in the imports
+        with suppress(OSError):
+            traceback.print_exc()
+        with suppress(OSError):
+            _report(out, Failure.unexpected(error))
     _flush()
-    os._exit(1)  # the end of an interpreter waits for threads and libraries, maybe for ever
+    os._exit(1)  # a normal exit waits for threads and libraries, maybe for ever

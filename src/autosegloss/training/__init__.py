@@ -1,1 +1,1 @@
-"""One training run: its network, optimiser, callbacks, and the outcome it leaves on disk."""
+"""One run: its network, optimiser, callbacks, and the outcome that it writes into its folder."""

@@ -1,4 +1,4 @@
-"""What watches over a training."""
+"""Lightning's hooks: stop a training that diverges, share batch normalisation between GPUs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from autosegloss.errors import DivergedError, whole_number
 
 
 class StopIfDiverged(pl.Callback):
-    """Ends a training whose loss is not finite with a DivergedError.
+    """Raises DivergedError during a training whose loss is not finite.
 
-    Looks at every loss on the CPU, and at every `every_n_steps`-th elsewhere, where a look stops the device's queue.
+    On the CPU it checks every loss. On another device it checks the loss at every `every_n_steps`-th step, because the
+    check waits for the device. Raises InputError unless every_n_steps is an integer of 1 or more.
     """
 
     def __init__(self, every_n_steps: int = 10):
@@ -28,8 +29,9 @@ class StopIfDiverged(pl.Callback):
 
 
 class SyncOnGPU(TorchSyncBatchNorm):
-    """Batch normalisation over the batches of all GPUs of a distributed training; torch has none for CPUs."""
+    """Batch normalisation over the batches of all GPUs of a distributed training; torch offers it for GPUs only."""
 
-    def apply(self, model: pl.LightningModule) -> nn.Module:
-        # the model is moved to its device after this
+    def apply(self, model: nn.Module) -> nn.Module:
+        assert isinstance(model, pl.LightningModule)  # Lightning declares less than it gives
+        # Lightning moves the model to its device later: the device of its weights says nothing yet
         return super().apply(model) if model.trainer.strategy.root_device.type == "cuda" else model

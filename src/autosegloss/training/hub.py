@@ -1,4 +1,4 @@
-"""The host of pretrained weights: one look whether it answers, instead of minutes of tries."""
+"""The host of pretrained weights: one short request instead of minutes of retries."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils import get_session, logging
 
-SECONDS = 5.0
+SECONDS = 5.0  # that the hub has for its answer
 
 
 @contextmanager
 def hub_within_seconds() -> Iterator[None]:
-    """Where the hub of weights does not answer, its library looks on this disk alone; its warnings are left out.
+    """Within it, huggingface_hub reads its cache on this disk alone if the hub does not answer, and warns of nothing.
 
-    By itself it tries six times for each file, and waits up to a minute each time. Raises ConnectionError where the
-    weights are neither there nor here.
+    By itself it tries each file six times, and waits up to a minute each time. Raises ConnectionError if the hub does
+    not answer and the cache lacks the weights.
     """
     offline, verbosity = constants.HF_HUB_OFFLINE, logging.get_verbosity()
-    silent = not offline and not _answers()
+    silent = not offline and not hub_answers()
     constants.HF_HUB_OFFLINE = offline or silent
     logging.set_verbosity_error()
     try:
@@ -36,10 +36,10 @@ def hub_within_seconds() -> Iterator[None]:
 
 
 @cache
-def _answers() -> bool:
-    """Asked once in a process; any answer is one."""
+def hub_answers() -> bool:
+    """Whether the hub answers at all, within SECONDS; one request a process."""
     try:
         get_session().head(constants.ENDPOINT, timeout=SECONDS)
-    except Exception:  # of whichever of its HTTP libraries
+    except Exception:  # huggingface_hub uses several HTTP libraries, each with its own errors
         return False
     return True

@@ -1,4 +1,4 @@
-"""The LightningModule: any network, any loss of (logits, labels), judged by the exact metrics."""
+"""The LightningModule: any network and any loss of (logits, labels), judged by the exact metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Callable
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MetricCollection
 
 from autosegloss.algebra.inputs import labels_are_classes
@@ -18,10 +21,10 @@ _MULTIPLE = 32  # encoders halve the image up to five times
 class SegmentationModule(pl.LightningModule):
     """Trains `network` with `loss` and judges it with `metrics`, logged as val/NAME and test/NAME.
 
-    `optimizer(network, max_steps)` gives the optimiser and its schedule per step. Batches are images (N, 3, H, W) and
-    labels (N, H, W) of any size; they are padded to what the encoder needs and the logits cropped back. Labels are
-    taken to be classes or ignored, as `data` makes sure of once: to look at them in every step would wait for a GPU.
-    The training loss is logged as "loss" where a logger or a progress bar is there to show it.
+    `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are images (N, 3, H, W) and
+    labels (N, H, W) of any size; images are padded to a multiple of 32 and the logits cropped back. The labels are not
+    checked here: the data module checks them once, and a check at every step would wait for the GPU. The training loss
+    is logged as "loss" if there is a logger or a progress bar.
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class SegmentationModule(pl.LightningModule):
         network: nn.Module,
         loss: Callable[[Tensor, Tensor], Tensor],
         metrics: MetricCollection,
-        optimizer: Callable,
+        optimizer: Callable[..., tuple[Optimizer, LRScheduler]],
     ):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
@@ -47,7 +50,7 @@ class SegmentationModule(pl.LightningModule):
         images, labels = batch
         with labels_are_classes():
             loss = self.loss(self(images), labels)
-        if self.trainer.loggers or self.trainer.progress_bar_callback:  # nobody reads the losses of a trial
+        if self.trainer.loggers or self.trainer.progress_bar_callback:  # a trial has neither
             self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -60,9 +63,9 @@ class SegmentationModule(pl.LightningModule):
     def _judge(self, metrics: MetricCollection, batch: tuple[Tensor, Tensor]) -> None:
         images, labels = batch
         with labels_are_classes():
-            metrics.update(self(images).argmax(dim=1), labels)  # once, not once a metric
+            metrics.update(self(images).argmax(dim=1), labels)  # one argmax for all metrics
         self.log_dict(metrics)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer, schedule = self.optimizer(self.network, max_steps=self.trainer.max_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,9 +1,10 @@
-"""Networks by their configuration, with a clear word where one cannot be made or its weights cannot be had."""
+"""Networks by their configuration; one line says why a network or its weights cannot be had."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from segmentation_models_pytorch.encoders import get_encoder_names
@@ -14,11 +15,12 @@ from autosegloss.training.hub import hub_within_seconds
 
 
 def build_network(
-    architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options
+    architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options: Any
 ) -> nn.Module:
-    """A network with `classes` output channels: images (N, 3, H, W) -> logits (N, C, H, W).
+    """Make a network with `classes` output channels: images (N, 3, H, W) -> logits (N, C, H, W).
 
-    Raises InputError for an unknown encoder or option, and if its pretrained weights cannot be fetched.
+    architecture: takes `classes`, `encoder_weights` and `options`. encoder_weights: name of pretrained weights; None
+    draws them at random. Raises InputError for an unknown encoder or option, and if the weights cannot be fetched.
     """
     try:
         with hub_within_seconds() if encoder_weights else nullcontext():
@@ -34,7 +36,7 @@ def build_network(
 
 
 def _without_weights(error: Exception, weights: str, encoder: str | None) -> InputError:
-    if isinstance(error, KeyError):  # how segmentation-models-pytorch says that it does not know a name
+    if isinstance(error, KeyError):  # segmentation-models-pytorch raises it for an unknown name
         return InputError(f"encoder {encoder} has no weights '{weights}': {error.args[0]}")
     return InputError(
         f"the encoder weights '{weights}' of {encoder} cannot be had ({_reason(error)}); check the "
@@ -43,21 +45,21 @@ def _without_weights(error: Exception, weights: str, encoder: str | None) -> Inp
 
 
 def _can_be_made(architecture: Callable[..., nn.Module], classes: int, options: dict) -> bool:
-    """Whether it is the weights that fail: without them, and without memory for any, the network can be made."""
+    """Whether the network can be made without pretrained weights, on the meta device, which needs no memory."""
     try:
         with torch.device("meta"):
             architecture(classes=classes, encoder_weights=None, **options)
-    except Exception:  # whatever it is: it is not about the weights, and the caller tells the error that it has
+    except Exception:  # then the weights are not at fault, and the caller reports the first error
         return False
     return True
 
 
 def _mistake(error: Exception, options: dict) -> InputError | None:
-    """What is wrong with the options of a network; None where that is not what the error is about."""
+    """The error for wrong options of a network; None if `error` has another cause."""
     name = options.get("encoder_name")
     if isinstance(error, KeyError) and name not in (known := get_encoder_names()):
         return unknown("encoder", name, known)
-    if isinstance(error, KeyError | TypeError | ValueError) or "Unknown model" in str(error):  # the last is timm's
+    if isinstance(error, KeyError | TypeError | ValueError) or "Unknown model" in str(error):  # timm's RuntimeError
         return InputError(f"network: {_reason(error)}")
     return None
 

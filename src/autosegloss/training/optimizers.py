@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
@@ -19,23 +21,24 @@ def poly_sgd(
     power: float,
     min_lr: float,
 ) -> tuple[SGD, LambdaLR]:
-    """SGD whose rate falls as min_lr + (lr - min_lr) (1 - step / max_steps)^power; all but the encoder learn
-    `head_multiplier` times as fast.
+    """Make SGD whose rate falls at each step as min_lr + (lr - min_lr) (1 - step / max_steps)^power.
 
-    Raises InputError for a setting that is not a number of 0 or more, or a learning rate of 0.
+    The parameters outside network.encoder, the head, have `head_multiplier` times the rate. Raises InputError for a
+    setting that is not a number of 0 or more, or a learning rate of 0.
     """
     rates = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "min_lr": min_lr}
     for name, value in {**rates, "head_multiplier": head_multiplier, "power": power}.items():
         if not isinstance(value, (int, float)) or value < 0 or (value == 0 and name == "lr"):
             raise InputError(f"optimizer.{name} must be a number of 0 or more (lr: above 0), got {value!r}")
-    encoder = list(network.encoder.parameters())
+    encoder = list(network.get_submodule("encoder").parameters())
     known = {id(p) for p in encoder}
     head = [p for p in network.parameters() if id(p) not in known]
-    groups = [{"params": encoder, "lr": lr}, {"params": head, "lr": lr * head_multiplier}]
+    initial = [lr, lr * head_multiplier]
+    groups = [{"params": params, "lr": rate} for params, rate in zip((encoder, head), initial, strict=True)]
     optimizer = SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
-    def decay(initial: float):
-        floor = min(min_lr / initial, 1)
+    def decay(start: float) -> Callable[[int], float]:
+        floor = min(min_lr / start, 1)
         return lambda step: floor + (1 - floor) * max(0, 1 - step / max_steps) ** power
 
-    return optimizer, LambdaLR(optimizer, [decay(group["lr"]) for group in groups])
+    return optimizer, LambdaLR(optimizer, [decay(rate) for rate in initial])

@@ -1,19 +1,25 @@
-"""What a training leaves behind; it is light to import, for those who only read it."""
+"""The outcome of a run, and the names of the files that a run leaves; light to import, for programs that only read."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from autosegloss.files import write_whole
 
-RESULT = "result.json"
+RESULT, FAILURE, RUN_LOG, WEIGHTS = "result.json", "failure.json", "run.log", "weights.pt"
+LONGEST = 2000  # characters of a failure's message
+
+Kind = Literal["mistake", "diverged", "failed", "interrupted", "lost"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of the six metrics and the target on the validation data, and on the test data if asked for.
+    """Scores of the six metrics and the target on the validation data, and on the test data if the config says so.
 
     seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
     the validation and test at its end.
@@ -25,10 +31,55 @@ class Result:
     fit_seconds: float = 0.0
     eval_seconds: float = 0.0
 
-    def save(self, directory: str | Path) -> None:
-        """Write result.json whole or not at all."""
-        write_whole(Path(directory, RESULT), json.dumps(vars(self), indent=1))
+    def save(self, folder: str | Path) -> None:
+        """Write result.json whole or not at all; it takes the place of a failure.json."""
+        write_whole(Path(folder, RESULT), json.dumps(asdict(self), indent=1))
+        Path(folder, FAILURE).unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, directory: str | Path) -> Result:
-        return cls(**json.loads(Path(directory, RESULT).read_text()))
+    def load(cls, folder: str | Path) -> Result:
+        """Read result.json; raises OSError, ValueError or TypeError if the file is missing or damaged."""
+        return cls(**json.loads(Path(folder, RESULT).read_text()))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run has no result.
+
+    kind: "mistake" of the user; "diverged", the loss or the weights are not finite; "interrupted" by the user; "lost"
+    with the process of a launcher; "failed" for anything else. message: one line.
+    """
+
+    kind: Kind
+    message: str
+
+    @classmethod
+    def unexpected(cls, error: BaseException) -> Failure:
+        """The failure of a run that ended with an error of any type."""
+        return cls("failed", f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST])
+
+    def save(self, folder: str | Path) -> None:
+        """Write failure.json in the place of a result.json; on a full or broken disk the failure stays unwritten."""
+        with suppress(OSError):
+            Path(folder, RESULT).unlink(missing_ok=True)
+            write_whole(Path(folder, FAILURE), json.dumps(asdict(self), indent=1))
+
+
+Outcome = Result | Failure
+DISOWNED = Failure("failed", "the search that launched this run has ended")
+
+
+def outcome_of(values: Mapping[str, Any]) -> Outcome:
+    """The outcome whose fields, as `dataclasses.asdict` gives them, are `values`."""
+    return Failure(**values) if "kind" in values else Result(**values)
+
+
+def discard_outcome(folder: Path) -> None:
+    """Remove the outcome of an earlier run from `folder`."""
+    for name in (RESULT, FAILURE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def log_name(rank: int = 0) -> str:
+    """The file with the output of one process of a run."""
+    return f"run.rank{rank}.log" if rank else RUN_LOG

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from autosegloss.theta_card import shipped_cards
-from autosegloss.training.outcome import Result
+from autosegloss.training.outcome import Outcome, Result
 
-from ._jobs import Outcome
 from ._overrides import quoted
 from .config import SweeperConf
 

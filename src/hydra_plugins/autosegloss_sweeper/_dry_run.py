@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from autosegloss.cli.jobs import mistake_in
 from autosegloss.errors import InputError
 from autosegloss.files import last_lines, short_path
 from autosegloss.report.progress import duration
@@ -22,11 +21,12 @@ from autosegloss.runtime import Devices, Ownership
 from autosegloss.search import Choice
 from autosegloss.search.records import CARD_FILE
 from autosegloss.training import run as training
-from autosegloss.training.outcome import RESULT, Result
+from autosegloss.training.failures import describe_mistake
+from autosegloss.training.outcome import RESULT, Failure, Result
 
 from ._card import theta_card
 from ._interrupt import sigterm_as_interrupt
-from ._jobs import Failure, Jobs, need
+from ._jobs import Jobs, need
 from ._loop import Search
 from ._overrides import UNTIMED, theta_override
 
@@ -93,7 +93,7 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
             data.check(Devices.of(cfg.trainer).count)
             training.make_module(cfg, data)
         except Exception as error:
-            if mistake := mistake_in(error):
+            if mistake := describe_mistake(error):
                 raise InputError(f"{name}: {mistake}") from error
             raise
 

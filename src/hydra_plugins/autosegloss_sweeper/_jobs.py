@@ -1,4 +1,4 @@
-"""Trainings through Hydra's launcher: what to run goes in as overrides, what came out is read from disk."""
+"""Runs through Hydra's launcher: overrides go in, outcomes come back or are read from disk."""
 
 from __future__ import annotations
 
@@ -8,43 +8,32 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
-from autosegloss.errors import DivergedError, RunError
 from autosegloss.report.progress import SearchProgress
 from autosegloss.runtime import Owner
 from autosegloss.search import JsonLines
-from autosegloss.training.outcome import RESULT, Result
+from autosegloss.training.outcome import Failure, Outcome, Result, discard_outcome, log_name, outcome_of
 
 from ._overrides import quoted
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a run has no result."""
-
-    status: Literal["failed", "diverged", "lost"]
-    message: str
-
-
-Outcome = Result | Failure
 Record = Callable[[str, Outcome], None]
 
 
 class Jobs:
-    """Runs batches of trainings, each in a folder of its own below `directory`.
+    """Runs batches of runs, each in a folder of its own below `directory`.
 
-    What has a result there is not run again. What fails is, `max_retries` times, and each time stands in
-    failures.jsonl; a training that diverges does not: it would again. Where a process of the launcher dies, all that it
-    was to run is launched again: that is no try of theirs, unless it leads nowhere `max_retries` times in a row.
+    A run whose folder has a result is not repeated. A run that fails is repeated up to `max_retries` times, and
+    failures.jsonl has a line for each failure; a run that diverges is not, because it would diverge again. If a process
+    of the launcher dies, the runs lost with it are launched again. That does not count as a try, unless `max_retries`
+    launches in a row settle nothing.
     """
 
     def __init__(
@@ -65,10 +54,10 @@ class Jobs:
         self._failures = JsonLines(directory / "failures.jsonl")
 
     def run(self, batch: Mapping[str, Sequence[str]], record: Record = lambda *_: None) -> dict[str, Outcome]:
-        """Train {folder: overrides}; gives {folder: its result, or why there is none}, in this order.
+        """Run {folder: overrides}; returns {folder: outcome}, in this order.
 
-        `record(folder, outcome)` is called once with each as it comes, from a thread while others still run. Raises a
-        user's mistake that a run has met: the other runs would meet it as well.
+        `record(folder, outcome)` is called once for each run as it ends, from a thread while others still run. Raises
+        CompactHydraException for a user's mistake: the other runs would meet it, too.
         """
         outcomes: dict[str, Outcome] = {}
 
@@ -80,23 +69,24 @@ class Jobs:
         for folder in batch:
             if isinstance(result := self._on_disk(folder), Result):
                 settle(folder, result)
-        tries, in_vain = Counter(), 0
+        tries: Counter[str] = Counter()
+        in_vain = 0
         while left := [folder for folder in batch if folder not in outcomes]:
             before = len(outcomes), tries.total()
             for part in self._parts(left):
                 for folder, failure in self._launch({folder: batch[folder] for folder in part}, settle).items():
-                    tries[folder] += failure.status != "lost"
+                    tries[folder] += failure.kind != "lost"
                     self._note(folder, tries[folder], failure)
                     if in_vain > self.max_retries and not self._has_begun(left):
                         raise CompactHydraException(f"the launcher cannot start a run: {failure.message}")
-                    if tries[folder] > self.max_retries or failure.status == "diverged" or in_vain > self.max_retries:
+                    if tries[folder] > self.max_retries or failure.kind == "diverged" or in_vain > self.max_retries:
                         settle(folder, failure)
             in_vain = 0 if (len(outcomes), tries.total()) != before else in_vain + 1
         return {folder: outcomes[folder] for folder in batch}
 
     def log_of(self, folder: str) -> Path:
         """The file with the output of a run."""
-        return self.directory / folder / "run.log"
+        return self.directory / folder / log_name()
 
     def _has_begun(self, folders: Sequence[str]) -> bool:
         return any((self.directory / folder).exists() for folder in folders)
@@ -106,61 +96,64 @@ class Jobs:
         return (folders[start : start + size] for start in range(0, len(folders), size))
 
     def _launch(self, batch: Mapping[str, Sequence[str]], settle: Record) -> dict[str, Failure]:
-        """Run the batch once: results are settled, the failures are given back."""
+        """Launch the batch once; settles the results and returns the failures."""
         for folder in batch:
-            (self.directory / folder / RESULT).unlink(missing_ok=True)
-        owner = f"hydra.sweeper.owner={quoted(Owner.of(self.directory).token)}"
+            discard_outcome(self.directory / folder)
+        owner = f"hydra.sweeper.owner={quoted(self._token())}"
         overrides = [[*self.arguments, *own, owner, f"hydra.sweep.subdir={folder}"] for folder, own in batch.items()]
         with self._watched(list(batch), settle) as waiting:
+            ended: Sequence[JobReturn | Failure]
             try:
-                returns = self.launcher.launch(overrides, initial_job_idx=self.launched)
+                ended = self.launcher.launch(overrides, initial_job_idx=self.launched)
             except CompactHydraException:
                 raise
-            except Exception as error:  # a process of the launcher's own has died, and with it what it was to run
+            except Exception as error:  # a process of the launcher has died, and its runs with it
                 log.exception("the launcher failed")
-                Owner.renew(self.directory)  # what it still runs is not to go on beside what is launched now
-                returns = [_broken(error)] * len(batch)
+                Owner.renew(self.directory)  # its other runs must end before the same runs are launched again
+                ended = [Failure("lost", f"the launcher lost it: {Failure.unexpected(error).message}")] * len(batch)
         self.launched += len(batch)
         failed = {}
-        for folder, job in zip(batch, returns, strict=True):
+        for folder, job in zip(batch, ended, strict=True):
             if folder in waiting:
-                outcome = self._outcome(folder, job)
+                outcome = self._judged(_outcome(job))
                 if isinstance(outcome, Result):
                     settle(folder, outcome)
                 else:
+                    log.error("%s failed: %s", folder, outcome.message)
                     failed[folder] = outcome
         return failed
 
-    def _outcome(self, folder: str, job: JobReturn) -> Outcome:
-        if job.status == JobStatus.COMPLETED:
-            return self._judged(Result(**job.return_value))  # the disk of another machine may show its file later
-        error = job._return_value  # `return_value` would raise it
-        if isinstance(error, CompactHydraException):
-            raise error
-        log.error("%s failed", folder, exc_info=error)
-        if isinstance(error, _LostError):
-            return Failure("lost", str(error))
-        return Failure("diverged" if isinstance(error, DivergedError) else "failed", _line(error))
+    def _token(self) -> str:
+        """The token of the search, which holds its directory."""
+        owner = Owner.of(self.directory)
+        assert owner is not None
+        return owner.token
 
     def _on_disk(self, folder: str) -> Outcome | None:
         try:
             return self._judged(Result.load(self.directory / folder))
-        except (OSError, ValueError, TypeError, KeyError):  # none, or a damaged one: as if there were none
+        except (OSError, ValueError, TypeError, KeyError):  # the file is missing or damaged
             return None
 
-    def _judged(self, result: Result) -> Outcome:
-        if math.isfinite(result.scores[self.target]):
-            return result
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """The outcome for the search: a score that is not finite is a failure; a mistake of the user is raised."""
+        if isinstance(outcome, Failure):
+            if outcome.kind == "mistake":
+                raise CompactHydraException(outcome.message)
+            return outcome
+        if math.isfinite(outcome.scores[self.target]):
+            return outcome
         return Failure("failed", f"{self.target} is not defined on the validation images: no class occurs in them")
 
     def _note(self, folder: str, attempt: int, failure: Failure) -> None:
-        self._failures.append({"run": folder, "attempt": attempt, **asdict(failure)})
+        record = {"run": folder, "attempt": attempt, "status": failure.kind, "message": failure.message}
+        self._failures.append(record)
 
     @contextmanager
     def _watched(self, folders: list[str], settle: Record) -> Iterator[set[str]]:
-        """Launchers come back when a whole batch is done: a thread looks for results on disk meanwhile.
+        """Settle results from disk, in a thread: a launcher returns only when the whole batch has ended.
 
-        Gives the folders that have none yet.
+        Yields the folders without a result so far.
         """
         waiting, done = set(folders), threading.Event()
 
@@ -168,11 +161,11 @@ class Jobs:
             for folder in sorted(waiting):
                 if isinstance(result := self._on_disk(folder), Result):
                     settle(folder, result)
-                    waiting.discard(folder)  # last: what fails above is met again
+                    waiting.discard(folder)  # last: if a line above fails, it is tried again
 
         def watch() -> None:
             while not done.wait(0.5):
-                with suppress(OSError):  # a full disk: met again, and raised, when all have run
+                with suppress(OSError):  # the disk is full: the last look raises it again
                     look()
 
         thread = threading.Thread(target=watch, daemon=True)
@@ -185,23 +178,21 @@ class Jobs:
             look()
 
 
-class _LostError(RuntimeError):
-    """A run whose launcher has failed; it may have begun or not."""
-
-
 def need(outcome: Outcome, what: str) -> Result:
-    """The result of a run that the search cannot do without."""
+    """The result of a run that the search needs; a failure ends it."""
     if isinstance(outcome, Result):
         return outcome
     raise CompactHydraException(f"{what} failed: {outcome.message}")
 
 
-def _broken(error: Exception) -> JobReturn:
-    job = JobReturn(status=JobStatus.FAILED)
-    job.return_value = _LostError(f"the launcher lost it: {_line(error)}")
-    return job
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, RunError | DivergedError) else f"{type(error).__name__}: {text}"
+def _outcome(job: JobReturn | Failure) -> Outcome:
+    """The outcome that a job has returned; the file of another machine may appear on this disk later."""
+    if isinstance(job, Failure):
+        return job
+    if job.status == JobStatus.COMPLETED:
+        return outcome_of(job.return_value)
+    error = job._return_value  # `return_value` would print a line and raise it
+    if isinstance(error, CompactHydraException):
+        raise error
+    log.error("a job failed", exc_info=error)
+    return Failure.unexpected(error)

@@ -16,11 +16,12 @@ from autosegloss.files import last_lines, short_path
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Step, Strategy, Trial
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
+from autosegloss.training.outcome import Failure, Outcome
 
 from ._commands import resume_command
 from ._ending import Ending, report
 from ._interrupt import sigterm_as_interrupt
-from ._jobs import Failure, Jobs, Outcome, need
+from ._jobs import Jobs, need
 from ._overrides import UNTIMED, quoted, theta_override
 from ._state import State, searched_config
 from ._task import Task
@@ -170,7 +171,7 @@ class Search:
 
     def _trial(self, step: int, index: int, theta: tuple[float, ...], outcome: Outcome) -> Trial:
         if isinstance(outcome, Failure):
-            diverged = outcome.status == "diverged"
+            diverged = outcome.kind == "diverged"
             return Trial(step, index, theta, None, status="diverged" if diverged else "failed", message=outcome.message)
         return Trial(step, index, theta, outcome.scores[self.task.metric.name], outcome.scores, outcome.seconds)
 

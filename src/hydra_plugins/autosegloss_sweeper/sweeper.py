@@ -60,18 +60,13 @@ class AutoSegLossSweeper(Sweeper):
 
     def _grid(self, arguments: list[str]) -> Any:
         """Run the jobs of Hydra's basic sweeper."""
-        from autosegloss.errors import DivergedError, RunError
-
         for mode in _MODES:
             if OmegaConf.select(self.config, mode):
                 raise CompactHydraException(
                     f"{mode} is for a search, and this sweeper has no strategy, it runs each combination of values: "
                     f"leave out {mode}, or choose a sweeper that searches, e.g. hydra/sweeper=ppo"
                 )
-        try:
-            return self._basic_sweeper().sweep(arguments)
-        except (RunError, DivergedError) as error:
-            raise CompactHydraException(str(error)) from error
+        return self._basic_sweeper().sweep(arguments)
 
     def _basic_sweeper(self) -> Sweeper:
         basic = ConfigStore.instance().load("hydra/sweeper/basic.yaml").node
@@ -85,11 +80,9 @@ class AutoSegLossSweeper(Sweeper):
         return sweeper
 
     def _search(self) -> dict[str, Any]:
-        from autosegloss.cli.jobs import mistakes_in_one_line
-
         directory = Path(self.config.hydra.sweep.dir).absolute()
         arguments = [a for a in self.config.hydra.overrides.task if key_of(a) not in _MODES]
-        with mistakes_in_one_line(), _owned(directory):
+        with _owned(directory):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
@@ -119,12 +112,9 @@ class AutoSegLossSweeper(Sweeper):
 
     def _as_started(self) -> AutoSegLossSweeper:
         """A sweeper with the configuration of the search to resume."""
-        from autosegloss.cli.jobs import mistakes_in_one_line
-
         from ._resume import resumed_config
 
-        with mistakes_in_one_line():
-            config = resumed_config(self.config, self.hydra_context.config_loader, _MODES)
+        config = resumed_config(self.config, self.hydra_context.config_loader, _MODES)
         sweeper = Plugins.instance().instantiate_sweeper(
             hydra_context=self.hydra_context, task_function=self.task_function, config=config
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
-from autosegloss.data.disk import in_threads, load
+from autosegloss.data.reading import check_labels, map_in_threads
 from autosegloss.errors import InputError
 
 LABEL_VALUES = 256  # of uint8 labels
@@ -114,13 +114,13 @@ def check_splits(
             return checked
 
         expected = source.expected.get(split)
-        yield SplitReport(split, len(samples), expected, in_threads(read, chosen))
+        yield SplitReport(split, len(samples), expected, map_in_threads(read, chosen))
 
 
 def check_sample(sample: Sample, source: Source) -> CheckedSample:
     """Load a sample and count its labels; any exception of its source becomes its fault."""
     try:
-        image, label = pair = sample.load()
+        image, label = sample.load()
         _check_form(image, label)
     except InputError as error:
         return CheckedSample(sample, fault=str(error))
@@ -130,7 +130,7 @@ def check_sample(sample: Sample, source: Source) -> CheckedSample:
     height, width = label.shape
     counts = torch.bincount(label.flatten(), minlength=LABEL_VALUES).numpy()
     try:
-        load(replace(sample, load=lambda: pair), source)
+        check_labels(label, sample, source)
         fault = None
     except InputError as error:
         fault = str(error)

@@ -1,1 +1,1 @@
-"""Data sets: one file each, and what they share."""
+"""The data sets, one file each, and the code they share."""

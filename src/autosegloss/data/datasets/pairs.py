@@ -1,4 +1,4 @@
-"""Pairs of files, an image and its mask: finding them, and reading them."""
+"""Pairs of an image file and a mask file: finding them, and reading them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless formats only: JPEG
 
 
 def existing_root(root: str | Path | None, expected: str) -> Path:
-    """The data's root as a path; InputError, with a remedy and what it should hold, if it is no folder."""
+    """The root of a data set as a path; raises InputError, with the `expected` layout, if it is no folder."""
     if root is None:
         raise InputError(f"the data's folder is not given: set data.root=ROOT; {expected}")
     path = Path(root).expanduser()
@@ -33,8 +33,14 @@ def existing_root(root: str | Path | None, expected: str) -> Path:
 def find_pairs(images: Path, masks: Path, void: int | None = None, ignore_index: int = 255) -> list[Sample]:
     """The images of one folder with the masks of the same stem in another, in natural order (2 before 10).
 
-    void: a mask value that is to become ignore_index. Raises InputError, naming files, unless both folders
-    exist, hold something and match one to one.
+    Args:
+        images: the folder of the images.
+        masks: the folder of the masks.
+        void: a mask value that becomes `ignore_index`.
+        ignore_index: the label of pixels to ignore.
+
+    Raises:
+        InputError: unless both folders hold files that match one to one; it names those that do not.
     """
     read = partial(read_mask, labels={} if void is None else {void: ignore_index})
     by_stem, masks_by_stem = _by_stem(images, IMAGE_SUFFIXES), _by_stem(masks, MASK_SUFFIXES)
@@ -47,9 +53,18 @@ def find_pairs(images: Path, masks: Path, void: int | None = None, ignore_index:
 
 
 def load_pair(image: Path, mask: Path, read: Callable[[Path], Tensor]) -> tuple[Tensor, Tensor]:
-    """uint8 (3, H, W) and what `read` makes of the mask, uint8 (H, W).
+    """Load an image and its mask.
 
-    Raises InputError if a file cannot be used or the two differ in size.
+    Args:
+        image: the path of the image.
+        mask: the path of the mask.
+        read: reads a mask file into labels, for example `read_mask`.
+
+    Returns:
+        the image uint8 (3, H, W) and the label uint8 (H, W).
+
+    Raises:
+        InputError: if a file cannot be read or the two differ in size.
     """
     pixels, label = read_image(image), read(mask)
     if pixels.shape[1:] != label.shape:
@@ -61,7 +76,7 @@ def load_pair(image: Path, mask: Path, read: Callable[[Path], Tensor]) -> tuple[
 
 
 def read_image(path: Path) -> Tensor:
-    """An image file of 8 bits a channel, grey or colour, as RGB uint8 (3, H, W)."""
+    """An image file of 8 bits per channel, grey or colour, as RGB uint8 (3, H, W)."""
     picture = _open(path)
     if picture.mode.startswith(("I", "F")):
         raise InputError(f"{path}: expected an image of 8 bits a channel, got mode {picture.mode}; convert it")
@@ -69,9 +84,14 @@ def read_image(path: Path) -> Tensor:
 
 
 def read_mask(path: Path, labels: Mapping[int, int] = MappingProxyType({})) -> Tensor:
-    """A mask file, whose grey values or palette indices are the labels, as uint8 (H, W).
+    """Read a mask file whose grey values or palette indices are labels, as uint8 (H, W).
 
-    labels: what some of the values become, {value: label}; the others stay.
+    Args:
+        path: of the mask.
+        labels: {value: label} for the values to replace; the others stay.
+
+    Raises:
+        InputError: for a file that cannot be read, or that has colours instead of one 8-bit channel.
     """
     picture = _open(path)
     if picture.mode not in ("L", "P", "1"):

@@ -13,7 +13,7 @@ from autosegloss.data.datasets.download import fetch
 from autosegloss.data.datasets.listed import files_in, listed_pairs, read_names
 from autosegloss.data.datasets.pairs import existing_root, natural_key, read_mask
 from autosegloss.data.datasets.source import Sample, Source
-from autosegloss.data.split import block_split
+from autosegloss.data.holdout import block_split
 from autosegloss.errors import InputError, is_number
 
 FOLDER = "oxford-iiit-pet"
@@ -21,35 +21,39 @@ LAYOUT = (
     f"expected ROOT/{FOLDER}/images and ROOT/{FOLDER}/annotations/{{trimaps,trainval.txt,test.txt}} "
     "from images.tar.gz and annotations.tar.gz of www.robots.ox.ac.uk/~vgg/data/pets"
 )
-TRAINVAL, TEST = 3680, 3669  # how many images each list has
-# The pet, the background, and the outline between them, which belongs to neither; 0 is none of them, so no class.
+TRAINVAL, TEST = 3680, 3669  # images in the two lists
+# 1 is the pet, 2 the background, 3 the outline between them, which is ignored. 0 does not occur: it becomes no class.
 TRIMAP = {0: 254, 1: 1, 2: 0, 3: 255}
 
 
 @dataclass(frozen=True)
 class OxfordPet(Source):
-    """Parkhi et al. 2012; the outlines of the trimaps are ignored.
+    """Oxford-IIIT Pet (Parkhi et al. 2012), pets and background; the outlines of the trimaps are ignored.
 
-    root: holds oxford-iiit-pet/ as torchvision lays it out, or is that folder.
-    val_fraction: of the list trainval, drawn with `seed`, is the split "val"; the rest is "train". 0 for no such split.
-    download: fetch the data set into ROOT if it is not there.
-    Raises InputError, when asked for samples, if the folder is not laid out like this.
+    `samples` raises InputError for a folder of another layout.
+
+    Args:
+        root: the folder with oxford-iiit-pet/ as torchvision lays it out, or oxford-iiit-pet itself.
+        val_fraction: the share of the list trainval that becomes the split "val"; the rest is "train". 0 for no such
+            split.
+        seed: of the random draw of the split "val".
+        download: whether a missing data set is downloaded into `root`.
     """
 
     root: str | Path | None = None
     val_fraction: float = 0.2
     seed: int = 0
-    download: bool = field(default=False, compare=False, repr=False)  # the data are the same
+    download: bool = field(default=False, compare=False, repr=False)  # does not change the data
 
     class_names = ("background", "pet")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not is_number(self.val_fraction) or not 0 <= self.val_fraction < 1:
             raise InputError(f"data.source.val_fraction must be in [0, 1), got {self.val_fraction!r}")
 
     @property
     def expected(self) -> dict[str, int]:
-        """The samples of each split of the whole data set."""
+        """The number of samples of each split of the complete data set."""
         parts = self._divide(TRAINVAL)
         return {"train": len(parts["train"]), "val": len(parts["val"]), "test": TEST}
 
@@ -70,7 +74,7 @@ class OxfordPet(Source):
     def _folder(self) -> Path:
         if self.download and self.root is not None:
             root = Path(self.root).expanduser()
-            fetch(root / FOLDER, lambda: _pets_in(root) is not None, _get, f"unpack it yourself, {LAYOUT}")
+            fetch(root / FOLDER, lambda: _pets_in(root) is not None, _download, f"unpack it yourself, {LAYOUT}")
         root = existing_root(self.root, LAYOUT)
         if (pets := _pets_in(root)) is None:
             raise InputError(f"{root} holds no {FOLDER}/: {LAYOUT}; data.download=true fetches it")
@@ -81,6 +85,6 @@ def _pets_in(root: Path) -> Path | None:
     return next((folder for folder in (root / FOLDER, root) if (folder / "annotations" / "trimaps").is_dir()), None)
 
 
-def _get(draft: Path) -> Path:
+def _download(draft: Path) -> Path:
     OxfordIIITPet(draft, download=True)
     return draft / FOLDER

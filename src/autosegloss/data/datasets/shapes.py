@@ -1,4 +1,4 @@
-"""Shapes: a generated data set, for demos and tests that must not need a download."""
+"""Shapes: a generated data set, for demos and tests without a download."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
 from autosegloss.errors import whole_number
 
-# Signed distance in pixels to the outline of a shape of radius r, at (x, y) from its centre; negative inside.
-# Only + - * / sqrt, abs, min, max are used: IEEE arithmetic makes them give the same bits on every platform.
+# Signed distance in pixels from (x, y), relative to the centre of a shape of radius r, to its outline; negative inside.
+# The operations are + - * / sqrt abs min max: with IEEE arithmetic they give the same bits on every platform.
 
 
 def _disc(x, y, r):
@@ -40,7 +40,7 @@ def _wire(x, y, r):
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of object: its outline, its share among the objects, and its colour (RGB, 0..255)."""
+    """A class of objects: its signed distance, its share among the objects, and its colour (RGB, 0..255)."""
 
     name: str
     outline: Callable[..., np.ndarray]
@@ -49,7 +49,7 @@ class Kind:
 
 
 WARM, COOL = (215, 125, 85), (85, 125, 200)
-# A rare class has the colour and the silhouette of a common one: that is what makes metrics disagree.
+# Rare classes share colour and silhouette with common ones: on such confusions the metrics disagree.
 KINDS = (
     Kind("disc", _disc, 0.33, WARM),
     Kind("square", _square, 0.33, COOL),
@@ -61,9 +61,17 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Shapes(Source):
-    """Overlapping discs, squares, rings, crosses and wires on a noisy, unevenly lit ground.
+    """Overlapping discs, squares, rings, crosses and wires on a noisy, unevenly lit background.
 
-    train, val, test: number of images; size: height and width in pixels; another seed is another data set.
+    Args:
+        train: the number of images of the split "train".
+        val: likewise for "val".
+        test: likewise for "test".
+        size: height and width in pixels.
+        seed: of the data set.
+
+    Raises:
+        InputError: for a setting that is not a whole number in its range.
     """
 
     train: int = 400
@@ -74,7 +82,7 @@ class Shapes(Source):
 
     class_names = ("background", *(kind.name for kind in KINDS))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (("train", 1), ("val", 0), ("test", 0), ("size", 1), ("seed", 0)):
             whole_number(f"data.source.{name}", getattr(self, name), least)
 
@@ -87,7 +95,7 @@ class Shapes(Source):
 
 
 def draw(seed: tuple[int, ...], size: int) -> tuple[Tensor, Tensor]:
-    """One scene as (image (3, size, size), label (size, size)), uint8; a function of its arguments alone."""
+    """One scene: image (3, size, size) and label (size, size), uint8; it depends on the arguments alone."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size] + 0.5
     image = np.broadcast_to(rng.uniform(115, 145, (3, 1, 1)), (3, size, size))
@@ -104,7 +112,7 @@ def draw(seed: tuple[int, ...], size: int) -> tuple[Tensor, Tensor]:
 
 
 def _place(rng, outline, x, y, size):
-    """The outline's distance map at a random place, radius and direction."""
+    """The signed distance map (size, size) of a shape at a random place, radius and direction."""
     radius = size * rng.uniform(0.07, 0.16)
     cx, cy = rng.uniform(0, size, 2)
     dx, dy = rng.uniform(-1, 1, 2)
@@ -114,13 +122,13 @@ def _place(rng, outline, x, y, size):
 
 
 def _lighting(rng, x, y):
-    """A slope of brightness over the image; x and y in 0..1."""
+    """A random linear gradient of brightness over the image; x and y in 0..1."""
     slope_x, slope_y = rng.uniform(-40, 40, 2)
     return slope_x * (x - 0.5) + slope_y * (y - 0.5)
 
 
 def _grain(rng, size):
-    """Noise of two grain sizes: single pixels, and 4 x 4 blocks that look like small structures."""
+    """Noise (3, size, size) of single pixels, and of blocks of 4 x 4 pixels that look like small structures."""
     fine = rng.integers(-20, 21, (3, size, size))
     coarse = rng.integers(-10, 11, (3, -(-size // 4), -(-size // 4)))
     return fine + coarse.repeat(4, axis=1).repeat(4, axis=2)[:, :size, :size]

@@ -1,11 +1,10 @@
-"""What a data set is to the rest of the library: class names, and samples that can be loaded."""
+"""The contract of a data set: class names, and samples that can be loaded."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,10 +13,13 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image: a name for messages, and how to load it.
+    """One labelled image.
 
-    load: returns (image, label), uint8 tensors of shape (3, H, W) and (H, W).
-    mask: what messages call the label; None if it has no name, or no file, of its own.
+    Args:
+        name: identifies the image in messages, usually its path.
+        load: returns the image (3, H, W) and the label (H, W), both uint8. It is called in threads and in worker
+            processes, so it can be pickled.
+        mask: identifies the label in messages, usually its path; None if the label has no file of its own.
     """
 
     name: str
@@ -26,11 +28,43 @@ class Sample:
 
 
 class Source(ABC):
-    """A data set; concrete ones are frozen dataclasses, so hashable: decoded data are cached under them."""
+    """A data set: its classes, and the samples of its splits. Subclasses are frozen dataclasses: decoded images are
+    cached under them, so they must be hashable.
 
-    class_names: tuple[str, ...]
+    Attributes:
+        class_names: one name per class; class c is the label value c.
+        ignore_index: the label value of pixels that count nowhere.
+        expected: the number of samples of each split of the complete data set, for `python -m autosegloss.data check`;
+            empty if it is unknown.
+
+    Example::
+
+        @dataclass(frozen=True)
+        class Roofs(Source):
+            root: str
+
+            class_names = ("ground", "roof")
+
+            def samples(self, split):
+                images = sorted(Path(self.root, split).glob("*_photo.jpg"))
+                masks = [path.with_name(path.name.replace("_photo.jpg", "_roofs.png")) for path in images]
+                return [
+                    Sample(str(image), partial(load_pair, image, mask, read_mask), str(mask))
+                    for image, mask in zip(images, masks, strict=True)
+                ]
+    """
+
     ignore_index: int = 255
-    expected: ClassVar[Mapping[str, int]] = {}  # samples of each split of the whole data set, where that is known
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their label values; a plain class attribute will do."""
+
+    @property
+    def expected(self) -> Mapping[str, int]:
+        """The number of samples of each split of the complete data set; a plain class attribute will do."""
+        return {}
 
     @property
     def num_classes(self) -> int:
@@ -38,4 +72,4 @@ class Source(ABC):
 
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
-        """The samples of the split "train", "val" or "test", neighbours side by side; [] if none."""
+        """The samples of the split "train", "val" or "test", neighbouring frames in order; empty without this split."""

@@ -29,25 +29,27 @@ MORE = (
     "or data.source.augmented=false"
 )
 READY = "SegmentationClassAug"
-TRAIN, VAL, AUGMENTED, SBD = 1464, 1449, 10_582, 11_355  # how many images each has
+TRAIN, VAL, AUGMENTED, SBD = 1464, 1449, 10_582, 11_355  # numbers of images
 
 
 @dataclass(frozen=True)
 class VOC(Source):
-    """Everingham et al. 2010, with the masks of Hariharan et al. 2011 (SBD); object boundaries, 255, are ignored.
+    """PASCAL VOC 2012 (Everingham et al. 2010) with the masks of SBD (Hariharan et al. 2011).
 
-    root: holds VOCdevkit/VOC2012, or is one of these two. SBD is its own folder with .mat masks, found as ROOT/SBD,
-        ROOT/benchmark_RELEASE/dataset or VOCdevkit/VOCaug/dataset; or a folder SegmentationClassAug of .png masks.
-    augmented: train on (VOC train + SBD train + SBD val) - VOC val instead of VOC train alone. Where both have a mask,
-        VOC's is taken.
-    download: fetch what is missing into ROOT.
-    Raises InputError, when asked for samples, if files are missing, and if complete lists of VOC do not give
-    10,582 augmented training images; lists of other lengths are taken for a part of the data set.
+    Object boundaries (255) are ignored. `samples` raises InputError if files are missing, or if complete lists of VOC
+    do not give 10,582 augmented training images; lists of other lengths count as a part of the data set.
+
+    Args:
+        root: the folder with VOCdevkit/VOC2012, or one of these two. SBD is a folder of .mat masks at ROOT/SBD,
+            ROOT/benchmark_RELEASE/dataset or VOCdevkit/VOCaug/dataset, or a folder SegmentationClassAug of .png masks.
+        augmented: True trains on (VOC train + SBD train + SBD val) - VOC val, with VOC's mask where both have one;
+            False on VOC train alone.
+        download: whether missing parts are downloaded into `root`.
     """
 
     root: str | Path | None = None
     augmented: bool = True
-    download: bool = field(default=False, compare=False, repr=False)  # the data are the same
+    download: bool = field(default=False, compare=False, repr=False)  # does not change the data
 
     class_names = (
         "background",
@@ -75,7 +77,7 @@ class VOC(Source):
 
     @property
     def expected(self) -> dict[str, int]:
-        """The samples of each split of the whole data set; labels of the test split are not public."""
+        """The number of samples of each split of the complete data set; the labels of "test" are not public."""
         return {"train": AUGMENTED if self.augmented else TRAIN, "val": VAL, "test": 0}
 
     def samples(self, split: str) -> Sequence[Sample]:
@@ -84,10 +86,11 @@ class VOC(Source):
         voc, sbd = self._folders()
         train, val = (read_names(voc / f"ImageSets/Segmentation/{name}.txt") for name in ("train", "val"))
         images = (files_in(sbd / "img", ".jpg") if sbd else {}) | files_in(voc / "JPEGImages", ".jpg")
-        masks, names, layout = files_in(voc / "SegmentationClass", ".png"), {"train": train, "val": val}[split], LAYOUT
+        masks, layout = files_in(voc / "SegmentationClass", ".png"), LAYOUT
+        names = set(train if split == "train" else val)
         if split == "train" and self.augmented:
             more, masks_of_more = _masks_of_sbd(voc, sbd)
-            names, layout = (more | set(train)) - set(val), f"{LAYOUT}; {MORE}"
+            names, layout = (more | names) - set(val), f"{LAYOUT}; {MORE}"
             if (len(train), len(val)) == (TRAIN, VAL) and len(names) != AUGMENTED:
                 raise InputError(
                     f"{len(names)} augmented training images instead of {AUGMENTED}, with masks of SBD for {len(more)} "
@@ -97,7 +100,7 @@ class VOC(Source):
         return listed_pairs(sorted(names), images, masks, _read, layout)
 
     def _folders(self) -> tuple[Path, Path | None]:
-        """The folders VOC2012 and, where there is one, SBD; fetched if that is wanted."""
+        """The folder VOC2012, and that of SBD if it exists; downloads them if `download` is set."""
         if self.download and self.root is not None:
             self._fetch(Path(self.root).expanduser())
         root = existing_root(self.root, LAYOUT)
@@ -107,11 +110,11 @@ class VOC(Source):
 
     def _fetch(self, root: Path) -> None:
         target = root / "VOCdevkit" / "VOC2012"
-        fetch(target, lambda: _voc_in(root) is not None, _get_voc, f"unpack it yourself, {LAYOUT}")
-        if self.augmented and not (_voc_in(root) / READY).is_dir():
-            fetch(
-                root / "SBD", lambda: _sbd_in(root, _voc_in(root)) is not None, _get_sbd, f"unpack it yourself, {MORE}"
-            )
+        fetch(target, lambda: _voc_in(root) is not None, _download_voc, f"unpack it yourself, {LAYOUT}")
+        voc = _voc_in(root) or target
+        if self.augmented and not (voc / READY).is_dir():
+            remedy = f"unpack it yourself, {MORE}"
+            fetch(root / "SBD", lambda: _sbd_in(root, voc) is not None, _download_sbd, remedy)
 
 
 def _voc_in(root: Path) -> Path | None:
@@ -126,7 +129,7 @@ def _sbd_in(root: Path, voc: Path) -> Path | None:
 
 
 def _masks_of_sbd(voc: Path, sbd: Path | None) -> tuple[set[str], dict[str, str]]:
-    """The images that SBD has masks of, and those masks: from a ready folder, or as its lists say."""
+    """The names of the images that SBD annotates, and their masks: from SegmentationClassAug, or from SBD's lists."""
     if (voc / READY).is_dir():
         masks = files_in(voc / READY, ".png")
         return set(masks), masks
@@ -137,22 +140,22 @@ def _masks_of_sbd(voc: Path, sbd: Path | None) -> tuple[set[str], dict[str, str]
 
 
 def _read(path: Path) -> Tensor:
-    """A palette image of VOC, or a file of SBD, which holds struct GTcls with a field Segmentation."""
+    """Read a mask of VOC (a palette image) or of SBD (a MATLAB struct GTcls with a field Segmentation)."""
     if path.suffix == ".png":
         return read_mask(path)
     try:
         mask = loadmat(path, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0]
         return torch.from_numpy(np.ascontiguousarray(mask, dtype=np.uint8))
-    except Exception as error:  # the reader raises whatever a broken file leads it to
+    except Exception as error:  # loadmat raises many types for broken files
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{path}: cannot be read as a mask of SBD ({reason}); replace the file") from error
 
 
-def _get_voc(draft: Path) -> Path:
+def _download_voc(draft: Path) -> Path:
     VOCSegmentation(draft, year="2012", download=True)
     return draft / "VOCdevkit" / "VOC2012"
 
 
-def _get_sbd(draft: Path) -> Path:
+def _download_sbd(draft: Path) -> Path:
     download_and_extract_archive(SBDataset.url, draft, filename=SBDataset.filename, md5=SBDataset.md5)
     return draft / "benchmark_RELEASE" / "dataset"

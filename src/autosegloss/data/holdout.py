@@ -1,4 +1,4 @@
-"""A seeded split of a list into a kept part and a hold-out, by blocks of neighbours."""
+"""A random hold-out of a list, drawn in blocks of neighbours."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ from autosegloss.errors import InputError, is_number, whole_number
 
 
 def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0) -> tuple[list[int], list[int]]:
-    """Divide range(count) into (kept, held out), both sorted; a function of its arguments alone.
+    """Divide range(count) into (kept, held out), both sorted; the result depends on the arguments alone.
 
-    holdout: a number of items if it is 1 or more, else a fraction of count (rounded). Whole blocks of `block`
-    neighbours are drawn until the number is reached; of the last one drawn only the first items are taken, so
-    the number is exact and at most one block is cut. (Neighbouring video frames are near-duplicates: held out
-    one by one, they would be known from training.) Raises InputError if either part would be empty.
+    Neighbouring video frames are near-duplicates: a frame held out by itself would be known from training. Therefore
+    blocks of neighbours are held out.
+
+    Args:
+        count: the number of items.
+        holdout: a number of items if it is 1 or more, else a fraction of `count` (rounded).
+        block: the number of neighbours in a block. Of the last block drawn only the first items are held out, so that
+            their number is exact.
+        seed: of the draw.
+
+    Raises:
+        InputError: if either part would be empty, or an argument is out of range.
+
+    Example:
+        >>> from autosegloss.data import block_split
+        >>> block_split(8, 0.5, block=2)
+        ([2, 3, 6, 7], [0, 1, 4, 5])
     """
     size = holdout_size(count, holdout)
     whole_number("block", block, least=1)
@@ -25,7 +38,7 @@ def block_split(count: int, holdout: int | float, block: int = 1, seed: int = 0)
 
 
 def holdout_size(count: int, holdout: int | float) -> int:
-    """The number of items that `holdout`, a number or a fraction, means; InputError unless in 1..count-1."""
+    """The number of items held out by a number or a fraction; raises InputError unless it is in 1..count-1."""
     if not is_number(holdout) or (holdout >= 1 and holdout != int(holdout)):
         raise InputError(f"holdout must be a whole number of samples or a fraction below 1, got {holdout!r}")
     size = int(holdout) if holdout >= 1 else round(holdout * count)

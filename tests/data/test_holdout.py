@@ -17,7 +17,7 @@ def cases(draw):
 
 
 @given(cases())
-def test_it_is_a_sorted_partition_of_exactly_the_size_asked_for(case):
+def test_it_is_a_sorted_partition_of_exactly_the_given_size(case):
     count, holdout, block, seed = case
     kept, held = block_split(count, holdout, block, seed)
     assert sorted(kept + held) == list(range(count))
@@ -53,6 +53,6 @@ def test_a_hold_out_that_leaves_nothing_is_refused(holdout):
 
 
 @pytest.mark.parametrize(("name", "value"), [("block", 0), ("block", 2.0), ("block", "2"), ("seed", -1), ("seed", 0.5)])
-def test_a_block_or_seed_that_is_none_is_refused(name, value):
+def test_an_invalid_block_or_seed_is_refused(name, value):
     with pytest.raises(InputError, match=f"{name}: expected an integer of [01] or more, got {value!r}"):
         block_split(10, 3, **{name: value})

@@ -1,0 +1,29 @@
+"""What a dataset reads its samples from: one split of a source, in memory or on disk."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+
+class Split(ABC):
+    """The images and labels of one split, uint8; `MemorySplit` holds them decoded, `DiskSplit` reads their files."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of samples."""
+
+    @abstractmethod
+    def stacks(self, indices: Sequence[int]) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """The samples at `indices`, in this order, in stacks of one image size.
+
+        Yields:
+            the positions within `indices` that a stack covers, its images uint8 (n, 3, H, W) and its labels uint8
+            (n, H, W).
+        """
+
+    @abstractmethod
+    def class_counts(self, indices: Sequence[int], num_classes: int) -> Tensor:
+        """The number of pixels of each class, int64 (C,), over the samples at `indices`."""
