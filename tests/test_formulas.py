@@ -31,7 +31,7 @@ def test_every_registered_formula_has_a_config():
 
 
 @every_pair
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_soft_reading_of_one_hot_maps_is_exact(formula, curve, data, scene):
     laws.soft_equals_exact_on_one_hot(formula, curve, draw_theta(data, formula, curve), scene)
@@ -46,7 +46,7 @@ def with_extent(formula, extent):
 
 
 @every_metric
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scene=laws.scenes(), extent=st.integers(1, 3))
 def test_exact_reading_is_the_definition(formula, scene, extent):
     labels, preds, num_classes = scene
@@ -83,21 +83,21 @@ def test_statistics_are_additive(formula, scene):
 
 
 @every_pair
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_scores_are_bounded_and_perfect_is_one(formula, curve, data, scene):
     laws.bounded_and_perfect(formula, curve, draw_theta(data, formula, curve), scene)
 
 
 @every_metric
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(scene=laws.scenes())
 def test_class_names_and_mirrors_change_nothing(formula, scene):
     laws.symmetric(formula, scene)
 
 
 @every_metric
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(scene=laws.scenes())
 def test_ignored_pixels_change_nothing(formula, scene):
     laws.blind_to_ignored(formula, scene)

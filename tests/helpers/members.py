@@ -46,6 +46,11 @@ def covering(formulas: dict, others: dict, partners: Sequence[str] = ("miou", "b
     return [pytest.param(formulas[f], others[o], id=f"{f}-{o}") for f, o in dict.fromkeys(pairs)]
 
 
+def slow(cases: Sequence[tuple]) -> list:
+    """Parameters of a test that the quick suite leaves out: it takes a few of each kind."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
 every_metric = pytest.mark.parametrize("formula", METRICS.values(), ids=METRICS)
 every_pair = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, CURVES))
 every_pair_and_ablation = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, FAMILIES))
