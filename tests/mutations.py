@@ -50,7 +50,7 @@ def tried(mutation: Mutation) -> Outcome:
         path = place(mutation.before, Path(folder, "src"))
         path.write_text(path.read_text().replace(mutation.before, mutation.after))
         output = _test(Path(folder), mutation.tests)
-    failed = re.search(r"^FAILED \S*?::(\S+)", output, re.MULTILINE)
+    failed = re.search(r"^FAILED \S*?::(.+?)(?: - .*)?$", output, re.MULTILINE)
     return Outcome(failed[1] if failed else "", time.monotonic() - start, output[-2000:])
 
 

@@ -1,4 +1,4 @@
-"""A curve family that is not made of quadratic pieces has the same losses, read by its values."""
+"""A curve family without quadratic pieces, given by its values alone."""
 
 import pytest
 import torch

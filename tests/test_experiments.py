@@ -84,7 +84,7 @@ def test_it_takes_a_step(name, command, roots, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["table5", "table6", "table7"])
 def test_the_retraining_after_a_search_is_that_of_table_2(name, command, roots, tmp_path):
-    """Whatever was typed for the trials."""
+    """The overrides of the trials do not change it."""
     typed = [f"experiment={name}", f"data.root={roots}", "data.size=[256,256]", "trainer=gpu", "trainer.max_steps=7"]
     common = composed("search", typed).hydra.sweeper.comparison_common
     retraining, row = (

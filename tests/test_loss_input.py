@@ -1,4 +1,4 @@
-"""What the loss takes: shapes, types, layouts and copies; and what it refuses, in one line."""
+"""The input of the loss: shapes, types, memory layouts and copies, and the errors for invalid input."""
 
 import copy
 import io
@@ -42,7 +42,7 @@ def test_the_loss_computes_in_float32_at_least(formula, dtype):
     value, gradient = value_and_gradient(loss, logits.to(dtype), labels)
     assert value.dtype == torch.promote_types(dtype, torch.float32)
     assert gradient.dtype == dtype
-    assert_close(value.float(), loss(logits.to(dtype).float(), labels))  # nothing but the input is rounded
+    assert_close(value.float(), loss(logits.to(dtype).float(), labels))  # only the input is rounded
     assert_close(value.float(), loss(logits, labels), rtol=0, atol=5e-3)
 
 
@@ -93,7 +93,7 @@ def test_the_ignored_label_may_be_another_or_none(formula):
         SurrogateLoss(formula, ignore_index=None)(logits, all_valid),
         SurrogateLoss(formula)(logits, all_valid),
     )
-    inside = SurrogateLoss(formula, ignore_index=2)(logits, all_valid)  # a class of its own right, left out
+    inside = SurrogateLoss(formula, ignore_index=2)(logits, all_valid)  # ignores a class
     assert_close(inside, SurrogateLoss(formula)(logits, all_valid.where(all_valid != 2, 255)))
 
 

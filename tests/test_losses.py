@@ -1,4 +1,4 @@
-"""The losses of conf/loss: what each computes, and what it refuses."""
+"""The values of the losses in conf/loss, and the errors for invalid settings."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ from autosegloss.errors import InputError
 from autosegloss.losses import LibraryLoss, SSIMLoss, WeightedCrossEntropy, WeightedSum
 from autosegloss.losses.distance_penalty import closeness
 
-# What each computes
+# Values
 
 
 @pytest.mark.parametrize("ignored", [0.0, 0.3])
@@ -101,7 +101,7 @@ def test_sums_hold_surrogates_with_a_theta_each():
         assert all(part.sync_statistics for part in parts)
 
 
-# What they refuse
+# Errors
 
 
 def test_weighted_cross_entropy_says_what_it_lacks():

@@ -37,7 +37,7 @@ def batches(count=3, num_classes=3, size=16, seed=0):
         yield preds, labels
 
 
-# The six, together
+# The six metrics together
 
 
 def test_the_collection_holds_the_six_metrics_of_the_paper():
@@ -89,7 +89,7 @@ def test_a_collection_can_be_reset_cloned_and_pickled():
     assert_close(together.compute(), values)
 
 
-# Each
+# Single metrics
 
 
 @every_metric
@@ -145,7 +145,7 @@ def test_class_scores_average_to_the_score(formula, scene):
     metric = FormulaMetric(formula, num_classes, per_class=True)
     metric.update(preds, labels)
     scores = metric.compute()
-    assert scores.numel() == num_classes  # torchmetrics makes a scalar of one class
+    assert scores.numel() == num_classes  # torchmetrics turns the scores of one class into a scalar
     average = exact_score(formula, preds, labels, num_classes)
     if isinstance(formula, WeightedSum):  # its terms average over classes of their own
         assert_close(scores.isnan().all(), average.isnan())
@@ -158,7 +158,9 @@ def test_class_scores_average_to_the_score(formula, scene):
 
 def test_undefined_classes_are_nan():
     labels = torch.tensor([[[0, 0, 1, 1]] * 4])
-    preds = torch.tensor([[[0, 2, 1, 1]] * 4])  # class 2 is predicted but absent, class 3 neither
+    preds = torch.tensor(
+        [[[0, 2, 1, 1]] * 4]
+    )  # class 2 is predicted but absent; class 3 is neither predicted nor present
     scores = {}
     for name in PAPER:
         metric = FormulaMetric(name, 4, per_class=True)
@@ -239,6 +241,3 @@ def test_the_extent_of_a_boundary_is_an_option(name, option):
         expected = reference(name, preds.numpy(), labels.numpy(), 3, extent=extent)
         assert_close(metric.compute(), torch.tensor(expected, dtype=torch.float32))
         assert getattr(metric.formula, option) == extent
-
-
-# Errors

@@ -1,4 +1,4 @@
-"""What the metrics refuse, in one line, without counting it; what they accept all the same; their plot."""
+"""The input of the metrics: invalid input raises an error and is not counted; their plot."""
 
 import matplotlib
 import pytest

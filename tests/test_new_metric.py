@@ -95,7 +95,7 @@ def test_it_declares_what_it_uses(formula):
     laws.declares_what_it_uses(formula)
 
 
-# What follows from it
+# What the class gives
 
 
 def test_it_is_short(formula):

@@ -56,6 +56,7 @@ def test_it_shows_its_settings_and_trains_nothing(command, tmp_path, trainings, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_grid_of_thetas_is_a_run_for_each_combination(command, tmp_path, trainings):
     command("search", *GRID, f"theta={LOW},{HIGH}", "seed=0,1")
     assert trainings.directories == [tmp_path / "grid" / str(n) for n in range(4)]
@@ -81,6 +82,7 @@ def test_a_dry_run_tells_the_parts_and_leaves_nothing(command, tmp_path, trainin
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_dry_run_does_not_guess_the_time_of_runs_that_are_unlike_the_trials(command, trainings):
     other = 'hydra.sweeper.comparison_common=["network.decoder_channels=32"]'
     out = command("search", *SEARCH, SEEDED, other, "dry_run=true")

@@ -90,6 +90,7 @@ def test_random_search_ends_with_its_best_trial(command, tmp_path, trainings):
     assert card.score == best.score
 
 
+@pytest.mark.slow
 def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(command, tmp_path):
     with pytest.raises(
         SystemExit, match=r"only 0 of the 2 trials of step 1 finished .*: the training diverged: its loss is nan"

@@ -1,4 +1,4 @@
-"""Theta cards: round trips, the released numbers, classes from elsewhere."""
+"""Theta cards: round trips, the released numbers, and metrics and curves that a user defines."""
 
 import os
 import shutil
@@ -154,7 +154,7 @@ def test_shipped_cards_carry_the_released_control_points(name):
         assert np.squeeze(points.numpy()).tolist() == page["control_points"][operation]
 
 
-# Classes from elsewhere
+# Metrics and curves of a user
 
 MODULE = """
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is no theta and no theta card, and what is said of it."""
+"""The errors for an invalid theta or theta card."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_a_row_that_holds_no_numbers_is_told(rows):
 
 
 def test_rows_may_be_numpy_arrays():
-    """Without a warning, which would be an error here."""
+    """torch warns of arrays that are not writable; a warning is an error in these tests."""
     row = np.full(6, 0.5)
     row.flags.writeable = False
     assert thetas.by_name({"and": [row, row], "or": row}, METRICS["miou"], Bezier())["and"].shape == (2, 6)

@@ -1,4 +1,4 @@
-"""Sums of metrics: what they add to the laws that hold for every metric."""
+"""Sums of metrics: terms, weights, theta and cards; test_formulas.py has the contract of every metric."""
 
 import pytest
 import torch

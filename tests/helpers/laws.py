@@ -1,4 +1,4 @@
-"""The laws every formula obeys, as functions of a formula: run over conf/metric, and over a new metric."""
+"""The contract of a formula as functions of it, for the tests of conf/metric and of a new metric."""
 
 import torch
 from hypothesis import strategies as st
@@ -58,7 +58,7 @@ def statistics(formula, logic, preds, labels, num_classes):
 
 
 def soft_equals_exact_on_one_hot(formula, curve, theta, scene):
-    """Law 1, on the sums themselves and for any theta in [0, 1]^D."""
+    """Law 1: on one-hot maps the soft sums equal the exact ones, for any theta in [0, 1]^D."""
     labels, preds, num_classes = scene
     loss = SurrogateLoss(formula, theta=theta, curve=curve)
     soft = statistics(formula, loss.logic(), preds, labels, num_classes)
@@ -86,7 +86,9 @@ def bounded_and_perfect(formula, curve, theta, scene):
     perfect = exact_score(formula, labels.where(labels != IGNORE, 0), labels, num_classes)
     assert perfect.isnan() or perfect == 1
     noise = torch.randn(len(labels), num_classes, *labels.shape[1:], generator=torch.Generator().manual_seed(0))
-    hesitant = label_map(labels, num_classes, IGNORE).dense().float()  # right by a little: bent up, it counts for more
+    hesitant = (
+        label_map(labels, num_classes, IGNORE).dense().float()
+    )  # right with low probability: a curve may raise it
     for classes in ("all", "present"):
         loss = SurrogateLoss(formula, theta=theta, curve=curve, classes=classes)
         for logits in (3 * noise, hesitant):
@@ -109,7 +111,7 @@ def symmetric(formula, scene):
 
 
 def blind_to_ignored(formula, scene):
-    """Law 6: whatever is predicted in ignored pixels, value and gradient stay; nothing flows back into them."""
+    """Law 6: predictions at ignored pixels change neither value nor gradient, and their own gradient is 0."""
     labels, preds, num_classes = scene
     ignored = labels == IGNORE
     other = preds.where(~ignored, (preds + 1) % num_classes)

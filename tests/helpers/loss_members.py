@@ -18,11 +18,11 @@ every_loss = pytest.mark.parametrize("name", NAMES)
 
 
 @lru_cache
-def made(name: str) -> nn.Module:
-    """The loss of conf/loss/`name`.yaml, measured where it wants that."""
+def made(name: str, ignore_index: int = 255) -> nn.Module:
+    """The loss of conf/loss/`name`.yaml; class weights are measured on COUNTS."""
     card = ["loss.theta=miou"] if name == "searched" else []
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        loss = instantiate(compose(overrides=[*GROUPS, f"+loss={name}", *card]).loss, ignore_index=255)
+        loss = instantiate(compose(overrides=[*GROUPS, f"+loss={name}", *card]).loss, ignore_index=ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure"):
             part.measure(torch.tensor(COUNTS))

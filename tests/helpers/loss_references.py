@@ -1,4 +1,4 @@
-"""Slow, independent readings of the losses' definitions: loops over pixels in numpy, float64."""
+"""Slow implementations of the losses' definitions: loops over pixels in numpy, float64."""
 
 from itertools import product
 

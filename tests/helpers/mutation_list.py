@@ -139,7 +139,7 @@ MUTATIONS = (
         "metrics: a batch takes the place of the earlier ones",
         "setattr(self, name, getattr(self, name) + value)",
         "setattr(self, name, value)",
-        ("tests/test_metrics.py::test_several_batches_are_one_data_set",),
+        ("tests/test_metrics.py::test_merging_two_halves_is_the_whole",),
     ),
     Mutation(
         "theta: the operations are sorted by name",

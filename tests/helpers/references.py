@@ -1,4 +1,4 @@
-"""Slow, independent readings of the metrics' definitions, with numpy loops and scipy.ndimage only."""
+"""Slow implementations of the metrics' definitions in numpy and scipy.ndimage, independent of the library."""
 
 import numpy as np
 from scipy import ndimage

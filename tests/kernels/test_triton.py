@@ -104,7 +104,7 @@ def test_the_kernels_compile_for_gpus_that_are_not_here():
 
 
 def test_operations_of_torch_take_the_place_of_kernels_that_do_not_run(caplog):
-    """A CPU is a device on which Triton cannot launch them."""
+    """Triton cannot launch kernels on a CPU."""
     pytest.importorskip("triton", reason="torch comes with Triton on Linux only")
     assert triton_on(torch.device("cpu")) is None
     assert "without Triton kernels on cpu, slower: " in caplog.text

@@ -89,7 +89,7 @@ def test_steps_are_averaged_over_the_searches(tmp_path):
     }
     assert values["step 1"] == pytest.approx([30, 30, 40])
     assert values["step 2"] == pytest.approx([50, 50, 55])
-    assert values["step 3"] == pytest.approx([20, 50, 60])  # one search went so far
+    assert values["step 3"] == pytest.approx([20, 50, 60])  # one search has 3 steps
     assert [cells["random, mean"].count for cells in rows.values()] == [1, 0, 0]
     assert [cells["PPO2, mean"].count for cells in rows.values()] == [2, 2, 1]
 
@@ -128,7 +128,7 @@ def test_a_search_for_another_metric_is_no_deviation(tmp_path):
 
 @pytest.mark.slow
 def test_a_real_search_and_a_real_training_are_read(command, monkeypatch, tmp_path):
-    """The folders of the programs; only the trainings are pretended."""
+    """Folders that the programs write; results are given instead of trained."""
 
     def pretended(cfg, directory, **_):
         Result(SIX, {}, 0.1).save(directory)

@@ -7,7 +7,7 @@ SIZE, STRATEGY = "provenance.data.size", "provenance.search.strategy._target_"
 
 
 def deviating(table, folder):
-    """The lines on runs that are of a row's kind but do not fill it."""
+    """The notes on runs that a row leaves out for their settings."""
     notes = [note for note in page(table, folder).notes if note.startswith("deviates, ")]
     return [line for note in notes for line in note.splitlines()[1:]]
 
@@ -63,7 +63,7 @@ def test_a_training_with_any_metric_in_front_fills_its_row(tmp_path, metric):
 def test_a_card_of_another_search_fills_no_row_of_table_2(tmp_path, key, value):
     write_run(tmp_path / "0", loss="searched", theta=write_card(tmp_path / "cards/other.yaml", values={key: value}))
     write_run(tmp_path / "1", loss="searched", theta=write_card(tmp_path / "cards/real.yaml"), seed=1)
-    write_run(tmp_path / "2", loss="searched_miou", theta="miou", seed=2)  # released: it says less of its search
+    write_run(tmp_path / "2", loss="searched_miou", theta="miou", seed=2)  # a released card has less provenance
     assert filled("2", tmp_path)["PASCAL VOC", "Searched for mIoU"]["miou"].count == 2
     (line,) = deviating("2", tmp_path)
     assert f"): card of miou: {key} is " in line

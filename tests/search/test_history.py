@@ -147,7 +147,7 @@ def test_summary_of_a_step(scores):
 
 def test_best_mean_is_that_of_the_step_with_the_highest_average_of_finished_trials():
     assert filled().best_mean() == ("mu of step 2", (2 / 7, 0.5), 0.4)
-    assert filled(scores=((0.5, 0.1), (0.3, 0.3))).best_mean().label == "mu of step 1"  # the earlier of equals
+    assert filled(scores=((0.5, 0.1), (0.3, 0.3))).best_mean().label == "mu of step 1"  # of equal scores the earlier
 
 
 @pytest.mark.parametrize("scores", [(), ((None, None),)])

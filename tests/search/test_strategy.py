@@ -58,7 +58,7 @@ def test_resumed_search_is_bit_identical(make):
     second = make(samples=4, seed=99)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     noise = np.random.default_rng(0)
-    noise.normal(size=8)  # what the first half used
+    noise.normal(size=8)  # the noise of the first half
     for thetas, scores, mean in whole[2:]:
         asked = second.ask()
         np.testing.assert_array_equal(asked, thetas)
