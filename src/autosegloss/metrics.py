@@ -18,17 +18,6 @@ from autosegloss.errors import InputError, whole_number
 from autosegloss.formulas import PAPER, Formula, resolve
 from autosegloss.formulas.formula import values
 
-__all__ = [
-    "BoundaryF1",
-    "BoundaryIoU",
-    "FormulaMetric",
-    "FrequencyWeightedIoU",
-    "GlobalAccuracy",
-    "MeanAccuracy",
-    "MeanIoU",
-    "segmentation_metrics",
-]
-
 
 class FormulaMetric(Metric):
     """Any formula as an evaluation metric over a data set: exact integer counts, summed over batches and processes.

@@ -68,8 +68,8 @@ def check_kernels(kernels: ModuleType, device: torch.device) -> None:
     terms = [CurveSum(curve, None, at_labels=False), CurveSum(curve, valid, at_labels=True)]
     expected, saved = block_sums(logits, labels, valid, terms, keep=True)
     batch = kernels.Batch.of(logits, labels, valid, terms)
-    gradient = block_gradient(logits, labels, terms, saved, expected)
-    for ours, theirs in ((batch.sums(), expected), (batch.gradient(expected), gradient)):
+    slope = block_gradient(logits, labels, terms, saved, expected)
+    for ours, theirs in ((batch.sums(), expected), (batch.gradient(expected), slope)):
         if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
             raise RuntimeError(f"their results differ by {(ours - theirs).abs().max().item():.1e}")
 
