@@ -43,9 +43,7 @@ class FormulaMetric(Metric):
         tensor(0.5000)
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
+    is_differentiable, higher_is_better, full_state_update = False, True, False
     plot_lower_bound, plot_upper_bound = 0.0, 1.0
 
     def __init__(

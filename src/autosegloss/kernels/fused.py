@@ -140,10 +140,8 @@ def block_sums(
 def block_gradient(like: Tensor, labels: Tensor, terms: Sequence[CurveSum], saved: Saved, weights: Tensor) -> Tensor:
     """The gradient by the logits of the sums weighted by (K, C); it has the layout and type of `like`."""
     everywhere, at_labels = _everywhere(terms, weights.dtype), _at_labels(labels, terms, saved, weights)
-    slopes = saved.slopes
-    if slopes is not None and slopes.dtype == like.dtype:
-        result = slopes
-    else:
+    slopes, result = saved.slopes, saved.slopes
+    if result is None or result.dtype != like.dtype:
         result = empty_like(like, like.dtype, labels.device)
     buffers = _Buffers(4, like, weights.dtype, labels.device)
     for block in _blocks(like.shape, labels.device):
