@@ -1,4 +1,4 @@
-"""The output folder of a program, made and tried before Hydra writes into it."""
+"""The output folder of a program, tried before Hydra writes into it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from omegaconf.errors import OmegaConfBaseException
 class OutputFolder(Callback):
     """Hydra's callback that ends the program with one line if the output folder cannot be written.
 
-    Hydra calls it before a run, and before a grid of runs. A search makes its folder itself.
+    Hydra calls it before a run, and before a grid of runs. It creates nothing. A search makes its folder itself.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _make(config, "hydra.run.dir")
+        _check(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.sweeper.get("strategy") is None:
-            _make(config, "hydra.sweep.dir")
+            _check(config, "hydra.sweep.dir")
 
 
-def _make(config: DictConfig, key: str) -> None:
+def _check(config: DictConfig, key: str) -> None:
     try:
         folder = Path(OmegaConf.select(config, key))
     except OmegaConfBaseException:  # Hydra meets the same error, and reports it
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:  # Hydra turns any Exception of a callback into a warning
+        reason = OSError(error.errno, error.strerror, str(folder))
         where = "choose one with hydra.run.dir=DIR, for several runs hydra.sweep.dir=DIR"
-        raise SystemExit(f"error: the output folder cannot be written ({error}): {where}") from error
+        raise SystemExit(f"error: the output folder cannot be written ({reason}): {where}") from error
