@@ -116,26 +116,25 @@ def test_bezier_is_the_parametric_curve(pieces, data):
 
 
 @pytest.mark.parametrize("a", [0.0, 1e-6, 0.25, 0.5, 0.500001, 0.50001, 0.499999, 0.75, 1 - 1e-5, 1 - 1e-6, 1.0])
-@pytest.mark.parametrize("height", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("pieces", [1, 2], ids=["whole", "half"])
-def test_float32_is_as_good_as_float64(a, height, pieces):
+def test_float32_is_as_good_as_float64(a):
     """At a = 1/2 the quadratic is linear, at a = 1 its tangent vertical: there the usual root cancels."""
-    handle = torch.tensor([[a, height]], dtype=torch.float64)
-    inner = handle if pieces == 1 else torch.cat([handle / 2, torch.full((1, 2), 0.5), 0.5 + handle / 2])
-    family = Bezier(pieces)
-    g = curve_of(family, family.theta_of(inner).nan_to_num(0))
-    y = torch.as_tensor(GRID, dtype=torch.float32)
-    y64 = y.double().requires_grad_()
-    expected = g(y64)
-    (slope,) = torch.autograd.grad(expected.sum(), y64)
-    error = (g(y).double() - expected.detach()).abs()
-    assert (error <= 1e-6 * slope.abs().clamp_min(1)).all()
+    for height in (0.0, 0.3, 1.0):
+        handle = torch.tensor([[a, height]], dtype=torch.float64)
+        halves = torch.cat([handle / 2, torch.full((1, 2), 0.5), 0.5 + handle / 2])
+        for family, inner in ((Bezier(1), handle), (Bezier(2), halves)):
+            g = curve_of(family, family.theta_of(inner).nan_to_num(0))
+            y = torch.as_tensor(GRID, dtype=torch.float32)
+            y64 = y.double().requires_grad_()
+            expected = g(y64)
+            (slope,) = torch.autograd.grad(expected.sum(), y64)
+            error = (g(y).double() - expected.detach()).abs()
+            assert (error <= 1e-6 * slope.abs().clamp_min(1)).all()
 
 
 @pytest.mark.parametrize("family", [*CURVES.values(), *ABLATIONS.values()], ids=[*CURVES, *ABLATIONS])
 def test_gradients_are_finite_at_the_ends_and_knots_for_every_corner(family):
     edges = torch.tensor([0, 1e-45, 1e-38, 1e-20, 1e-7, 0.5, 1 - 1e-7, 1])
-    for theta in np.random.default_rng(0).choice([0, 0.4, 1], (300, family.num_parameters)):
+    for theta in np.random.default_rng(0).choice([0, 0.4, 1], (100, family.num_parameters)):
         g = curve_of(family, theta, torch.float32)
         y = torch.cat([edges, g.points[:, 0]]).requires_grad_()
         values = g(y)

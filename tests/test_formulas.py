@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
-from helpers.members import ABLATIONS, CURVES, METRICS, every_metric
+from helpers.members import METRICS, every_metric, every_pair, every_pair_and_ablation
 from helpers.references import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +16,6 @@ from autosegloss import theta as thetas
 from autosegloss.curves import Bezier
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula, WeightedSum, weighted_sum
 from autosegloss.metrics import FormulaMetric
-
-every_curve = pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
 
 
 def draw_theta(data, formula, curve):
@@ -32,9 +30,8 @@ def test_every_registered_formula_has_a_config():
     assert all(formula.name == name for name, formula in METRICS.items())
 
 
-@every_metric
-@every_curve
-@settings(max_examples=12, deadline=None)
+@every_pair
+@settings(max_examples=10, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_soft_reading_of_one_hot_maps_is_exact(formula, curve, data, scene):
     laws.soft_equals_exact_on_one_hot(formula, curve, draw_theta(data, formula, curve), scene)
@@ -49,7 +46,7 @@ def with_extent(formula, extent):
 
 
 @every_metric
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scene=laws.scenes(), extent=st.integers(1, 3))
 def test_exact_reading_is_the_definition(formula, scene, extent):
     labels, preds, num_classes = scene
@@ -85,30 +82,28 @@ def test_statistics_are_additive(formula, scene):
     laws.additive(formula, scene)
 
 
-@every_metric
-@every_curve
-@settings(max_examples=8, deadline=None)
+@every_pair
+@settings(max_examples=6, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_scores_are_bounded_and_perfect_is_one(formula, curve, data, scene):
     laws.bounded_and_perfect(formula, curve, draw_theta(data, formula, curve), scene)
 
 
 @every_metric
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(scene=laws.scenes())
 def test_class_names_and_mirrors_change_nothing(formula, scene):
     laws.symmetric(formula, scene)
 
 
 @every_metric
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(scene=laws.scenes())
 def test_ignored_pixels_change_nothing(formula, scene):
     laws.blind_to_ignored(formula, scene)
 
 
-@every_metric
-@pytest.mark.parametrize("curve", [*CURVES.values(), *ABLATIONS.values()], ids=[*CURVES, *ABLATIONS])
+@every_pair_and_ablation
 def test_gradient_is_that_of_finite_differences(formula, curve):
     theta = np.random.default_rng(1).uniform(0.15, 0.85, thetas.size(formula, curve))
     laws.gradient_is_right(formula, curve, theta)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.laws import batch, exact_score, value_and_gradient
-from helpers.members import CURVES, every_card, every_metric
+from helpers.members import every_card, every_metric, every_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -162,8 +162,7 @@ def test_a_card_may_hold_one_curve_per_operand():
 # Extremes
 
 
-@every_metric
-@pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
+@every_pair
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula, curve, data):
@@ -174,8 +173,7 @@ def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula,
     assert gradient.isfinite().all()
 
 
-@every_metric
-@pytest.mark.parametrize("curve", CURVES.values(), ids=CURVES)
+@every_pair
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_a_hesitant_right_prediction_scores_at_most_1(formula, curve, data):

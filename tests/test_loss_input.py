@@ -7,15 +7,17 @@ import pickle
 import pytest
 import torch
 from helpers.laws import batch, value_and_gradient
-from helpers.members import every_card, every_metric
+from helpers.members import METRICS, covering, every_card, every_metric
 from torch.testing import assert_close
 
 from autosegloss import InputError, SurrogateLoss, metrics
 from autosegloss.formulas import BoundaryIoU, MeanIoU
 
+SHAPES = {str(shape): shape for shape in [(2, 4, 5, 6), (1, 1, 5, 4), (2, 1, 7), (2, 7, 1), (1, 1, 1)]}
+DTYPES = {str(dtype): dtype for dtype in [torch.float16, torch.bfloat16, torch.float32, torch.float64]}
 
-@every_metric
-@pytest.mark.parametrize("shape", [(2, 1, 7), (2, 7, 1), (1, 1, 1), (2, 4, 5, 6), (1, 1, 5, 4)])
+
+@pytest.mark.parametrize(("formula", "shape"), covering(METRICS, SHAPES, partners=["miou", "biou", "bf1"]))
 def test_images_may_be_thin_or_volumes(formula, shape):
     logits, labels = batch(shape, ignored=0)
     value, gradient = value_and_gradient(SurrogateLoss(formula), logits, labels)
@@ -33,8 +35,7 @@ def test_a_volume_of_pixelwise_formulas_is_its_slices(name):
 # Forms of input
 
 
-@every_metric
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize(("formula", "dtype"), covering(METRICS, DTYPES))
 def test_the_loss_computes_in_float32_at_least(formula, dtype):
     logits, labels = batch()
     loss = SurrogateLoss(formula)
@@ -55,7 +56,6 @@ def test_autocast_changes_nothing(formula):
     assert_close((value, gradient), value_and_gradient(loss, logits, labels))
 
 
-@every_card
 @pytest.mark.parametrize(
     "relaid",
     [
@@ -65,6 +65,7 @@ def test_autocast_changes_nothing(formula):
     ],
     ids=["channels_last", "transposed", "strided"],
 )
+@pytest.mark.parametrize("card", ["miou", "biou", "bf1"])
 def test_memory_layout_changes_nothing(card, relaid):
     logits, labels = batch()
     other, loss = relaid(logits), SurrogateLoss.from_pretrained(card)

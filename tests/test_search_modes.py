@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 from conftest import SEARCH, TINY
+from helpers.members import slow
 
 from autosegloss.runtime import Ownership
 from autosegloss.search import History
@@ -30,18 +31,20 @@ def refusal(command, *overrides: str, tiny: bool = True) -> str:
     return str(ended.value)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        (["--cfg", "job"], "\nmetric:\n  _target_: autosegloss.formulas.MeanIoU\n"),
-        (["--cfg", "job", "--resolve", "resume=DIR"], "\nresume: DIR\n"),
-        (["--cfg", "hydra", "hydra/sweeper=random"], "_target_: autosegloss.search.RandomSearch"),
-        (["--cfg", "all"], "\ndry_run: false\n"),
-        (["--info", "all"], "AutoSegLossSweeper"),
-        (["--help"], "metric: bf1, biou, fwiou, gacc, macc, miou"),
-        (["--hydra-help"], "--multirun"),
-    ],
-)
+SHOWN = [
+    (["--cfg", "job", "--resolve", "resume=DIR"], "\nresume: DIR\n"),
+    (["--help"], "metric: bf1, biou, fwiou, gacc, macc, miou"),
+]
+OTHER_SHOWN = [
+    (["--cfg", "job"], "\nmetric:\n  _target_: autosegloss.formulas.MeanIoU\n"),
+    (["--cfg", "hydra", "hydra/sweeper=random"], "_target_: autosegloss.search.RandomSearch"),
+    (["--cfg", "all"], "\ndry_run: false\n"),
+    (["--info", "all"], "AutoSegLossSweeper"),
+    (["--hydra-help"], "--multirun"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "shown"), [*SHOWN, *slow(OTHER_SHOWN)])
 def test_it_shows_its_settings_and_trains_nothing(command, tmp_path, trainings, capsys, arguments, shown):
     try:
         out = command("search", *arguments, tiny=False)
@@ -69,6 +72,7 @@ def test_the_runs_of_a_grid_are_trainings(command, tmp_path):
     assert "no result after 0.01 seconds" in refusal(command, *GRID, "hydra.sweeper.trial_timeout=.01")
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_the_parts_and_leaves_nothing(command, tmp_path, trainings):
     out = command("search", "profile=small", "dry_run=true")
     assert all(f"│ {part} " in out for part in ("warm-up", "trials", "finalists", "comparison"))
@@ -91,23 +95,25 @@ def test_a_dry_run_trains_for_a_moment_on_every_launcher(command, tmp_path, laun
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (['hydra.sweeper.warmup=["loss=dise"]'], "unknown loss 'dise': choose one of dice"),
-        (['hydra.sweeper.warmup=["trainer.max_steps=abc"]'], "warmup: trainer.max_steps must be a whole number"),
-        (['hydra.sweeper.final=["+loss.power=2"]'], "finalists: loss: .*'power'"),
-        (['+hydra.sweeper.comparison.x=["los=dice"]', SEEDED], "comparison/x/seed_0: Could not override 'los'"),
-        (['hydra.sweeper.comparison_common=["data.holdout=999"]', SEEDED], "comparison/.*: holdout=999 leaves"),
-        (
-            ['hydra.sweeper.comparison_common=["data.batch_size=99"]', SEEDED],
-            "comparison/.*: 16 training samples do not fill one batch of 99",
-        ),
-        (["trainer.max_steps=0"], "trials: trainer.max_steps must be a whole number of 1 or more, got 0"),
-        (["dry_run=yes"], "dry_run must be true or false, got dry_run=yes"),
-        (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
-    ],
-)
+MISTAKES = [
+    (["dry_run=yes"], "dry_run must be true or false, got dry_run=yes"),
+    (['hydra.sweeper.warmup=["trainer.max_steps=abc"]'], "warmup: trainer.max_steps must be a whole number"),
+]
+OTHER_MISTAKES = [
+    (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
+    (['hydra.sweeper.warmup=["loss=dise"]'], "unknown loss 'dise': choose one of dice"),
+    (['hydra.sweeper.final=["+loss.power=2"]'], "finalists: loss: .*'power'"),
+    (['+hydra.sweeper.comparison.x=["los=dice"]', SEEDED], "comparison/x/seed_0: Could not override 'los'"),
+    (['hydra.sweeper.comparison_common=["data.holdout=999"]', SEEDED], "comparison/.*: holdout=999 leaves"),
+    (
+        ['hydra.sweeper.comparison_common=["data.batch_size=99"]', SEEDED],
+        "comparison/.*: 16 training samples do not fill one batch of 99",
+    ),
+    (["trainer.max_steps=0"], "trials: trainer.max_steps must be a whole number of 1 or more, got 0"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), [*MISTAKES, *slow(OTHER_MISTAKES)])
 def test_a_dry_run_finds_a_mistake_in_any_run(command, tmp_path, trainings, overrides, message):
     assert re.match(f"error: {message}", refusal(command, *SEARCH, "dry_run=true", *overrides))
     assert not trainings.directories
@@ -121,6 +127,7 @@ def test_a_dry_run_whose_trial_fails_says_why_and_leaves_nothing(command, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_refused_search_leaves_its_neighbours_alone(command, tmp_path, trainings):
     (tmp_path / "searches/macc/mine").mkdir(parents=True)
     assert "samples must be 1 or more" in refusal(command, *SEARCH, "hydra.sweeper.samples=0")
@@ -208,18 +215,20 @@ def test_a_search_is_not_changed_nor_shared(command, tmp_path, interrupted, trai
     assert [path.name for path in tmp_path.iterdir()] == ["found"]
 
 
-@pytest.mark.parametrize(
-    ("resume", "message"),
-    [
-        ("nowhere", "resume=nowhere: there is no search in this folder"),
-        ("file", "resume=file: "),
-        ("empty", "resume=empty: there is no search in this folder"),
-        ("torn", "resume=torn: state.json cannot be read"),
-        ("strange", "resume=strange: state.json cannot be read"),
-        ("", "resume must name the folder of a search, got 'resume='"),
-        ("empty,torn", "a search takes one value for each key, got resume=empty,torn"),
-    ],
-)
+NO_SEARCHES = [
+    ("nowhere", "resume=nowhere: there is no search in this folder"),
+    ("torn", "resume=torn: state.json cannot be read"),
+]
+OTHER_NO_SEARCHES = [
+    ("file", "resume=file: "),
+    ("empty", "resume=empty: there is no search in this folder"),
+    ("strange", "resume=strange: state.json cannot be read"),
+    ("", "resume must name the folder of a search, got 'resume='"),
+    ("empty,torn", "a search takes one value for each key, got resume=empty,torn"),
+]
+
+
+@pytest.mark.parametrize(("resume", "message"), [*NO_SEARCHES, *slow(OTHER_NO_SEARCHES)])
 def test_what_is_no_search_cannot_be_resumed(command, tmp_path, trainings, resume, message):
     for name in ("empty", "torn", "strange"):
         (tmp_path / name).mkdir()

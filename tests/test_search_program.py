@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import interrupt, start
+from conftest import SEARCH, interrupt, start
+from helpers.members import slow
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
@@ -59,6 +60,7 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
     assert "macc" in out
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same_theta_and_trials_share_data_and_weights(command, tmp_path):
     """Without a warm-up, too: identical thetas get identical scores, so trials share w_0 and the order of the data."""
     plain = [*SMALL, "hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
@@ -79,10 +81,9 @@ def test_one_trial_runs_by_itself(command, tmp_path):
     assert 0 <= json.loads((tmp_path / "trial/result.json").read_text())["scores"]["miou"] <= 1
 
 
-def test_random_search_ends_with_its_best_trial(command, tmp_path):
+def test_random_search_ends_with_its_best_trial(command, tmp_path, trainings):
     """Its mu never moves: the paper's rule would return the identity."""
-    plain = ["hydra.sweeper.warmup=null", "hydra.sweeper.finalists=0", "hydra.sweeper.comparison_seeds=[]"]
-    command("search", *SMALL, *plain, "hydra/sweeper=random", "metric=macc")
+    command("search", *SEARCH, "hydra/sweeper=random", "hydra.sweep.dir=found")
     best = History(tmp_path / "found").best_samples(1)[0]
     card = ThetaCard.load(tmp_path / "found/theta.yaml")
     assert_close(card.theta["and"][0], torch.tensor(best.theta, dtype=torch.float64))
@@ -136,23 +137,25 @@ def test_failed_trials_are_tried_again_and_a_step_of_failures_stops_the_search(c
     assert "TypeError" in shown
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["metric=miou,bf1"], "error: a search takes one value for each key, got metric=miou,bf1"),
-        (["theta=[0.5]"], "error: theta is what the search finds, got"),
-        (["curve=identity"], "error: curve 'identity' has no parameters to search"),
-        (["hydra.sweep.dir=file/found"], "error: the output folder .* cannot be written"),
-        (["hydra.sweeper.samples=0"], "error: hydra.sweeper.samples must be 1 or more, got 0"),
-        (["hydra.sweeper.steps=0"], "error: hydra.sweeper.steps must be 1 or more, got 0"),
-        (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
-        (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
-        (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
-        (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
-        (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
-        (["hydra.sweep.dir=old"], "error: .*old holds a search already: continue it with python search.py resume=old"),
-    ],
-)
+MISTAKES = [
+    (["metric=miou,bf1"], "error: a search takes one value for each key, got metric=miou,bf1"),
+    (["hydra.sweeper.samples=0"], "error: hydra.sweeper.samples must be 1 or more, got 0"),
+    (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
+    (["hydra.sweep.dir=old"], "error: .*old holds a search already: continue it with python search.py resume=old"),
+]
+OTHER_MISTAKES = [
+    (["theta=[0.5]"], "error: theta is what the search finds, got"),
+    (["curve=identity"], "error: curve 'identity' has no parameters to search"),
+    (["hydra.sweep.dir=file/found"], "error: the output folder .* cannot be written"),
+    (["hydra.sweeper.steps=0"], "error: hydra.sweeper.steps must be 1 or more, got 0"),
+    (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
+    (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
+    (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
+    (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), [*MISTAKES, *slow(OTHER_MISTAKES)])
 def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_path, overrides, message):
     (tmp_path / "file").write_text("not a folder")
     (tmp_path / "old").mkdir()
@@ -176,6 +179,7 @@ def test_an_interrupt_ends_within_seconds_and_keeps_what_was_finished(tmp_path):
     assert len(History(tmp_path / "found").trials) >= 2
 
 
+@pytest.mark.slow
 def test_a_fresh_interpreter_sees_the_plugin_without_importing_torch(tmp_path):
     """Hydra imports every plugin at the start of every program."""
     code = (

@@ -1,5 +1,6 @@
 """Every member of every family, read from the configuration: a new yaml is tested without a line here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,5 +32,26 @@ ABLATIONS = {
     "free": Bezier(truth_table=False, monotone=False),
 }
 
+FAMILIES = CURVES | ABLATIONS
+
+
+def covering(formulas: dict, others: dict, partners: Sequence[str] = ("miou", "bf1")) -> list:
+    """Pairs of a formula and another member as parameters of a test, without the whole product.
+
+    Every formula meets the first of the others; every other meets the partners. mIoU has its sums computed by the
+    kernels; BF1 is read on maps and uses AND, OR and XOR. So these two meet each curve in each place that applies it.
+    """
+    first = next(iter(others))
+    pairs = [(formula, first) for formula in formulas] + [(partner, other) for other in others for partner in partners]
+    return [pytest.param(formulas[f], others[o], id=f"{f}-{o}") for f, o in dict.fromkeys(pairs)]
+
+
+def slow(cases: Sequence[tuple]) -> list:
+    """Parameters of a test that the quick suite leaves out: it takes a few of each kind."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
 every_metric = pytest.mark.parametrize("formula", METRICS.values(), ids=METRICS)
+every_pair = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, CURVES))
+every_pair_and_ablation = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, FAMILIES))
 every_card = pytest.mark.parametrize("card", shipped_cards())

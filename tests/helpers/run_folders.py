@@ -1,6 +1,7 @@
 """Writes folders of runs, searches and theta cards as the programs do, and fills tables from them."""
 
 import json
+from functools import cache
 
 from helpers.members import CONF
 from omegaconf import OmegaConf
@@ -89,8 +90,11 @@ def _changed(config, values):
     return config
 
 
+_table = cache(paper_table)  # reading its file takes ten times as long as filling it
+
+
 def page(table, *folders):
-    return paper_table(table).page(Archive.of(folders))
+    return _table(table).page(Archive.of(folders))
 
 
 def filled(table, *folders):

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
-from helpers.members import ABLATIONS, CURVES, METRICS, every_metric
+from helpers.members import METRICS, every_metric, every_pair_and_ablation
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
 from autosegloss.algebra import DenseMap
-from autosegloss.algebra.inputs import labels_are_classes
+from autosegloss.algebra.inputs import label_map, labels_are_classes
 from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU, resolve
 from autosegloss.formulas.formula import values
+from autosegloss.kernels.recompute import recomputed_sums
 from autosegloss.metrics import segmentation_metrics
 
 CLASSWISE = {name: formula for name, formula in METRICS.items() if formula.classwise}
@@ -115,8 +116,7 @@ def assert_equals_dense_reading(loss, logits, labels, **tolerances):
     assert_close(fast, dense, **tolerances)
 
 
-@every_metric
-@pytest.mark.parametrize("curve", [*CURVES.values(), *ABLATIONS.values()], ids=[*CURVES, *ABLATIONS])
+@every_pair_and_ablation
 def test_every_loss_has_the_value_and_gradient_of_dense_maps(formula, curve):
     logits, labels = laws.batch((3, 9, 11), ignored=0.2)
     labels[:, :4, :5] = 1
@@ -125,15 +125,36 @@ def test_every_loss_has_the_value_and_gradient_of_dense_maps(formula, curve):
         assert_equals_dense_reading(SurrogateLoss(formula, theta=theta, curve=curve), logits.double(), labels)
 
 
-@pytest.mark.parametrize("formula", ["miou", "biou", "bf1", "miou+bf1", "biou+bf1"])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
-def test_a_batch_of_several_blocks_has_the_same_sums(formula, memory_format):
-    """More elements than are read at once, by blocks, by images and by classes."""
-    formula = resolve(formula)
-    logits, labels = laws.batch((3, 450, 460), num_classes=7)
-    assert_equals_dense_reading(
-        made(formula), logits.contiguous(memory_format=memory_format), labels, rtol=1e-3, atol=1e-3
-    )
+layouts = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["nchw", "nhwc"])
+
+
+@layouts
+@pytest.mark.parametrize("formula", ["miou", "biou"])
+def test_a_batch_of_several_blocks_has_the_same_sums(formula, layout):
+    """An image has more elements than a block."""
+    logits, labels = laws.batch((2, 290, 300), num_classes=7)
+    logits = logits.contiguous(memory_format=layout)
+    assert_equals_dense_reading(made(resolve(formula)), logits, labels, rtol=1e-3, atol=1e-3)
+
+
+@layouts
+@pytest.mark.parametrize(("formula", "side"), [("bf1", 200), ("miou+bf1", 20), ("biou+bf1", 20)])
+def test_sums_that_are_recomputed_image_by_image_and_class_by_class_are_the_same(formula, side, layout):
+    """200 x 200 pixels of 20 classes are more elements than are read at once, so that classes are read apart."""
+    loss = made(resolve(formula))
+    logits, labels = laws.batch((3, side, side), num_classes=20)
+    true = label_map(labels, 20, laws.IGNORE)
+
+    def recomputed(x, _):
+        sums = recomputed_sums(read, x, true, loss.formula.classwise, at_once=1)
+        return weighted({name: value.to(x.dtype) for name, value in sums.items()})
+
+    def read(pred, true, valid):
+        return values(loss.formula.plan(loss.logic(), pred, true, valid))
+
+    fast = laws.value_and_gradient(recomputed, logits.contiguous(memory_format=layout), labels)
+    dense = laws.value_and_gradient(lambda x, y: weighted(loss.dense_statistics(x, y)), logits, labels)
+    assert_close(fast, dense, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("formula", [BoundaryIoU(width=2), BoundaryF1(tolerance=2)])

@@ -126,6 +126,7 @@ def test_a_search_for_another_metric_is_no_deviation(tmp_path):
     assert not any(note.startswith("deviates") for note in notes)
 
 
+@pytest.mark.slow
 def test_a_real_search_and_a_real_training_are_read(command, monkeypatch, tmp_path):
     """The folders of the programs; only the trainings are pretended."""
 

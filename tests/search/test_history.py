@@ -46,7 +46,7 @@ def filled(directory=None, *, scores=((0.1, 0.3), (0.4, None), (0.2, 0.5))):
     return history
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(finished | failed, max_size=8), st.tuples(unit, unit))
 def test_round_trip_is_exact(tmp_path_factory, trials, mean):
     directory = tmp_path_factory.mktemp("history")

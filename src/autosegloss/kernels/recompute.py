@@ -16,30 +16,43 @@ from autosegloss.kernels.fused import empty, empty_like, softmax_gradient_, zero
 Read = Callable[[Map, Map, Tensor], Sums]
 """From the maps of prediction and truth and the valid map to sums (C,)."""
 
-_PART = 2**22  # elements of the logits that are read at once
-_CLASSES = 2**19  # likewise, for formulas that can be read class by class
+_CLASSES = 2**19  # elements of the logits that are read at once, for formulas that can be read class by class
 
 
-def recomputed_sums(read: Read, logits: Tensor, true: LabelMap, classwise: bool) -> Sums:
+def recomputed_sums(read: Read, logits: Tensor, true: LabelMap, classwise: bool, at_once: int = 2**22) -> Sums:
     """The sums that `read` makes of softmax probabilities and truth, differentiable by the logits (N, C, *S).
 
     A few images are read at a time, once for the values and again for the gradient: so the sums must add up over
-    images. classwise: a few classes of them at a time, so that their maps stay in a processor's caches.
+    images.
+
+    Args:
+        read: makes the sums.
+        logits: (N, C, *S).
+        true: the map of the labels.
+        classwise: read a few classes of the images at a time, so that their maps stay in a processor's caches.
+        at_once: the elements of the logits that are read at once, at least those of one image.
     """
     names: list[str] = []
-    values = _Recomputed.apply(logits, true.labels, true.mask, read, names, classwise)
+    values = _Recomputed.apply(logits, true.labels, true.mask, read, names, classwise, at_once)
     return dict(zip(names, values, strict=True))
 
 
 class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, labels: Tensor, valid: Tensor, read: Read, names: list[str], classwise: bool
+        ctx: Any,
+        logits: Tensor,
+        labels: Tensor,
+        valid: Tensor,
+        read: Read,
+        names: list[str],
+        classwise: bool,
+        at_once: int,
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(logits, labels, valid)
-        ctx.read, ctx.classwise = read, classwise
+        ctx.read, ctx.classwise, ctx.at_once = read, classwise, at_once
         total: dict[str, Tensor] = {}
-        for part, probs, _ in _softmax_of_parts(logits, valid):
+        for part, probs, _ in _softmax_of_parts(logits, valid, at_once):
             for classes, true in _true_maps(labels[part], valid[part], logits.shape[1], classwise):
                 for name, value in read(DenseMap(probs[:, classes]), true, valid[part]).items():
                     if name not in total:
@@ -54,7 +67,7 @@ class _Recomputed(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, valid = ctx.saved_tensors
         result = empty_like(logits, logits.dtype, logits.device)
-        for part, probs, d in _softmax_of_parts(logits, valid):
+        for part, probs, d in _softmax_of_parts(logits, valid, ctx.at_once):
             for classes, true in _true_maps(labels[part], valid[part], logits.shape[1], ctx.classwise):
                 leaf = probs[:, classes].detach().requires_grad_()
                 with torch.enable_grad():
@@ -63,12 +76,12 @@ class _Recomputed(torch.autograd.Function):
                 values, weights = zip(*pairs, strict=True)
                 d[:, classes] = torch.autograd.grad(values, leaf, weights)[0]
             result[part] = softmax_gradient_(d, probs)
-        return result, None, None, None, None, None
+        return result, *[None] * 6
 
 
-def _softmax_of_parts(logits: Tensor, valid: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+def _softmax_of_parts(logits: Tensor, valid: Tensor, at_once: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """A few images at a time: their place, their probabilities, 0 at ignored pixels, and memory of the same shape."""
-    dtype, images = compute_dtype(logits.dtype), max(1, _PART // max(1, logits[:1].numel()))
+    dtype, images = compute_dtype(logits.dtype), max(1, at_once // max(1, logits[:1].numel()))
     memory = empty(2 * logits[:images].numel(), dtype, logits.device).view(2, *logits[:images].shape)
     for start in range(0, max(1, len(logits)), images):
         part = slice(start, start + images)
