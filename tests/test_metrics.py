@@ -37,10 +37,6 @@ def batches(count=3, num_classes=3, size=16, seed=0):
         yield preds, labels
 
 
-def states(metric):
-    return {name: getattr(metric, name) for name in metric._defaults}
-
-
 # The six, together
 
 
@@ -65,7 +61,7 @@ def test_formulas_that_keep_the_same_sums_share_them_and_no_others_do(per_class)
         for metric in alone.values():
             metric.update(preds, labels)
         if i == 0:
-            assert states(alone["biou"])["union"].equal(states(alone["miou"])["union"])
+            assert alone["biou"].metric_state["union"].equal(alone["miou"].metric_state["union"])
         assert_close(together.compute(), {name: metric.compute() for name, metric in alone.items()})
     groups = {frozenset(group) for group in together.compute_groups.values()}
     assert groups == {frozenset(g) for g in ({"gacc", "macc"}, {"miou", "fwiou"}, {"biou"}, {"bf1"})}
@@ -122,12 +118,12 @@ def test_counts_are_exact_however_many(formula):
     metric = FormulaMetric(formula, 3)
     preds, labels = next(batches())
     metric.update(preds, labels)
-    once = {name: value.clone() for name, value in states(metric).items()}
-    for name, value in states(metric).items():
+    once = {name: value.clone() for name, value in metric.metric_state.items()}
+    for name, value in metric.metric_state.items():
         assert value.dtype == torch.int64
         setattr(metric, name, value + 10**10)
     metric.update(preds, labels)
-    for name, value in states(metric).items():
+    for name, value in metric.metric_state.items():
         assert value.equal(10**10 + 2 * once[name])
 
 
@@ -199,7 +195,7 @@ def test_merging_two_halves_is_the_whole(formula):
         (left if i < 1 else right).update(*batch)
         whole.update(*batch)
     left.merge_state(right)
-    assert_close(states(left), states(whole), rtol=0, atol=0)
+    assert_close(left.metric_state, whole.metric_state, rtol=0, atol=0)
     assert_close(left.compute(), whole.compute(), rtol=0, atol=0)
 
 
@@ -207,7 +203,7 @@ def test_merging_two_halves_is_the_whole(formula):
 def test_moves_casts_and_copies_keep_the_counts(formula):
     metric = FormulaMetric(formula, 3)
     metric.update(*next(batches()))
-    counts = copy.deepcopy(states(metric))
+    counts = copy.deepcopy(metric.metric_state)
     for moved in (
         metric.to("cpu"),
         metric.float(),
@@ -217,7 +213,7 @@ def test_moves_casts_and_copies_keep_the_counts(formula):
         pickle.loads(pickle.dumps(metric)),
         torch.nn.ModuleList([metric]).half()[0],
     ):
-        assert_close(states(moved), counts, rtol=0, atol=0)
+        assert_close(moved.metric_state, counts, rtol=0, atol=0)
         assert_close(moved.compute(), metric.compute())
 
 

@@ -79,7 +79,7 @@ from autosegloss.kernels import triton_kernels as kernels
 
 pointers = {"labels": "*i64", "masks": "*i1", "table": "*fp32", "partial": "*fp32", "weights": "*fp32"}
 for capability in (80, 90):
-    for kernel in (kernels._sums, kernels._gradient):
+    for kernel in (kernels.sums_kernel, kernels.gradient_kernel):
         for dtype, ones in (("fp32", ("stride_p", "out_p")), ("bf16", ("stride_c", "out_c"))):
             fixed = {"term_count": 3, "pieces": 2, "at_labels": 5, "block_c": 32, "block_p": 64}
             fixed |= {name: 1 for name in ones if name in kernel.arg_names}

@@ -69,7 +69,7 @@ class Batch(NamedTuple):
         size = len(logits) * tiles, len(table), constants["block_c"]
         partial = torch.empty(size, dtype=torch.float32, device=logits.device)
         with torch.cuda.device_of(logits):
-            _sums[len(partial),](
+            sums_kernel[len(partial),](
                 logits, labels, masks, table, partial, *logits.stride(), *logits.shape, tiles, **constants
             )
         return partial.sum(dim=0, dtype=torch.float64)[:, : logits.shape[1]].float()
@@ -82,7 +82,9 @@ class Batch(NamedTuple):
         result, weights = torch.empty_like(logits), weights.float().contiguous()
         strides = *logits.stride(), *result.stride()
         with torch.cuda.device_of(logits):
-            _gradient[grid](logits, labels, masks, table, weights, result, *strides, *logits.shape, tiles, **constants)
+            gradient_kernel[grid](
+                logits, labels, masks, table, weights, result, *strides, *logits.shape, tiles, **constants
+            )
         return result
 
     def _launch(self) -> tuple[dict[str, int], int]:
@@ -106,7 +108,7 @@ def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
 
 
 @triton.jit
-def _sums(
+def sums_kernel(
     logits, labels, masks, table, partial, stride_n, stride_c, stride_p, images, classes, size, tiles,
     term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
     block_c: tl.constexpr, block_p: tl.constexpr,
@@ -129,7 +131,7 @@ def _sums(
 
 
 @triton.jit
-def _gradient(
+def gradient_kernel(
     logits, labels, masks, table, weights, result, stride_n, stride_c, stride_p, out_n, out_c, out_p,
     images, classes, size, tiles,
     term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,

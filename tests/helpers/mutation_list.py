@@ -1,0 +1,200 @@
+"""Faults in all rooms of the source, for the mutation test, and the quick tests that find them."""
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    """A fault: the text `before`, which the source has exactly once, becomes `after`; one of the tests must fail."""
+
+    fault: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "algebra: a label map within a mask forgets its own mask",
+        "self.mask if mask is self.mask else self.mask & mask, self.num_classes)",
+        "mask, self.num_classes)",
+        ("tests/algebra/test_maps.py::test_an_operation_gives_what_it_gives_on_dense_maps",),
+    ),
+    Mutation(
+        "algebra: the first class is missing in dilated labels",
+        "(bit >= 0)",
+        "(bit > 0)",
+        ("tests/algebra/test_maps.py::test_an_operation_gives_what_it_gives_on_dense_maps",),
+    ),
+    Mutation(
+        "algebra: the soft union adds g(p) at the labels",
+        "(-1, at_labels)",
+        "(1, at_labels)",
+        ("tests/test_loss.py::test_naive_miou_is_the_soft_iou",),
+    ),
+    Mutation(
+        "algebra: XOR adds its AND",
+        "addcmul_(c, d, value=-1)",
+        "addcmul_(c, d, value=1)",
+        ("tests/algebra/test_logic.py::test_every_operation_has_the_curve_of_its_name",),
+    ),
+    Mutation(
+        "algebra: both operands take the first curve",
+        "_bend(b, self.curves[name][-1])",
+        "_bend(b, self.curves[name][0])",
+        ("tests/algebra/test_logic.py::test_two_curves_are_one_for_each_operand_in_order",),
+    ),
+    Mutation(
+        "algebra: ignored pixels erode a soft map",
+        "return 1 - dilate(masked(1 - m, valid), size)",
+        "return 1 - dilate(1 - m, size)",
+        ("tests/algebra/test_morphology.py::test_neither_the_border_nor_an_ignored_region_erodes",),
+    ),
+    Mutation(
+        "kernels: the slope of a masked sum is not masked",
+        "block.of(slopes).copy_(_masked_(slope, mask, block))",
+        "block.of(slopes).copy_(slope)",
+        ("tests/kernels/test_kernels.py::test_every_loss_has_the_value_and_gradient_of_dense_maps",),
+    ),
+    Mutation(
+        "kernels: the gradient of the softmax lacks its sum over the classes",
+        "return d.addcmul_(probs, d.sum(dim=1, keepdim=True), value=-1)",
+        "return d",
+        ("tests/kernels/test_kernels.py::test_every_loss_has_the_value_and_gradient_of_dense_maps",),
+    ),
+    Mutation(
+        "kernels: saved blocks overlap by one element",
+        "begin = end",
+        "begin = end - 1",
+        ("tests/kernels/test_kernels.py::test_a_batch_of_several_blocks_has_the_same_sums",),
+    ),
+    Mutation(
+        "kernels: recomputed sums are those of the last images",
+        "total[name][classes] += value",
+        "total[name][classes] = value",
+        (
+            "tests/kernels/test_kernels.py::test_sums_that_are_recomputed_image_by_image_and_class_by_class_are_the_same",
+        ),
+    ),
+    Mutation(
+        "curves: the slope has a wrong sign",
+        "rise.sub_(self.bend / 2)",
+        "rise.add_(self.bend / 2)",
+        ("tests/test_formulas.py::test_gradient_is_that_of_finite_differences",),
+    ),
+    Mutation(
+        "curves: the pole is always the start of the piece",
+        "pole = u0 if a <= b else u2",
+        "pole = u0",
+        ("tests/test_curves.py::test_bezier_is_the_parametric_curve",),
+    ),
+    Mutation(
+        "curves: the identity is counted from the wrong point",
+        "u = 1 / (self.num_inner + 2 - k)",
+        "u = 1 / (self.num_inner + 3 - k)",
+        ("tests/test_curves.py::test_the_identity_bends_nothing",),
+    ),
+    Mutation(
+        "formulas: the band of BIoU is a pixel too narrow",
+        "size = 2 * radius(self.width, true.shape[2:]) + 1",
+        "size = 2 * radius(self.width, true.shape[2:]) - 1",
+        ("tests/test_metrics.py::test_the_extent_of_a_boundary_is_an_option",),
+    ),
+    Mutation(
+        "formulas: the tolerance of BF1 is a pixel too wide",
+        "size = 2 * radius(self.tolerance, true.shape[2:]) + 1",
+        "size = 2 * radius(self.tolerance, true.shape[2:]) + 3",
+        ("tests/test_metrics.py::test_the_extent_of_a_boundary_is_an_option",),
+    ),
+    Mutation(
+        "formulas: FWIoU weighs all classes the same",
+        'name: ClassVar[str] = "fwiou"\n\n    def class_weights',
+        'name: ClassVar[str] = "fwiou"\n\n    def unused',
+        ("tests/test_formulas.py::test_exact_reading_is_the_definition",),
+    ),
+    Mutation(
+        "formulas: a ratio divides by 0",
+        "return numerator / denominator.clamp_min(1e-6)",
+        "return numerator / denominator",
+        ("tests/test_loss.py::test_a_batch_that_is_all_ignored_teaches_nothing",),
+    ),
+    Mutation(
+        "loss: the average over present classes is that over all",
+        "self.formula.score(sums, self.classes)",
+        'self.formula.score(sums, "all")',
+        ("tests/test_loss.py::test_present_averages_over_fewer_classes_than_all",),
+    ),
+    Mutation(
+        "losses: the mean is taken over all pixels, ignored ones too",
+        "valid.sum().clamp_min(1)",
+        "valid.numel()",
+        ("tests/test_losses.py::test_a_loss_is_its_definition",),
+    ),
+    Mutation(
+        "metrics: ignored pixels count as class 0",
+        "true = label_map(labels, self.num_classes, self.ignore_index, dtype=torch.int32)",
+        "true = label_map(labels % 255, self.num_classes, None, dtype=torch.int32)",
+        ("tests/test_formulas.py::test_ignored_pixels_change_nothing",),
+    ),
+    Mutation(
+        "metrics: a batch takes the place of the earlier ones",
+        "setattr(self, name, getattr(self, name) + value)",
+        "setattr(self, name, value)",
+        ("tests/test_metrics.py::test_several_batches_are_one_data_set",),
+    ),
+    Mutation(
+        "theta: the operations are sorted by name",
+        "dict(zip(formula.operations, rows, strict=True))",
+        "dict(zip(sorted(formula.operations), rows, strict=True))",
+        ("tests/test_theta.py::test_the_order_is_declared_and_not_alphabetical",),
+    ),
+    Mutation(
+        "search: the ratio of PPO is upside down",
+        "self._ratio(TruncatedNormal(mean, self.sigma).log_prob(thetas) - old_log_prob)",
+        "self._ratio(old_log_prob - TruncatedNormal(mean, self.sigma).log_prob(thetas))",
+        ("tests/search/test_strategy.py::test_objective_and_its_gradient",),
+    ),
+    Mutation(
+        "search: PPO takes the larger of the clipped and the free objective",
+        "torch.minimum(ratio * gain, clipped * gain)",
+        "torch.maximum(ratio * gain, clipped * gain)",
+        ("tests/search/test_strategy.py::test_objective_and_its_gradient",),
+    ),
+    Mutation(
+        "search: the normal distribution is not truncated",
+        "np.log(self.sigma) - self._log_mass()",
+        "np.log(self.sigma)",
+        ("tests/search/test_policy.py::test_log_density_is_scipys",),
+    ),
+    Mutation(
+        "search: the result is the last mean, not the best",
+        'return max(means, key=attrgetter("score"))',
+        "return means[-1]",
+        (
+            "tests/search/test_history.py::test_best_mean_is_that_of_the_step_with_the_highest_average_of_finished_trials",
+        ),
+    ),
+    Mutation(
+        "data: the hold-out trains and the rest validates",
+        "return block_split(count, self.holdout, self.block, self.holdout_seed)",
+        "return block_split(count, self.holdout, self.block, self.holdout_seed)[::-1]",
+        ("tests/data/test_datamodule.py::test_the_hold_out_comes_out_of_the_training_split",),
+    ),
+    Mutation(
+        "data: a flip mirrors the image without its label",
+        "shifted = labels[:, None].float() - ignore_index",
+        "shifted = labels[:, None].float().flip(3) - ignore_index",
+        ("tests/data/test_transforms.py::test_a_flip_mirrors_left_and_right",),
+    ),
+    Mutation(
+        "training: the head learns as slowly as the encoder",
+        "lr * head_multiplier]",
+        "lr]",
+        ("tests/test_training.py::test_the_rate_falls_polynomially_and_the_head_learns_faster",),
+    ),
+    Mutation(
+        "report: the spread of a cell is that of a population",
+        "statistics.stdev(percent)",
+        "statistics.pstdev(percent)",
+        ("tests/report/test_paper_tables.py::test_csv_has_a_line_a_cell",),
+    ),
+)
