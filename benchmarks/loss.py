@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _page(options: argparse.Namespace, shape: str) -> dict:
-    """The rows of one shape: seconds, bytes and what they are to cross-entropy."""
+    """The rows of one shape: seconds, bytes, and their ratios to cross-entropy."""
     rows = {}
     for name in [name for name in _losses() if not options.losses or name.split(",")[0] in (BASE, *options.losses)]:
         timed = _in_a_process(options, shape, name, PAGES[options.pages])

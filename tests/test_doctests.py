@@ -15,7 +15,11 @@ MODULES = [
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
     if not module.ispkg
 ]
-PUBLIC = {name: getattr(package, name) for package in (autosegloss, metrics) for name in package.__all__}
+PUBLIC = {name: getattr(autosegloss, name) for name in autosegloss.__all__} | {
+    name: member
+    for name, member in vars(metrics).items()
+    if getattr(member, "__module__", "") == metrics.__name__ and not name.startswith("_")
+}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -64,17 +64,15 @@ def test_a_broken_pipe_that_is_not_the_console_is_an_error(capfd):
 @pytest.mark.parametrize("program", ["train", "search"])
 @pytest.mark.parametrize(
     ("folder", "reason"),
-    [("file/run", "Not a directory"), ("file", "File exists"), ("closed", "Permission denied")],
+    [("file/run", "Not a directory"), ("file", "Not a directory"), ("closed", "Permission denied")],
 )
 def test_an_output_folder_that_cannot_be_written_is_told_in_one_line(command, tmp_path, program, folder, reason):
     if folder == "closed" and os.geteuid() == 0:
         pytest.skip("root writes into every folder")
     (tmp_path / "file").touch()
     (tmp_path / "closed").mkdir(mode=0o500)
-    runs = [["hydra.mode=RUN", f"hydra.run.dir={folder}"]]
-    if program == "train":
-        runs.append([*GRID, f"hydra.sweep.dir={folder}"])
-    for arguments in runs:
+    grid = [*GRID, "hydra/sweeper=autosegloss"] if program == "search" else GRID
+    for arguments in (["hydra.mode=RUN", f"hydra.run.dir={folder}"], [*grid, f"hydra.sweep.dir={folder}"]):
         with pytest.raises(SystemExit, match=f"error: the output folder cannot be written .*{reason}") as ended:
             command(program, *arguments)
         assert "\n" not in str(ended.value)

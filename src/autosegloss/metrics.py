@@ -18,17 +18,6 @@ from autosegloss.errors import InputError, whole_number
 from autosegloss.formulas import PAPER, Formula, resolve
 from autosegloss.formulas.formula import values
 
-__all__ = [
-    "BoundaryF1",
-    "BoundaryIoU",
-    "FormulaMetric",
-    "FrequencyWeightedIoU",
-    "GlobalAccuracy",
-    "MeanAccuracy",
-    "MeanIoU",
-    "segmentation_metrics",
-]
-
 
 class FormulaMetric(Metric):
     """Any formula as an evaluation metric over a data set: exact integer counts, summed over batches and processes.
@@ -54,9 +43,7 @@ class FormulaMetric(Metric):
         tensor(0.5000)
     """
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
+    is_differentiable, higher_is_better, full_state_update = False, True, False
     plot_lower_bound, plot_upper_bound = 0.0, 1.0
 
     def __init__(

@@ -24,7 +24,7 @@ def size(formula: Formula, curve: CurveFamily) -> int:
 
 
 def identity(formula: Formula, curve: CurveFamily) -> Tensor:
-    """The flat theta (D,) whose surrogate bends nothing: mu_0 of the search."""
+    """The flat theta (D,) of curves g(y) = y: mu_0 of the search."""
     return curve.identity().repeat(len(formula.operations))
 
 

@@ -1,4 +1,4 @@
-"""Maps: what a formula is written over. Each member does what it can do cheaply; the rest is done on the dense map."""
+"""Maps, the operands of a formula: each kind computes some operations cheaply, and all others on the dense map."""
 
 from __future__ import annotations
 

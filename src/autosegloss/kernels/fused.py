@@ -68,8 +68,8 @@ def check_kernels(kernels: ModuleType, device: torch.device) -> None:
     terms = [CurveSum(curve, None, at_labels=False), CurveSum(curve, valid, at_labels=True)]
     expected, saved = block_sums(logits, labels, valid, terms, keep=True)
     batch = kernels.Batch.of(logits, labels, valid, terms)
-    gradient = block_gradient(logits, labels, terms, saved, expected)
-    for ours, theirs in ((batch.sums(), expected), (batch.gradient(expected), gradient)):
+    slope = block_gradient(logits, labels, terms, saved, expected)
+    for ours, theirs in ((batch.sums(), expected), (batch.gradient(expected), slope)):
         if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
             raise RuntimeError(f"their results differ by {(ours - theirs).abs().max().item():.1e}")
 
@@ -140,10 +140,8 @@ def block_sums(
 def block_gradient(like: Tensor, labels: Tensor, terms: Sequence[CurveSum], saved: Saved, weights: Tensor) -> Tensor:
     """The gradient by the logits of the sums weighted by (K, C); it has the layout and type of `like`."""
     everywhere, at_labels = _everywhere(terms, weights.dtype), _at_labels(labels, terms, saved, weights)
-    slopes = saved.slopes
-    if slopes is not None and slopes.dtype == like.dtype:
-        result = slopes
-    else:
+    slopes, result = saved.slopes, saved.slopes
+    if result is None or result.dtype != like.dtype:
         result = empty_like(like, like.dtype, labels.device)
     buffers = _Buffers(4, like, weights.dtype, labels.device)
     for block in _blocks(like.shape, labels.device):

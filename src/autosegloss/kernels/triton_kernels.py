@@ -170,7 +170,7 @@ def _softmax(logits, labels, valid, stride_c, stride_p, c, p, classes, size):
     inside = (c < classes)[:, None]
     seen = (tl.load(valid + p, mask=p < size, other=0) != 0)[None, :]
     at = logits + c[:, None] * stride_c + p[None, :] * stride_p
-    x = tl.load(at, mask=inside & seen, other=0.0).to(tl.float32)  # what is ignored is not even read
+    x = tl.load(at, mask=inside & seen, other=0.0).to(tl.float32)  # ignored pixels are not read
     x = tl.where(inside, x, float("-inf"))
     e = tl.exp(x - tl.max(x, axis=0)[None, :])
     probs = tl.where(seen, e / tl.sum(e, axis=0)[None, :], 0.0)

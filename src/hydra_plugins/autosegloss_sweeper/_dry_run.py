@@ -90,7 +90,7 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
         try:
             training.check_numbers(cfg)
             data = instantiate(cfg.data)
-            data.check(Devices.of(cfg.trainer).count)
+            data.check(Devices.of(cfg.trainer).count, cfg.test and data.has_test)
             training.make_module(cfg, data)
         except Exception as error:
             if mistake := describe_mistake(error):

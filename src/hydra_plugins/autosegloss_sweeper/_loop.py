@@ -16,7 +16,7 @@ from autosegloss.files import last_lines, short_path
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Step, Strategy, Trial
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
-from autosegloss.training.outcome import Failure, Outcome
+from autosegloss.training.outcome import WEIGHTS, Failure, Outcome
 
 from ._commands import resume_command
 from ._ending import Ending, report
@@ -129,7 +129,7 @@ class Search:
             return []
         self.progress.phase("warm-up", 1)
         need(self.jobs.run({"warmup": [*warmup, "save_weights=true", UNTIMED]})["warmup"], "the warm-up")
-        return [f"init_weights={quoted(directory / 'warmup' / 'weights.pt')}"]
+        return [f"init_weights={quoted(directory / 'warmup' / WEIGHTS)}"]
 
     def _step(self, step: int, init: Sequence[str]) -> None:
         self.progress.start_step(step + 1)
