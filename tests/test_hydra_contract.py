@@ -33,6 +33,7 @@ class TestLaunching(LauncherTestSuite):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [OURS, "hydra.sweeper.max_batch_size=2"])])
 class TestBatches(BatchedSweeperTestSuite):
     pass

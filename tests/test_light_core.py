@@ -61,6 +61,7 @@ def test_the_core_needs_no_other_packages(light, tmp_path):
     assert done.stdout == f"DistancePenalizedCrossEntropy needs scipy, not installed here: {remedy}\n"
 
 
+@pytest.mark.slow
 def test_a_program_that_trains_names_the_missing_extra(light):
     done = light("-c", "from autosegloss.cli.program import main; main()", "train", "loss=dice")
     remedy = 'python -m pip install "autosegloss[train]"'

@@ -34,6 +34,7 @@ def into_closed_pipe(folder: Path, program: str, *arguments: str, unbuffered: st
     return ended.returncode, ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "unbuffered"), [("train", ""), ("search", "1")])
 def test_a_closed_pipe_ends_a_program_in_silence(tmp_path, program, unbuffered):
     """As in `python train.py --help | head -1`; the exit code is that of a process which SIGPIPE has killed."""
