@@ -91,7 +91,10 @@ class Registered:
                 "define it in a module on the Python path"
             ) from error
         if name not in cls.members or _full_name(cls.members[name]) != path:
-            raise InputError(f"{cls.kind} '{name}' is the class {path}, which its module '{module}' does not define")
+            raise InputError(
+                f"{cls.kind} '{name}' is the class {path}, which its module '{module}' does not define: "
+                "define it in a module on the Python path"
+            )
 
 
 def _full_name(member: type) -> str:
