@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from conftest import ROOT, interrupt, start
+from helpers.members import slow
 from torch import nn
 from torch.testing import assert_close
 
@@ -149,23 +150,27 @@ def test_data_that_cannot_be_validated_on_are_refused_before_training(command, t
     ("overrides", "message"),
     [
         (["metric=miuo"], "error: unknown metric 'miuo': choose one of miou, "),
-        (["curve=bezir"], "error: unknown curve 'bezir': choose one of bezier"),
         (["loss=searched"], "error: loss.theta is not given: set loss.theta=VALUE"),
-        (["loss.theta=mio"], "error: unknown theta card 'mio': choose one of miou"),
-        (["loss.theta=no/such/card.yaml"], "error: there is no theta card at no/such/card.yaml"),
-        (["loss=surrogate", "theta=[0.5]"], "error: theta of 'miou' with curve 'bezier' is 12 numbers"),
-        (["loss=surrogate", f"theta={[1.5] * 12}"], "error: theta must lie in \\[0, 1\\], got"),
-        (["init_weights=missing.pt"], "error: init_weights=missing.pt cannot be loaded"),
-        (["init_weights=file"], "error: init_weights=file cannot be loaded"),
         (["trainer.max_steps=0"], "error: trainer.max_steps must be a whole number of 1 or more, got 0"),
-        (["validate_every=0"], "error: validate_every must be a whole number of 1 or more, got 0"),
-        (["seed=-1"], "error: seed must be a whole number of 0 or more, got -1"),
-        (["threads=-2"], "error: threads must be a whole number of 1 or more, got -2"),
-        (["data.batch_size=1"], "error: data.batch_size must be 2 or more"),
-        (["trainer.precision=17"], "error: trainer: .*17"),
-        (["data.batch_size=1000"], "error: 24 training samples do not fill one batch of 1000"),
         (["unheard_of=1"], "error: Could not override 'unheard_of'"),
-        (["hydra.run.dir=file/run"], "error: the output folder cannot be written"),
+        *slow(
+            [
+                (["curve=bezir"], "error: unknown curve 'bezir': choose one of bezier"),
+                (["loss.theta=mio"], "error: unknown theta card 'mio': choose one of miou"),
+                (["loss.theta=no/such/card.yaml"], "error: there is no theta card at no/such/card.yaml"),
+                (["loss=surrogate", "theta=[0.5]"], "error: theta of 'miou' with curve 'bezier' is 12 numbers"),
+                (["loss=surrogate", f"theta={[1.5] * 12}"], "error: theta must lie in \\[0, 1\\], got"),
+                (["init_weights=missing.pt"], "error: init_weights=missing.pt cannot be loaded"),
+                (["init_weights=file"], "error: init_weights=file cannot be loaded"),
+                (["validate_every=0"], "error: validate_every must be a whole number of 1 or more, got 0"),
+                (["seed=-1"], "error: seed must be a whole number of 0 or more, got -1"),
+                (["threads=-2"], "error: threads must be a whole number of 1 or more, got -2"),
+                (["data.batch_size=1"], "error: data.batch_size must be 2 or more"),
+                (["trainer.precision=17"], "error: trainer: .*17"),
+                (["data.batch_size=1000"], "error: 24 training samples do not fill one batch of 1000"),
+                (["hydra.run.dir=file/run"], "error: the output folder cannot be written"),
+            ]
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(command, tmp_path, overrides, message):

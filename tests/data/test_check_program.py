@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import miniatures
+from helpers.members import slow
 from PIL import Image
 
 from autosegloss.cli.data import compose_source, main
@@ -89,13 +90,20 @@ def test_data_of_which_nothing_can_be_read_still_end_with_the_list(check, folder
     ("arguments", "message"),
     [
         (["data=voc"], "error: the data's folder is not given: set data.root=ROOT; expected ROOT/"),
-        (["data=voc", "data.root=nowhere"], "error: no such folder: nowhere; set data.root=ROOT; expected ROOT/"),
-        (["data=nothing"], "error: unknown data 'nothing': choose one of "),
-        (["data=pet", "data.source.val_fraction=2"], "error: data.source.val_fraction must be in"),
-        (["data=shapes", "data.batch_size=0"], "error: data.batch_size: expected an integer of 1 or more"),
         (["data=shapes", "limit=0"], "error: limit must be a whole number of 1 or more, got '0'"),
-        (["data=shapes", "limit=1", "out=x.nothing"], r"error: the picture cannot be written \("),
-        (["data=shapes", "data.nothing=1"], "error: Could not override 'data.nothing'"),
+        *slow(
+            [
+                (
+                    ["data=voc", "data.root=nowhere"],
+                    "error: no such folder: nowhere; set data.root=ROOT; expected ROOT/",
+                ),
+                (["data=nothing"], "error: unknown data 'nothing': choose one of "),
+                (["data=pet", "data.source.val_fraction=2"], "error: data.source.val_fraction must be in"),
+                (["data=shapes", "data.batch_size=0"], "error: data.batch_size: expected an integer of 1 or more"),
+                (["data=shapes", "limit=1", "out=x.nothing"], r"error: the picture cannot be written \("),
+                (["data=shapes", "data.nothing=1"], "error: Could not override 'data.nothing'"),
+            ]
+        ),
     ],
 )
 def test_a_mistake_is_one_line(check, monkeypatch, arguments, message):

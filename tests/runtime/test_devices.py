@@ -161,6 +161,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(("counts", "slots"), [([1] * 8, 1), ([1] * 12, 2), ([2] * 6, 1), ([1, 2, 3, 4, 2, 1], 1)])
+@pytest.mark.slow
 def test_processes_that_compete_never_overlap_and_all_get_their_turn(lab, counts, slots):
     contenders = [start(CONTENDER, count, slots, lab.runs) for count in counts]
     try:

@@ -52,6 +52,7 @@ def family(request):
 
 
 @pytest.mark.parametrize("family", ["killed", "error"], indirect=True)
+@pytest.mark.slow
 def test_all_that_a_process_started_ends_when_it_is_killed_or_fails(family):
     parent, before, within = family
     assert all(map(lives, within))
@@ -68,6 +69,7 @@ def test_all_that_a_process_started_ends_when_it_is_killed_or_fails(family):
     assert lives(before)
 
 
+@pytest.mark.slow
 def test_what_is_left_after_a_good_end_stays(family):
     parent, _, within = family
     parent.stdin.write("\n")
