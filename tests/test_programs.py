@@ -1,5 +1,6 @@
 """How the programs end: closed pipes, output folders that cannot be written, bugs."""
 
+import json
 import os
 import signal
 import subprocess
@@ -42,12 +43,24 @@ def test_a_closed_pipe_ends_a_program_in_silence(tmp_path, program, unbuffered):
 
 
 @pytest.mark.slow
-def test_a_training_whose_progress_bar_has_no_reader_is_interrupted(tmp_path):
-    code, errors = into_closed_pipe(tmp_path, "train", *TINY, "hydra.run.dir=run")
-    assert code == 1
-    assert errors.startswith("interrupted after ")
-    assert "the weights are kept in" in errors
-    assert errors.count("\n") == 1
+@pytest.mark.parametrize("steps", [2, 40])
+def test_a_training_whose_progress_bar_has_no_reader_ends_in_silence(tmp_path, steps):
+    arguments = [*TINY, f"trainer.max_steps={steps}", "hydra.run.dir=run"]
+    assert into_closed_pipe(tmp_path, "train", *arguments) == (128 + signal.SIGPIPE, "")
+    assert json.loads((tmp_path / "run/failure.json").read_text())["kind"] == "interrupted"
+    assert not (tmp_path / "run/result.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "left"), [("train --help", None), ("train {tiny} hydra.run.dir=run", "run/result.json")]
+)
+def test_a_program_without_stdout_works_as_with_the_null_device(tmp_path, program, left):
+    name, _, arguments = program.format(tiny=" ".join(TINY)).partition(" ")
+    command = f"exec {sys.executable} {ROOT / name}.py {arguments} >&-"
+    ended = subprocess.run(command, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert left is None or (tmp_path / left).exists()
 
 
 @pytest.mark.slow

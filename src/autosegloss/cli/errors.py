@@ -25,6 +25,7 @@ def run_program(main: Callable[[], object]) -> None:
         main()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us
+    _open_closed_streams()
     try:
         with silent_broken_pipe():
             main()
@@ -67,6 +68,17 @@ def _hydra_message(error: HydraException) -> str:
     if cause is not None and str(cause) not in text:
         text = f"{text}: {cause}"
     return key_first(text, cause.full_key if isinstance(cause, OmegaConfBaseException) else None)
+
+
+def _open_closed_streams() -> None:
+    """Let a program that was started without streams (`>&-`) read from and write to the null device."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, this one
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # for as long as the program runs
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _stdout_is_closed() -> bool:

@@ -22,6 +22,8 @@ def record_failure(error: BaseException, folder: str | Path) -> Failure:
 
 def failure_of(error: BaseException) -> Failure:
     """The failure of a run that ended with `error`."""
+    if console_is_gone(error):
+        return Failure("interrupted", "the reader of the console is gone")
     if _is_interrupt(error):
         return Failure("interrupted", str(error) if isinstance(error, KeyboardInterrupt) else "")
     if isinstance(error, DivergedError):
@@ -66,6 +68,11 @@ def _input_error(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return error
+
+
+def console_is_gone(error: BaseException) -> bool:
+    """Whether `error` is the answer of the progress bar to a reader of the console that has gone: rich exits."""
+    return isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
 
 
 def _is_interrupt(error: BaseException) -> bool:

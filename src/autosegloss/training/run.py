@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import pickle
+import signal
 import time
 import traceback
 import warnings
@@ -27,7 +28,7 @@ from autosegloss.errors import DivergedError, InputError
 from autosegloss.files import whole_file
 from autosegloss.formulas import PAPER
 from autosegloss.metrics import segmentation_metrics
-from autosegloss.training.failures import record_failure
+from autosegloss.training.failures import console_is_gone, record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.outcome import WEIGHTS, Outcome, Result
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
 def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
     """Train the network of `config` for trainer.max_steps and judge it.
 
-    The outcome is written into `folder`, too. An interrupted training saves its weights if save_weights is set. Raises
-    BrokenPipeError if the console is closed: then the program is to end without a word.
+    The outcome is written into `folder`, too. An interrupted training saves its weights if save_weights is set.
+
+    Raises:
+        BrokenPipeError: the reader of the console is gone (`| head`).
+        SystemExit: likewise, found by the progress bar; the exit code is that of a process which SIGPIPE has killed.
     """
     try:
         cfg = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
@@ -49,6 +53,8 @@ def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
         raise
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         failure = record_failure(error, folder)
+        if console_is_gone(error):
+            raise SystemExit(128 + signal.SIGPIPE) from None
         if failure.kind == "failed":
             traceback.print_exc()
         outcome = failure
@@ -97,15 +103,18 @@ def _fit(
     folder: Path,
 ) -> float:
     """Train, save the weights if save_weights is set, and return the seconds that the training took."""
-    interrupted, start = False, time.perf_counter()
+    interrupted: BaseException | None = None
+    start = time.perf_counter()
     try:
         trainer.fit(module, train_loader, val_loader if cfg.validate_every < trainer.max_steps else None)
-    except (KeyboardInterrupt, SystemExit):  # Lightning turns KeyboardInterrupt into SystemExit
-        interrupted = True
+    except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
+        interrupted = error
     seconds = time.perf_counter() - start
     if cfg.save_weights and trainer.is_global_zero:
         with whole_file(folder / WEIGHTS) as draft:
             torch.save(module.network.state_dict(), draft)
+    if interrupted and console_is_gone(interrupted):
+        raise interrupted
     if interrupted:
         kept = f"; the weights are kept in {folder}" if cfg.save_weights else ""
         raise KeyboardInterrupt(f"after {trainer.global_step} of {trainer.max_steps} steps{kept}")
