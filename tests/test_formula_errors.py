@@ -8,8 +8,9 @@ import torch
 from helpers import laws
 
 from autosegloss import InputError, SurrogateLoss
-from autosegloss.formulas import Formula, MeanIoU, ratio
-from autosegloss.metrics import FormulaMetric
+from autosegloss.algebra import DenseMap
+from autosegloss.formulas import Formula, FrequencyWeightedIoU, MeanIoU, ratio
+from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ MISTAKES = {
     "a branch on a map": (lambda logic, p, t, v: t.total(v) if p else p.total(v), "branch on a map"),
     "a comparison of maps": (lambda logic, p, t, v: t.total(v) if p == t else p.total(v), "compare maps"),
     "a method of tensors": (lambda logic, p, t, v: t.sum(), r"use the tensor m\.dense\(\)"),
+    "an even window": (lambda logic, p, t, v: t.dilate(4).total(v), "odd number of pixels, got 4"),
+    "a mask with classes": (lambda logic, p, t, v: p.total(v & t.dense()), "a mask must be a bool tensor"),
+    "a map within classes": (lambda logic, p, t, v: p.within(t.dense()).total(v), "a mask must be a bool tensor"),
+    "a soft mask": (lambda logic, p, t, v: p.total(v.float()), "a mask must be a bool tensor"),
+    "a map for a mask": (lambda logic, p, t, v: p.total(t), "a mask must be a bool tensor .* got LabelMap"),
     "a tensor for a sum": (lambda logic, p, t, v: t.dense().sum(dim=(0, 2, 3)), "'hit' must be a sum, got Tensor"),
 }
 
@@ -65,6 +71,72 @@ def test_a_mistake_is_one_clear_error_in_loss_and_metric(hit, message):
         loss(*laws.batch())
     with pytest.raises(InputError, match=message):
         FormulaMetric(formula, 3)
+
+
+def test_and_of_a_soft_map_outside_of_the_logic_is_an_error():
+    with pytest.raises(InputError, match=r"metric 'recall': .* operations of the logic"):
+        SurrogateLoss(with_hit(lambda logic, p, t, v: (p & t).total(v)))(*laws.batch())
+
+
+@pytest.mark.parametrize("returned", [None, [], 0.5])
+def test_statistics_that_are_no_dict_are_an_error(returned):
+    kind = type("Mistaken", (Recall,), {"statistics": lambda self, *given: returned})
+    for use in (lambda: SurrogateLoss(kind())(*laws.batch()), lambda: FormulaMetric(kind(), 3)):
+        with pytest.raises(InputError, match="statistics must return a dict of sums"):
+            use()
+
+
+def test_a_statistic_with_a_name_of_torchmetrics_is_an_error():
+    class Named(Recall):
+        def statistics(self, logic, pred, true, valid):
+            return {**super().statistics(logic, pred, true, valid), "update": true.total(valid)}
+
+    with pytest.raises(InputError, match="torchmetrics uses the name 'update': rename the statistic"):
+        FormulaMetric(Named(), 3)
+
+
+def test_a_formula_may_change_the_resolution():
+    def coarse(logic, pred, true, valid):
+        half = torch.nn.functional.avg_pool2d(pred.dense().float(), 2)
+        return DenseMap(half).total(torch.ones(len(half), 1, *half.shape[2:], dtype=torch.bool))
+
+    logits, labels = laws.batch((2, 8, 8), ignored=0)
+    assert SurrogateLoss(with_hit(coarse))(logits, labels).isfinite()
+    metric = FormulaMetric(with_hit(coarse), 3)
+    metric.update(logits, labels)
+    torch.testing.assert_close(metric.hit, torch.nn.functional.one_hot(logits.argmax(1), 3).sum((0, 1, 2)) / 4)
+
+
+def test_metrics_that_sum_differently_are_not_computed_together():
+    """Formulas share sums only if one changes nothing but the score of the other."""
+
+    class Region(MeanIoU):
+        name = "region_iou"
+
+        def region(self, true, valid):
+            return valid
+
+        def statistics(self, logic, pred, true, valid):
+            return super().statistics(logic, pred, true, self.region(true, valid))
+
+    class Edge(Region):
+        name = "edge_iou"
+
+        def region(self, true, valid):
+            return valid & (true ^ true.erode(3, valid)).any_class()
+
+    try:
+        assert [kind.summed_by() for kind in (Region, Edge, FrequencyWeightedIoU)] == [Region, Edge, MeanIoU]
+        logits, labels = laws.batch()
+        labels[:, :, :7] = 1
+        metrics = segmentation_metrics(3, metrics=[Region(), Edge()])
+        metrics.update(logits, labels)
+        for name, kind in {"region_iou": Region, "edge_iou": Edge}.items():
+            expected = laws.exact_score(kind(), logits.argmax(1), labels, 3)
+            torch.testing.assert_close(metrics.compute()[name], expected)
+    finally:
+        for name in ("region_iou", "edge_iou"):
+            Formula.members.pop(name, None)
 
 
 def test_statistics_without_true_are_an_error():

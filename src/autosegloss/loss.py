@@ -21,6 +21,8 @@ from autosegloss.kernels.fused import evaluate
 from autosegloss.kernels.recompute import recomputed_sums
 from autosegloss.theta_card import ThetaCard
 
+_CORNER = 32  # pixels a side that are read to learn whether a formula needs maps
+
 
 class SurrogateLoss(nn.Module):
     """The surrogate of a metric: 1 - score, read softly (eq. 7-9), with AND and OR bent by curves of parameters theta.
@@ -145,10 +147,11 @@ class SurrogateLoss(nn.Module):
         return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}
 
     def _sums(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Sums:
-        if self._needs_maps is None:  # one pixel tells, so that the first batch takes no more memory than the others
-            pixel = (slice(1),) * true.labels.ndim
-            first = LabelMap(true.labels[pixel], true.mask[(slice(1), *pixel)], true.num_classes)
-            self._needs_maps = self._plan(logic, logits.detach()[(slice(1), slice(None), *pixel[1:])], first) is None
+        if self._needs_maps is None:  # a corner tells, so that the first batch takes no more memory than the others
+            corner = (slice(_CORNER),) * (true.labels.ndim - 1)
+            labels, mask = true.labels[(slice(1), *corner)], true.mask[(slice(1), slice(1), *corner)]
+            first = LabelMap(labels, mask, true.num_classes)
+            self._needs_maps = self._plan(logic, logits.detach()[(slice(1), slice(None), *corner)], first) is None
         plan = None if self._needs_maps else self._plan(logic, logits, true)
         if plan is not None:
             return evaluate(plan, logits, true)

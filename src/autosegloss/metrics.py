@@ -65,8 +65,10 @@ class FormulaMetric(Metric):
         self.formula: Formula = formula
         self.num_classes = whole_number("num_classes", num_classes, least=1)
         self.ignore_index, self.per_class = ignore_index, per_class
-        ignored = label_map(torch.zeros(1, 1, 1, dtype=torch.int32), self.num_classes, ignore_index=0)
+        ignored = label_map(torch.zeros(1, 32, 32, dtype=torch.int32), self.num_classes, ignore_index=0)
         for name, value in self._sums(ignored, ignored).items():  # the formula itself names its states
+            if hasattr(self, name):
+                raise InputError(f"metric '{formula.name}': torchmetrics uses the name '{name}': rename the statistic")
             self.add_state(name, value, dist_reduce_fx="sum")
 
     def _sums(self, pred: LabelMap, true: LabelMap) -> dict[str, Tensor]:
@@ -177,7 +179,7 @@ class FrequencyWeightedIoU(_PaperMetric):
 
 
 class BoundaryIoU(_PaperMetric):
-    """mIoU within a band around the boundaries of the ground truth (eq. 5).
+    """mIoU within a band around the boundaries of the ground truth (eq. 5); other arguments as `FormulaMetric`.
 
     Args:
         width: of the band: whole pixels, or below 1 a fraction of the image diagonal.
@@ -193,7 +195,7 @@ class BoundaryIoU(_PaperMetric):
 
 
 class BoundaryF1(_PaperMetric):
-    """Class mean of the F1 of boundaries within a tolerance (eq. 6).
+    """Class mean of the F1 of boundaries within a tolerance (eq. 6); other arguments as `FormulaMetric`.
 
     Args:
         tolerance: whole pixels, or below 1 a fraction of the image diagonal.
@@ -243,7 +245,7 @@ def segmentation_metrics(
         )
     groups = defaultdict(list)
     for formula in members:  # formulas that keep the same sums count them once
-        groups[type(formula).statistics, json.dumps(formula.options())].append(formula.name)
+        groups[formula.summed_by(), json.dumps(formula.options())].append(formula.name)
     return MetricCollection(
         {formula.name: FormulaMetric(formula, num_classes, ignore_index, per_class) for formula in members},
         compute_groups=list(groups.values()),

@@ -75,7 +75,7 @@ class Registered:
 
     def options(self) -> dict[str, Any]:
         """The member's options by name, as a theta card stores them."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
 
     @classmethod
     def _import(cls, path: str, name: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
-from autosegloss.formulas import LOSS_RULES, Formula, from_entry
+from autosegloss.formulas import LOSS_RULES, Formula, from_entry, resolve
 from autosegloss.theta import Theta, by_name
 
 
@@ -46,6 +46,7 @@ class ThetaCard:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
+        self.metric, self.curve = resolve(self.metric), CurveFamily.resolve(self.curve)
         if self.classes not in LOSS_RULES:
             raise unknown("class average", self.classes, LOSS_RULES)
 

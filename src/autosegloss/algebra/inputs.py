@@ -37,6 +37,7 @@ class LabelMap(Map):
         return (self.labels.unsqueeze(1) == classes) & self.mask
 
     def within(self, mask: Tensor) -> LabelMap:
+        check_mask(mask, self.shape)
         return LabelMap(self.labels, self.mask if mask is self.mask else self.mask & mask, self.num_classes)
 
     def erode(self, size: int, valid: Tensor) -> LabelMap:
@@ -67,6 +68,7 @@ class LabelMap(Map):
     def total(self, mask: Tensor) -> Sum:
         """Pixels of each class (C,) int64; formulas ask more than once for the same mask."""
         if self._counts is None or self._counts[0] is not mask:
+            check_mask(mask, self.shape)
             held = (self.mask if mask is self.mask else self.mask & mask).squeeze(1)
             counts = sum_by_label(self.labels.where(held, self.num_classes), self.num_classes + 1)[:-1]
             self._counts = mask, counts
@@ -172,6 +174,13 @@ def labels_are_classes() -> Iterator[None]:
         yield
     finally:
         _trusted.reset(token)
+
+
+def check_mask(mask: Tensor, shape: torch.Size) -> None:
+    """Raise TypeError unless a mask of maps (N, C, *S) is a bool tensor (N, 1, *S)."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (shape[0], 1, *shape[2:]):
+        found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(f"a mask must be a bool tensor {(shape[0], 1, *shape[2:])}, got {found}")
 
 
 def check_tensors(*values: Tensor) -> None:

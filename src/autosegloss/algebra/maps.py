@@ -15,9 +15,10 @@ from autosegloss.algebra.sums import Sum
 class Map(ABC):
     """A map of N images and C classes over pixels S = (H, W) or (D, H, W): crisp (bool), or soft with values in [0, 1].
 
-    A formula combines maps by the operations below and by the AND, OR and XOR of its logic. `dense()` is the door to
-    all operations of torch: `DenseMap(torch.sqrt(pred.dense()))` is a map again. A formula that takes this door of the
-    prediction is computed on dense maps, a few images at a time, which costs more memory and time.
+    A formula combines maps by the operations below and by the AND, OR and XOR of its logic. The prediction is crisp in
+    the metric and soft in the loss. `dense()` is the door to all operations of torch, and a DenseMap of the result is a
+    map again: `DenseMap(m.dense().float().sqrt())`. A formula that takes this door of the prediction is computed on
+    dense maps, a few images at a time, which costs more memory and time.
     """
 
     shape: torch.Size
@@ -43,13 +44,16 @@ class Map(ABC):
 
     def any_class(self) -> Tensor:
         """Where a crisp map holds for any class: (N, 1, *S), bool."""
+        if not self.crisp:
+            raise TypeError("any_class() is for crisp maps")
         return self.dense().any(dim=1, keepdim=True)
 
     def larger(self, other: Map) -> Map:
         """The larger of two maps, pixel by pixel."""
         a, b = self.dense(), other.dense()
-        if a.dtype == torch.bool:
-            return DenseMap(torch.maximum(a, b))
+        if self.crisp and other.crisp:
+            return DenseMap(a | b)
+        a, b = a.to(torch.promote_types(a.dtype, b.dtype)), b.to(torch.promote_types(a.dtype, b.dtype))
         return DenseMap(b + torch.relu(a - b))  # its gradient takes half the time of that of a maximum
 
     def total(self, mask: Tensor) -> Sum:

@@ -37,7 +37,12 @@ def erode(m: Tensor, size: int, valid: Tensor) -> Tensor:
 
 
 def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int) -> Tensor:
-    """`combine` (a maximum, a bitwise OR) over a cube of odd side `size` at each pixel; pixels outside count as 0."""
+    """`combine` (a maximum, a bitwise OR) over a cube of odd side `size` at each pixel; pixels outside count as 0.
+
+    Raises TypeError for another size.
+    """
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise TypeError(f"the size of a window must be an odd number of pixels, got {size!r}")
     for axis in range(2, m.ndim):
         m, window = _bordered(m, size, axis), 1
         while window < size:

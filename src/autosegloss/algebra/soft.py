@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.inputs import LabelMap, soft_map, sum_by_label
+from autosegloss.algebra.inputs import LabelMap, check_mask, soft_map, sum_by_label
 from autosegloss.algebra.logic import Logic, undeclared
 from autosegloss.algebra.maps import DenseMap, Map
 from autosegloss.algebra.sums import CurveSum, Sum
@@ -108,6 +108,7 @@ class Prediction(Map):
         return self._like(curve, self.mask) if self.curve.straight else BentMap(self.dense(), curve)
 
     def within(self, mask: Tensor) -> Prediction:
+        check_mask(mask, self.shape)
         return self._like(self.curve, _both(self.mask, mask, self.true.mask))
 
     def total(self, mask: Tensor) -> Sum:
@@ -135,6 +136,7 @@ class Prediction(Map):
 
     def _within_valid(self, mask: Tensor) -> Tensor | None:
         """The mask of a sum; None stands for the valid map."""
+        check_mask(mask, self.shape)
         within = _both(self.mask, mask, self.true.mask)
         return None if within is self.true.mask else within
 

@@ -31,6 +31,26 @@ class Formula(Registered, ABC):
     this order), `statistics` and `class_scores`. Statistics hold "true", the class frequencies that decide presence.
     `classwise` says that the sums of a class depend on the maps of that class alone; then a formula that needs dense
     maps is evaluated a few classes at a time.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from typing import ClassVar
+        >>> from autosegloss import SurrogateLoss
+        >>> from autosegloss.formulas import Formula, ratio
+        >>> @dataclass(frozen=True)
+        ... class Precision(Formula):
+        ...     name: ClassVar[str] = "precision"
+        ...     operations: ClassVar[tuple[str, ...]] = ("and",)
+        ...
+        ...     def statistics(self, logic, pred, true, valid):
+        ...         hit = logic.and_("and", pred, true).total(valid)
+        ...         return {"hit": hit, "pred": pred.total(valid), "true": true.total(valid)}
+        ...
+        ...     def class_scores(self, sums):  # a bent AND may exceed the prediction
+        ...         return ratio(sums["hit"], sums["pred"].maximum(sums["hit"]))
+        >>> SurrogateLoss("precision").formula
+        Precision()
+        >>> del Formula.members["precision"]
     """
 
     kind: ClassVar[str] = "metric"
@@ -64,14 +84,27 @@ class Formula(Registered, ABC):
         """`statistics`, checked; raises InputError for a formula that does not keep to the contract."""
         try:
             plan = self.statistics(logic, pred, true, valid)
-        except (TypeError, AttributeError) as error:
+        except InputError as error:
+            raise InputError(f"metric '{self.name}': {error}") from error
+        except (TypeError, AttributeError, NotImplementedError) as error:
             raise InputError(f"metric '{self.name}': {error}; {_MAPS}") from error
-        if others := [name for name, value in plan.items() if not isinstance(value, Sum)]:
-            kind = type(plan[others[0]]).__name__
-            raise InputError(f"metric '{self.name}': statistic '{others[0]}' must be a sum, got {kind}; {_MAPS}")
+        if not isinstance(plan, dict):
+            raise InputError(f"metric '{self.name}': statistics must return a dict of sums, got {plan!r}; {_MAPS}")
+        for name, value in plan.items():
+            if not isinstance(value, Sum):
+                kind = type(value).__name__
+                raise InputError(f"metric '{self.name}': statistic '{name}' must be a sum, got {kind}; {_MAPS}")
         if "true" not in plan:
             raise InputError(f"metric '{self.name}': statistics must hold 'true', the pixels of each class")
         return plan
+
+    @classmethod
+    def summed_by(cls) -> type[Formula]:
+        """The class whose sums this one has: its parent if the class changes nothing but the score."""
+        own = {name for name in vars(cls) if not name.startswith("__")}
+        score_only = own <= {"name", "class_scores", "class_weights", "defined", "score", "_abc_impl"}
+        parents = [parent for parent in cls.__bases__ if issubclass(parent, Formula)]
+        return parents[0].summed_by() if score_only and parents and cls is not Formula else cls
 
     def defined(self, sums: Sums) -> Tensor:
         """Classes (C,) the evaluation metric averages over: those present in the ground truth."""
