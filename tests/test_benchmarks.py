@@ -20,7 +20,7 @@ def run(script, *arguments):
 def test_losses(tmp_path):
     run("loss.py", "--shapes", "2,3,16,16", "--losses", "macc", "--rounds", "1", "--json", str(tmp_path / "loss.json"))
     (page,) = json.loads((tmp_path / "loss.json").read_text())
-    assert list(page["losses"]) == ["cross-entropy", "macc", "macc, laid out"]
+    assert list(page["losses"]) == ["cross-entropy", "macc", "macc, dense"]
     assert all(row["seconds"] > 0 for row in page["losses"].values())
 
 
