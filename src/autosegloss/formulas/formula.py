@@ -86,7 +86,7 @@ class Formula(Registered, ABC):
             plan = self.statistics(logic, pred, true, valid)
         except InputError as error:
             raise InputError(f"metric '{self.name}': {error}") from error
-        except (TypeError, AttributeError, NotImplementedError) as error:
+        except (TypeError, AttributeError, NotImplementedError) as error:  # of an operation that maps do not have
             raise InputError(f"metric '{self.name}': {error}; {_MAPS}") from error
         if not isinstance(plan, dict):
             raise InputError(f"metric '{self.name}': statistics must return a dict of sums, got {plan!r}; {_MAPS}")
