@@ -7,7 +7,8 @@ from PIL import Image
 from torch.testing import assert_close
 
 from autosegloss.data import Folder
-from autosegloss.data.datasets.pairs import natural_key, read_mask
+from autosegloss.data.datasets.masks import read_mask
+from autosegloss.data.datasets.pairs import natural_key
 from autosegloss.data.memory import decode
 from autosegloss.errors import InputError
 

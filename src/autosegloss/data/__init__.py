@@ -8,7 +8,8 @@ from autosegloss.data.datamodule import SegmentationData, from_config
 from autosegloss.data.datasets.camvid import CamVid
 from autosegloss.data.datasets.cityscapes import Cityscapes
 from autosegloss.data.datasets.folder import Folder
-from autosegloss.data.datasets.pairs import load_pair, read_mask
+from autosegloss.data.datasets.masks import read_mask
+from autosegloss.data.datasets.pairs import load_pair
 from autosegloss.data.datasets.pet import OxfordPet
 from autosegloss.data.datasets.shapes import Shapes
 from autosegloss.data.datasets.source import Sample, Source

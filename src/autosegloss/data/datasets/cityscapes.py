@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.datasets import Cityscapes as Official
 
 from autosegloss.data.datasets.listed import files_in, listed_pairs
-from autosegloss.data.datasets.pairs import existing_root, natural_key, read_mask
+from autosegloss.data.datasets.masks import read_mask
+from autosegloss.data.datasets.pairs import existing_root, natural_key
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.errors import InputError
 

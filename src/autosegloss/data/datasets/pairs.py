@@ -1,23 +1,18 @@
-"""Pairs of an image file and a mask file: finding them, and reading them."""
+"""Pairs of an image file and a mask file: finding them, and loading both."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
-import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from autosegloss.data.datasets.images import IMAGE_SUFFIXES, read_image
+from autosegloss.data.datasets.masks import MASK_SUFFIXES, read_mask
 from autosegloss.data.datasets.source import Sample
 from autosegloss.errors import InputError
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless formats only: JPEG would invent labels
 
 
 def existing_root(root: str | Path | None, expected: str) -> Path:
@@ -75,47 +70,9 @@ def load_pair(image: Path, mask: Path, read: Callable[[Path], Tensor]) -> tuple[
     return pixels, label
 
 
-def read_image(path: Path) -> Tensor:
-    """An image file of 8 bits per channel, grey or colour, as RGB uint8 (3, H, W)."""
-    picture = _open(path)
-    if picture.mode.startswith(("I", "F")):
-        raise InputError(f"{path}: expected an image of 8 bits a channel, got mode {picture.mode}; convert it")
-    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
-
-
-def read_mask(path: Path, labels: Mapping[int, int] = MappingProxyType({})) -> Tensor:
-    """Read a mask file whose grey values or palette indices are labels, as uint8 (H, W).
-
-    Args:
-        path: of the mask.
-        labels: {value: label} for the values to replace; the others stay.
-
-    Raises:
-        InputError: for a file that cannot be read, or that has colours instead of one 8-bit channel.
-    """
-    picture = _open(path)
-    if picture.mode not in ("L", "P", "1"):
-        raise InputError(
-            f"{path}: expected a mask of one 8-bit channel (grey or palette) that holds class indices, "
-            f"got mode {picture.mode}; save class indices, not colours"
-        )
-    table = np.arange(256, dtype=np.uint8)
-    table[list(labels)] = list(labels.values())
-    return torch.from_numpy(table[np.array(picture).astype(np.uint8)])
-
-
 def natural_key(text: str) -> list[tuple[int, int | str]]:
     """A sort key under which frame2 comes before frame10, so that neighbouring frames stay neighbours."""
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error}); replace or remove the file") from error
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

@@ -11,7 +11,8 @@ from torchvision.datasets import OxfordIIITPet
 
 from autosegloss.data.datasets.download import fetch
 from autosegloss.data.datasets.listed import files_in, listed_pairs, read_names
-from autosegloss.data.datasets.pairs import existing_root, natural_key, read_mask
+from autosegloss.data.datasets.masks import read_mask
+from autosegloss.data.datasets.pairs import existing_root, natural_key
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.data.holdout import block_split
 from autosegloss.errors import InputError, is_number

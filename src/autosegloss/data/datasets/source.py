@@ -17,14 +17,17 @@ class Sample:
 
     Args:
         name: identifies the image in messages, usually its path.
-        load: returns the image (3, H, W) and the label (H, W), both uint8. It is called in threads and in worker
-            processes, so it can be pickled.
+        load: returns the image (B, H, W), uint8 or float32, both on the scale 0..255, and the label (H, W), uint8. It
+            is called in threads and in worker processes, so it can be pickled.
         mask: identifies the label in messages, usually its path; None if the label has no file of its own.
+        group: samples of one group, as of one patient or one sequence, stay together in every split; None if the
+            sample belongs to no group.
     """
 
     name: str
     load: Callable[[], tuple[Tensor, Tensor]]
     mask: str | None = None
+    group: str | None = None
 
 
 class Source(ABC):
@@ -33,7 +36,8 @@ class Source(ABC):
 
     Attributes:
         class_names: one name per class; class c is the label value c.
-        ignore_index: the label value of pixels that count nowhere.
+        ignore_index: the label value of pixels that count nowhere; None if every pixel counts.
+        channels: B, the number of bands of an image; 3 are red, green and blue.
         expected: the number of samples of each split of the complete data set, for `python -m autosegloss.data check`;
             empty if it is unknown.
 
@@ -54,7 +58,8 @@ class Source(ABC):
                 ]
     """
 
-    ignore_index: int = 255
+    ignore_index: int | None = 255
+    channels: int = 3
 
     @property
     @abstractmethod
@@ -73,3 +78,7 @@ class Source(ABC):
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
         """The samples of the split "train", "val" or "test", neighbouring frames in order; empty without this split."""
+
+    def assumptions(self) -> Sequence[str]:
+        """What the reader takes for granted about the files, a sentence each; programs print it once."""
+        return ()

@@ -15,7 +15,8 @@ from torchvision.datasets.utils import download_and_extract_archive
 
 from autosegloss.data.datasets.download import fetch
 from autosegloss.data.datasets.listed import files_in, listed_pairs, read_names
-from autosegloss.data.datasets.pairs import existing_root, read_mask
+from autosegloss.data.datasets.masks import read_mask
+from autosegloss.data.datasets.pairs import existing_root
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.errors import InputError
 
