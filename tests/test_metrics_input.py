@@ -70,7 +70,7 @@ def test_unknown_names_and_options_are_told():
 @pytest.mark.parametrize("num_classes", [None, -3, 0, 4.0, "4", True])
 def test_a_number_of_classes_that_is_none_is_told(num_classes):
     for make in (metrics.MeanIoU, segmentation_metrics):
-        with pytest.raises(InputError, match=f"num_classes: expected an integer of 1 or more, got {num_classes!r}"):
+        with pytest.raises(InputError, match=f"num_classes: expected an integer of 2 or more, got {num_classes!r}"):
             make(num_classes)
 
 

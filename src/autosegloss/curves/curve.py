@@ -33,9 +33,7 @@ class Curve:
     points: Tensor
 
     def __call__(self, y: Tensor) -> Tensor:
-        """g(y) elementwise, differentiable once; a crisp (bool) map gives the end values, as float64."""
-        if y.dtype == torch.bool:
-            return torch.where(y, self.points[-1, 1], self.points[0, 1])
+        """g(y) elementwise, differentiable once."""
         return y if self.straight else _Bend.apply(y, self)
 
     def read(self, y: Tensor, g: Tensor, slope: Tensor, work: Tensor) -> None:
