@@ -1,5 +1,6 @@
 """The contract of a loss, over every loss in conf/loss."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 
 import pytest
@@ -80,6 +81,34 @@ def test_half_precision_is_computed_in_float32(name):
                 low, low_gradient = value_and_gradient(loss, rounded, labels)
                 assert_close(low, value, rtol=0, atol=0)
                 assert_close(low_gradient, gradient.to(dtype))
+
+
+HALF = {torch.float16: 2e-3, torch.bfloat16: 2e-2}
+
+
+@every_loss
+@pytest.mark.parametrize("context", [nullcontext, lambda: torch.autocast("cpu", torch.bfloat16)], ids=["", "autocast"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, *HALF], ids=str)
+def test_logits_of_any_precision_give_the_loss_in_float32_at_least(name, dtype, context):
+    logits, labels = batch()
+    expected = value_and_gradient(made(name), logits.to(dtype).float(), labels)
+    with context():
+        value, gradient = value_and_gradient(made(name), logits.to(dtype), labels)
+    assert value.dtype in (torch.float32, torch.promote_types(dtype, torch.float32))
+    assert_close(value.float(), expected[0])
+    assert_close(gradient, expected[1].to(dtype), rtol=HALF.get(dtype, 1e-4), atol=1e-6)
+
+
+@every_loss
+def test_a_training_in_double_precision_has_the_same_loss(name):
+    """Lightning makes float64 the default for it; the loss is made under that default."""
+    logits, labels = batch()
+    torch.set_default_dtype(torch.float64)
+    try:
+        value, gradient = value_and_gradient(made.__wrapped__(name), logits.double(), labels)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_close((value.float(), gradient.float()), value_and_gradient(made(name), logits, labels))
 
 
 @every_loss

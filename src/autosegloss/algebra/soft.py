@@ -74,7 +74,7 @@ class BentMap(Map):
         if not self.crisp:
             return self.curve(values)
         dtype = accumulation_dtype(values.device)
-        low, high = (values.new_full((), float(end), dtype=dtype) for end in self.curve.points[[0, -1], 1])
+        low, high = (values.new_full((), end, dtype=dtype) for end in self.curve.ends)
         return torch.where(values, high, low)
 
     def total_at(self, where: LabelMap, mask: Tensor) -> Sum:

@@ -63,6 +63,11 @@ class Curve:
         return self.family.fixes_endpoints
 
     @cached_property
+    def ends(self) -> tuple[float, float]:
+        """g(0) and g(1)."""
+        return self.points[0, 1].item(), self.points[-1, 1].item()
+
+    @cached_property
     def pieces(self) -> tuple[Piece, ...] | None:
         """The curve as quadratic pieces; None for a family without them. Empty pieces are left out."""
         points = self.family.quadratic(self.points)
