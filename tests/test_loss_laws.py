@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.laws import batch, value_and_gradient
 from helpers.loss_members import NAMES, SURROGATES, every_loss, made
+from hydra.errors import InstantiationException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -161,6 +162,19 @@ def test_what_does_not_fit_is_refused(name):
         made(name)(logits, labels.where(labels != 2, 3))
     with pytest.raises(InputError, match="of the same shape without C"):
         made(name)(logits, labels[:, 1:])
+    with pytest.raises(InputError, match=r"2 classes or more, got 1: .* make two channels"):
+        made(name)(logits[:, :1], labels)
+    with pytest.raises(InputError, match=r"expected torch tensors, got numpy.ndarray"):
+        made(name)(logits, labels.numpy())
+    with pytest.raises(InstantiationException, match="ignore_index: expected an integer"):
+        made(name, 1.5)
+
+
+@every_loss
+def test_labels_may_be_of_any_integer_type(name):
+    logits, labels = batch()
+    for dtype in (torch.uint8, torch.uint16, torch.int32, torch.uint32):
+        assert_close(made(name)(logits, labels.to(dtype)), made(name)(logits, labels), rtol=0, atol=0)
 
 
 class Product(nn.Module):
