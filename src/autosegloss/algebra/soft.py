@@ -71,11 +71,7 @@ class BentMap(Map):
         return self._bent(where.at(self.values))
 
     def _bent(self, values: Tensor) -> Tensor:
-        if not self.crisp:
-            return self.curve(values)
-        dtype = accumulation_dtype(values.device)
-        low, high = (values.new_full((), end, dtype=dtype) for end in self.curve.ends)
-        return torch.where(values, high, low)
+        return self.curve.of_crisp(values, accumulation_dtype(values.device)) if self.crisp else self.curve(values)
 
     def total_at(self, where: LabelMap, mask: Tensor) -> Sum:
         """Sum of g(m) at the labels, within mask (N, 1, *S), bool -> (C,)."""

@@ -33,8 +33,15 @@ class Curve:
     points: Tensor
 
     def __call__(self, y: Tensor) -> Tensor:
-        """g(y) elementwise, differentiable once."""
+        """g(y) elementwise, differentiable once; a crisp (bool) map gives the end values, as float64."""
+        if y.dtype == torch.bool:
+            return self.of_crisp(y, self.points.dtype)
         return y if self.straight else _Bend.apply(y, self)
+
+    def of_crisp(self, y: Tensor, dtype: torch.dtype) -> Tensor:
+        """g(1) where a bool tensor holds, g(0) elsewhere, in a floating point type that its device has."""
+        low, high = (y.new_full((), end, dtype=dtype) for end in self.ends)
+        return torch.where(y, high, low)
 
     def read(self, y: Tensor, g: Tensor, slope: Tensor, work: Tensor) -> None:
         """Write g(y) and g'(y) elementwise; g, slope and work have the shape of y and share no memory.
