@@ -99,7 +99,9 @@ class SegmentationData(pl.LightningDataModule):
 
     @property
     def ignore_index(self) -> int:
-        return self.source.ignore_index
+        """The label of pixels that count nowhere: that of the source, or of padding for a source without one."""
+        own = self.source.ignore_index
+        return max(255, self.num_classes) if own is None else own
 
     @property
     def has_test(self) -> bool:
