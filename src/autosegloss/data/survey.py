@@ -83,7 +83,8 @@ def starts_at_one(pixels: np.ndarray, class_names: Sequence[str], ignore_index: 
     if not labels or labels[0] != 1 or labels[-1] > count or ignore_index == 0:
         return None
     if labels[-1] == count:
-        remedy = f"the names are one off: set data.source.labels={{1: 0, 2: 1, ..., {count}: {count - 1}}}"
+        pairs = ", ".join(f"{label}: {label - 1}" for label in range(1, count + 1))
+        remedy = f"the names are one off: set data.source.labels={{{pairs}}}"
     else:
         remedy = f"if there is no class 0, leave it out: data.source.classes={count - 1} and labels={{1: 0, 2: 1, ...}}"
     return f"label 0 does not occur, the ids seem to start at 1: {remedy}, or write ROOT/classes.yaml"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from autosegloss.data.datasets.class_table import listed
+from autosegloss.data.datasets.layout import normal
 from autosegloss.data.datasets.listed import read_lines
 from autosegloss.data.datasets.source import SPLITS
 from autosegloss.data.holdout import draw
@@ -33,7 +34,7 @@ def by_lists(paths: Sequence[str], lists: Mapping[str, Path]) -> Indices:
     parts: Indices = {split: [] for split in SPLITS}
     where: dict[int, str] = {}
     for split, path in lists.items():
-        names = read_lines(path)
+        names = [normal(line) for line in read_lines(path)]
         chosen = [index.get(name) or index.get(name.split()[0]) or [] for name in names]
         if strange := [name for name, found in zip(names, chosen, strict=True) if len(found) != 1]:
             raise InputError(
@@ -109,7 +110,7 @@ def _by_name(paths: Sequence[str]) -> dict[str, list[int]]:
     """The images by all names that a list may use: every end of their path, with and without suffix."""
     index: dict[str, list[int]] = defaultdict(list)
     for i, path in enumerate(paths):
-        parts = path.split("/")
+        parts = normal(path).split("/")
         for start in range(len(parts)):
             end = "/".join(parts[start:])
             index[end].append(i)

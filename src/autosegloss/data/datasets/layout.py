@@ -73,7 +73,7 @@ class Layout:
             below = posixpath.relpath(stem, base) if base else stem
             parts = {
                 "split": split,
-                "parent": posixpath.dirname(image),
+                "parent": posixpath.dirname(image) or ".",
                 "stem": posixpath.basename(stem),
                 "path": below,
             }
@@ -84,8 +84,9 @@ class Layout:
         if alone:
             raise _without_mask(sorted(alone, key=natural_key), masks, folders)
         pairs = [Pair(image, mask) for image, mask in found.items() if mask not in (None, image)]
+        pairs.sort(key=lambda pair: (natural_key(posixpath.splitext(pair.image)[0]), pair.image))
         _check_own_masks(pairs)
-        return sorted(pairs, key=lambda pair: (natural_key(posixpath.splitext(pair.image)[0]), pair.image))
+        return pairs
 
     def split_pairs(self, root: Path) -> dict[str, list[Pair]]:
         """The pairs of each split of a layout with {split}; raises InputError as `pairs`."""
@@ -120,6 +121,11 @@ def summary(paths: Sequence[str], most: int = 3) -> str:
     return f"{len(paths)} ({counts}): {', '.join(paths[:most])}{', ...' if len(paths) > most else ''}"
 
 
+def normal(name: str) -> str:
+    """A file name in the Unicode normal form in which names are compared."""
+    return unicodedata.normalize("NFC", name)
+
+
 class _Folders:
     """Finds files by their path below a root; names that differ in the Unicode normal form alone are the same."""
 
@@ -131,9 +137,9 @@ class _Folders:
         """The path as it is spelt on disk; None if there is no such file, or with ANY_SUFFIX no mask."""
         folder, name = posixpath.split(path)
         if not name.endswith(ANY_SUFFIX):
-            found = self._names(folder).get(_normal(name))
+            found = self._names(folder).get(normal(name))
             return None if found is None else posixpath.join(folder, found)
-        stem = _normal(name.removesuffix(ANY_SUFFIX))
+        stem = normal(name.removesuffix(ANY_SUFFIX))
         spelt = [self._names(folder).get(stem + suffix) for suffix in (*MASK_SUFFIXES, *map(str.upper, MASK_SUFFIXES))]
         masks = [name for name in spelt if name is not None]
         if len(masks) > 1:
@@ -145,7 +151,7 @@ class _Folders:
     def of_stem(self, path: str) -> list[str]:
         """The files in the folder of `path` that share its stem, whatever their suffix."""
         folder, name = posixpath.split(path)
-        stem = _normal(posixpath.splitext(name)[0])
+        stem = normal(posixpath.splitext(name)[0])
         return [posixpath.join(folder, s) for n, s in self._names(folder).items() if posixpath.splitext(n)[0] == stem]
 
     def _names(self, folder: str) -> dict[str, str]:
@@ -153,12 +159,8 @@ class _Folders:
         if folder not in self._listed:
             path = self.root / folder
             names = os.listdir(path) if path.is_dir() else ()
-            self._listed[folder] = {_normal(name): name for name in names}
+            self._listed[folder] = {normal(name): name for name in names}
         return self._listed[folder]
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _matches(root: Path, pattern: str) -> Iterator[str]:
