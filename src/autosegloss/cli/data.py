@@ -59,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", choices=["check"])
     parser.add_argument("--all", action="store_true", help="list all faults, not the first of each kind")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=HELP)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     settings = options.settings
     own = dict(setting.split("=", 1) for setting in settings if setting.startswith(("limit=", "out=")))
     limit = _limit(own["limit"]) if "limit" in own else None

@@ -98,8 +98,8 @@ def repeated(sets: Mapping[str, Sequence[Sample]]) -> list[tuple[str, str]]:
     by_size: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for name, samples in sets.items():
         for sample in samples:
-            if os.path.isfile(sample.name):
-                by_size[os.path.getsize(sample.name)].append((name, sample.name))
+            if os.path.isfile(sample.name) and (size := os.path.getsize(sample.name)):
+                by_size[size].append((name, sample.name))
     pairs: list[tuple[str, str]] = []
     for files in by_size.values():
         if len({name for name, _ in files}) > 1:

@@ -53,6 +53,11 @@ class SplitReport:
     samples: Sequence[CheckedSample]
 
     @property
+    def unread(self) -> int:
+        """The number of samples that a limit has left out."""
+        return self.available - len(self.samples)
+
+    @property
     def faulty(self) -> list[CheckedSample]:
         """The samples that training cannot use."""
         return [sample for sample in self.samples if sample.fault]
