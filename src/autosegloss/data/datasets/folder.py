@@ -19,7 +19,8 @@ from autosegloss.data.datasets.class_files import (
 )
 from autosegloss.data.datasets.class_table import IGNORE, Classes, checked_names, classes_of, listed, plain_classes
 from autosegloss.data.datasets.division import at_random, by_lists, groups_of
-from autosegloss.data.datasets.layout import LAYOUT, PATTERNS, Layout, Pair, found_layout, summary
+from autosegloss.data.datasets.known_layouts import LAYOUT, PATTERNS, found_layout
+from autosegloss.data.datasets.layout import Layout, Pair, summary
 from autosegloss.data.datasets.pairs import existing_root, load_pair
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
 from autosegloss.data.reading import map_in_threads
@@ -109,7 +110,8 @@ class Folder(Source):
     def assumptions(self) -> Sequence[str]:
         unused = self._layout.unused(self._folder(), [pair for part in self._pairs.values() for pair in part])
         notes = [f"files that are not used: {summary(unused)}"] if unused else []
-        return [*self._classes.said, *self._division(), *notes]
+        layout = f"images are {self._layout.images}, their masks {self._layout.masks}"
+        return [*self._classes.said, layout, *self._division(), *notes]
 
     @cached_property
     def _classes(self) -> Classes:
