@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hydra.errors import CompactHydraException
 from rich.console import Console
 
+from autosegloss.data.own_size import MASKS, size_text
 from autosegloss.files import short_path, write_whole
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import Choice, History, Strategy
@@ -89,7 +90,8 @@ def report(task: Task, findings: Findings) -> None:
     from autosegloss.report.summary import write_tables
 
     console, where, name = Console(), short_path(task.directory), task.metric.name
-    card = short_path(task.card_path)
+    card, data = short_path(task.card_path), task.cfg.data
+    at = size_text(data.get("size"), data.get("score_at", MASKS), data.get("keep_aspect", False))
     if not findings.launched:
         console.print(f"This search is finished: there was nothing left to do in {where}.", highlight=False)
     for table in write_tables(task.directory, findings.rows, name):
@@ -98,7 +100,7 @@ def report(task: Task, findings: Findings) -> None:
     missing = [row for row, results in findings.rows.items() if len(results) < seeds]
     for line in (
         *(f"Not every run of '{row}' finished: see {where}/{FAILURES_FILE}." for row in missing),
-        f"Chosen: {findings.choice.label}, {name} {100 * findings.choice.score:.1f} on the hold-out images.",
+        f"Chosen: {findings.choice.label}, {name} {100 * findings.choice.score:.1f} on the hold-out images, at {at}.",
         f"Found {card}; the figures search.png and curves.png and all records are beside it.",
         "Train with it:",
         "  " + train_command(task.cfg, task.arguments, card),
