@@ -17,7 +17,7 @@ from autosegloss.data.datasets.source import Source
 from autosegloss.data.disk import DiskSplit
 from autosegloss.data.holdout import block_split
 from autosegloss.data.memory import Resize, decode
-from autosegloss.data.own_size import MASKS, SIZES_JUDGED, decode_own_size, size_text
+from autosegloss.data.own_size import decode_own_size
 from autosegloss.data.samplers import SampleKey, ShardedRandomSampler, ShardedSequentialSampler
 from autosegloss.data.splits import Split
 from autosegloss.data.transforms import Augment
@@ -77,7 +77,7 @@ class SegmentationData(pl.LightningDataModule):
         crop: tuple[int, int] | int | None = None,
         keep_aspect: bool = False,
         device: torch.device | str = "cpu",
-        score_at: str = MASKS,
+        score_at: str = "masks",
         boundary: Boundary | None = None,
     ):
         super().__init__()
@@ -96,8 +96,8 @@ class SegmentationData(pl.LightningDataModule):
             whole_number(f"data.{name}", getattr(self, name), least=1)
         for name in ("num_workers", "seed", "holdout_seed"):
             whole_number(f"data.{name}", getattr(self, name), least=0)
-        if score_at not in SIZES_JUDGED:
-            raise unknown("data.score_at", score_at, SIZES_JUDGED)
+        if score_at not in ("masks", "input"):
+            raise unknown("data.score_at", score_at, ["masks", "input"])
         self.score_at, self.boundary = score_at, boundary or Boundary()
         self.device = torch.device("cpu" if num_workers else device)
 
@@ -112,11 +112,6 @@ class SegmentationData(pl.LightningDataModule):
     @property
     def ignore_index(self) -> int:
         return self.source.ignore_index
-
-    @property
-    def scored_at(self) -> str:
-        """The size that scores are measured at, in words."""
-        return size_text(self.size, self.score_at, self.keep_aspect)
 
     @property
     def has_test(self) -> bool:
@@ -209,7 +204,7 @@ class SegmentationData(pl.LightningDataModule):
         return decode(self.source, split, self._resize, self.device)
 
     def _judged_split(self, split: str, indices: Sequence[int]) -> Split:
-        if self._resize and self.score_at == MASKS:
+        if self._resize and self.score_at == "masks":
             return decode_own_size(self.source, split, tuple(indices), self._resize)
         return self._split(split)
 

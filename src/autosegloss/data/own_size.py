@@ -13,9 +13,6 @@ from autosegloss.data.memory import Resize
 from autosegloss.data.reading import load_sample, map_in_threads
 from autosegloss.data.splits import Split
 
-MASKS, INPUT = "masks", "input"
-SIZES_JUDGED = (MASKS, INPUT)  # the values of data.score_at
-
 
 @dataclass(frozen=True)
 class OwnSizeSplit(Split):
@@ -54,13 +51,3 @@ def decode_own_size(source: Source, split: str, indices: tuple[int, ...], resize
         return resize.image(image), resize.shown(label)
 
     return OwnSizeSplit(dict(zip(indices, map_in_threads(load, indices), strict=True)))
-
-
-def size_text(size: Sequence[int] | int | None, score_at: str, keep_aspect: bool) -> str:
-    """The size that scores are measured at, in words; the arguments are settings of `SegmentationData`."""
-    if size is None:
-        return "the masks' own size"
-    height, width = (size, size) if isinstance(size, int) else size
-    if score_at == INPUT:
-        return f"{height}x{width}"
-    return "the masks' own size" + (f", the middle that fills {height}x{width}" if keep_aspect else "")

@@ -43,6 +43,16 @@ class Result:
         return cls(**json.loads(Path(folder, RESULT).read_text()))
 
 
+def scored_at(data: Mapping[str, Any]) -> str:
+    """The size that the scores of a run with these settings of its data are measured at, in words."""
+    if (size := data.get("size")) is None:
+        return "the masks' own size"
+    height, width = (size, size) if isinstance(size, int) else size
+    if data.get("score_at") == "input":
+        return f"{height}x{width}"
+    return "the masks' own size" + (f", the middle that fills {height}x{width}" if data.get("keep_aspect") else "")
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a run has no result.

@@ -31,7 +31,7 @@ from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import console_is_gone, record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
-from autosegloss.training.outcome import WEIGHTS, Outcome, Result
+from autosegloss.training.outcome import WEIGHTS, Outcome, Result, scored_at
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -89,7 +89,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         test = trainer.test(module, tests, verbose=False)[0] if tests else {}
     end = time.perf_counter()
     seconds = end - start, fit_seconds, end - trained
-    result = Result(_without_prefix(scores), _without_prefix(test), *seconds, scored_at=data.scored_at)
+    result = Result(_without_prefix(scores), _without_prefix(test), *seconds, scored_at=scored_at(cfg.data))
     if trainer.is_global_zero:
         result.save(folder)
     return result

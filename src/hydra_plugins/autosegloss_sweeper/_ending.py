@@ -9,12 +9,11 @@ from typing import NamedTuple
 from hydra.errors import CompactHydraException
 from rich.console import Console
 
-from autosegloss.data.own_size import MASKS, size_text
 from autosegloss.files import short_path, write_whole
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import Choice, History, Strategy
 from autosegloss.search.records import FAILURES_FILE, FINALISTS_FILE
-from autosegloss.training.outcome import Result
+from autosegloss.training.outcome import Result, scored_at
 
 from ._card import theta_card
 from ._commands import train_command
@@ -90,8 +89,7 @@ def report(task: Task, findings: Findings) -> None:
     from autosegloss.report.summary import write_tables
 
     console, where, name = Console(), short_path(task.directory), task.metric.name
-    card, data = short_path(task.card_path), task.cfg.data
-    at = size_text(data.get("size"), data.get("score_at", MASKS), data.get("keep_aspect", False))
+    card, at = short_path(task.card_path), scored_at(task.cfg.data)
     if not findings.launched:
         console.print(f"This search is finished: there was nothing left to do in {where}.", highlight=False)
     for table in write_tables(task.directory, findings.rows, name):
