@@ -1,11 +1,15 @@
 """Scores do not depend on what shares a batch, and are those at the masks' own size: against one image at a time."""
 
+import datetime
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from helpers.references import AVERAGES, SUMS
 from PIL import Image
@@ -41,10 +45,19 @@ class SeesAll(nn.Module):
         return 3 * self.near(images) + self.far(images.mean((2, 3), keepdim=True))
 
 
-@pytest.fixture(scope="module")
-def network():
+def made_network():
     torch.manual_seed(1)
     return SeesAll().eval()
+
+
+def module_of(network):
+    metrics = segmentation_metrics(CLASSES, 255, [*PAPER[:4], BoundaryIoU(EXTENT), BoundaryF1(EXTENT)])
+    return SegmentationModule(network, nn.CrossEntropyLoss(), metrics, None)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return made_network()
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +79,8 @@ def source(tmp_path_factory):
 def scores(network, source, **settings):
     """The scores of the validation split by the module, a Trainer and the data module, as `train.py` has them."""
     data = SegmentationData(source, **{"size": None, "batch_size": 2, **settings})
-    metrics = segmentation_metrics(CLASSES, 255, [*PAPER[:4], BoundaryIoU(EXTENT), BoundaryF1(EXTENT)])
-    module = SegmentationModule(network, nn.CrossEntropyLoss(), metrics, None)
     trainer = pl.Trainer(accelerator="cpu", **QUIET)
-    found = trainer.validate(module, data.val_dataloader(), verbose=False)[0]
+    found = trainer.validate(module_of(network), data.val_dataloader(), verbose=False)[0]
     return {name.removeprefix("val/"): value for name, value in found.items()}
 
 
@@ -116,22 +127,32 @@ def test_workers_change_no_score(network, source, way):
     assert alone == together
 
 
-def test_processes_share_the_images_without_a_change_of_the_sums(network, source, monkeypatch):
-    """Three of six images are the other process's: whichever sizes meet in a batch."""
-    whole, parts = segmentation_metrics(CLASSES), segmentation_metrics(CLASSES)
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    for metrics, processes in ((whole, 1), (parts, 2)):
-        monkeypatch.setattr(torch.distributed, "get_world_size", lambda *_, n=processes: n)
-        for rank in range(processes):
-            monkeypatch.setattr(torch.distributed, "get_rank", lambda *_, rank=rank: rank)
-            data = SegmentationData(source, size=(20, 28), batch_size=2, eval_batch_size=4)
-            for batch in data.val_dataloader():
-                for images, labels in batch:
-                    with torch.no_grad():
-                        metrics.update(predicted(network(images), labels.shape[1:]), labels)
-    with monkeypatch.context() as alone:
-        alone.setattr(torch.distributed, "is_initialized", lambda: False)
-        assert_close(whole.compute(), parts.compute(), rtol=0, atol=0)
+def judge_in_a_process(rank, root, folder):
+    """The scores of one of two processes, whose metrics are summed over both, to a file."""
+    meeting = {"init_method": f"file://{folder}/meeting", "timeout": datetime.timedelta(seconds=60)}
+    dist.init_process_group("gloo", rank=rank, world_size=2, **meeting)
+    data = SegmentationData(Folder(root, classes=CLASSES), size=(20, 28), batch_size=2, eval_batch_size=2)
+    module, seen = module_of(made_network()), 0
+    for images, labels in (stack for batch in data.val_dataloader() for stack in batch):
+        seen += len(images)
+        module.val_metrics.update(predicted(module(images), labels.shape[1:]), labels)
+    assert seen == len(SIZES) / 2
+    torch.save(module.val_metrics.compute(), f"{folder}/{rank}.pt")
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_the_images_have_the_scores_of_one(network, source, tmp_path):
+    right, _ = expected(network, source, (20, 28))
+    with subprocess.Popen([sys.executable, __file__, source.root, str(tmp_path)]) as other:
+        try:
+            judge_in_a_process(0, source.root, tmp_path)
+            assert other.wait(timeout=60) == 0
+        finally:
+            dist.destroy_process_group()
+            other.kill()
+    for rank in (0, 1):
+        found = {name.removeprefix("val/"): value.item() for name, value in torch.load(tmp_path / f"{rank}.pt").items()}
+        assert_close(found, right, rtol=0, atol=1e-6)
 
 
 def test_scores_at_the_size_of_the_input_are_others(network, source):
@@ -206,3 +227,8 @@ def test_with_keep_aspect_the_part_that_the_input_shows_is_judged(tmp_path, own,
 
 def test_boundaries_reach_five_pixels_unless_the_data_say_otherwise():
     assert Boundary() == Boundary(width=5, tolerance=5)
+
+
+if __name__ == "__main__":
+    judge_in_a_process(1, *sys.argv[1:])
+    dist.destroy_process_group()
