@@ -134,7 +134,7 @@ def test_images_in_two_splits_are_a_warning(check, folder):
     assert "two splits" not in check(*of(folder))[1]
     (folder / "val/images/frame0.png").write_bytes((folder / "train/images/frame1.png").read_bytes())
     code, out = check(*of(folder))
-    assert re.search(r"warning: 1 images are in two splits, .*: train: .*/frame1.png = val: .*/frame0.png", out)
+    assert re.search(r"warning: 1 image in two splits, .*: train: .*/frame1.png = val: .*/frame0.png", out)
     assert code == 0
 
 

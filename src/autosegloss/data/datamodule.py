@@ -133,7 +133,7 @@ class SegmentationData(pl.LightningDataModule):
         """Shuffled and augmented batches; an incomplete last batch is dropped."""
         self._check_train(devices=1)
         sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
-        return self._loader(self._split("train"), sampler, self.batch_size, joined, drop_last=True)
+        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
@@ -143,9 +143,13 @@ class SegmentationData(pl.LightningDataModule):
         """The samples of the "test" split in order."""
         return self._eval_loader(*self._eval_samples("test"))
 
+    def training_split(self) -> Split:
+        """The samples of the split "train", of which `parts` names those that train."""
+        return self._split("train")
+
     def class_counts(self) -> Tensor:
         """The number of pixels of each class, int64 (C,), in the samples that train, without augmentation."""
-        return self._split("train").class_counts(self.parts[0], self.num_classes)
+        return self.training_split().class_counts(self.parts[0], self.num_classes)
 
     def check(self, devices: int = 1, test: bool = False) -> None:
         """Raise the InputError of a run on `devices` devices that lacks samples, without decoding any.

@@ -111,7 +111,9 @@ def repeats_note(pairs: Sequence[tuple[str, str]]) -> str:
     """A sentence about images that occur in two sets."""
     shown = "; ".join(" = ".join(pair) for pair in pairs[:_SHOWN])
     more = "; ..." if len(pairs) > _SHOWN else ""
-    return f"{len(pairs)} images are in two splits, which makes scores too good: {shown}{more}"
+    return (
+        f"{len(pairs)} image{'' if len(pairs) == 1 else 's'} in two splits, which makes scores too good: {shown}{more}"
+    )
 
 
 def _equal(files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
