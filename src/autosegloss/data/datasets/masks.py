@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosegloss.data.datasets.images import open_picture
+from autosegloss.data.datasets.pictures import open_picture
 from autosegloss.errors import InputError
 
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless formats only: JPEG would invent labels
