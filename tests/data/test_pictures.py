@@ -93,8 +93,9 @@ def test_the_message_about_sizes_names_the_tag(tmp_path, tagged):
         load_pair(paths["image"], paths["mask"], read_mask)
 
 
-def test_a_pair_whose_sizes_differ_anyway_has_no_word_of_a_tag(tmp_path):
-    Image.fromarray(RGB[:5]).save(tmp_path / "image.jpg", exif=exif(3))
+@pytest.mark.parametrize(("height", "tag"), [(5, 3), (5, 6), (6, 1)])
+def test_a_pair_whose_sizes_differ_anyway_has_no_word_of_a_tag(tmp_path, height, tag):
+    Image.fromarray(RGB[:height, :7]).save(tmp_path / "image.jpg", exif=exif(tag))
     Image.fromarray(GREY).save(tmp_path / "mask.png")
     with pytest.raises(InputError, match=r"one value per image pixel$"):
         load_pair(tmp_path / "image.jpg", tmp_path / "mask.png", read_mask)
