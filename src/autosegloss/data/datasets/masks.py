@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from autosegloss.data.datasets.images import open_picture
+from autosegloss.data.datasets.pictures import open_picture
 from autosegloss.data.datasets.source import SampleError
 
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # lossless formats only: JPEG would invent labels

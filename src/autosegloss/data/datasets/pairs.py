@@ -9,7 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from autosegloss.data.datasets.images import read_image
+from autosegloss.data.datasets.pictures import orientation
 from autosegloss.data.datasets.source import SampleError
+from autosegloss.data.datasets.tiff import TURNED
 from autosegloss.errors import InputError
 
 
@@ -23,28 +25,41 @@ def existing_root(root: str | Path | None, expected: str) -> Path:
     return path
 
 
-def load_pair(image: Path, mask: Path, read: Callable[[Path], Tensor]) -> tuple[Tensor, Tensor]:
+def load_pair(
+    image: Path, mask: Path, read: Callable[[Path], Tensor], read_image: Callable[[Path], Tensor] = read_image
+) -> tuple[Tensor, Tensor]:
     """Load an image and its mask.
 
     Args:
         image: the path of the image.
         mask: the path of the mask.
         read: reads a mask file into labels, for example `read_mask`.
+        read_image: reads an image file, for example an `ImageReader`.
 
     Returns:
-        the image uint8 (3, H, W) and the label uint8 (H, W).
+        the image (B, H, W), uint8 or float32 on the scale 0..255, and the label uint8 (H, W).
 
     Raises:
         InputError: if a file cannot be read or the two differ in size.
     """
     pixels, label = read_image(image), read(mask)
     if pixels.shape[1:] != label.shape:
+        turned = _turned(image, mask) if pixels.shape[1:] == label.T.shape else ""
         raise SampleError(
             "images and masks that differ in size",
             f"image and mask differ in size (HxW): {image} has {pixels.shape[1]}x{pixels.shape[2]}, "
-            f"{mask} has {label.shape[0]}x{label.shape[1]}; a mask needs one value per image pixel",
+            f"{mask} has {label.shape[0]}x{label.shape[1]}; a mask needs one value per image pixel{turned}",
         )
     return pixels, label
+
+
+def _turned(*paths: Path) -> str:
+    """The remark that an orientation tag, under which rows become columns, sets one of the files apart."""
+    tags = {path: tag for path in paths if (tag := orientation(path)) in TURNED}
+    if len(tags) != 1:
+        return ""
+    [(path, tag)] = tags.items()
+    return f"; {path} is turned as its EXIF orientation tag {tag} says: turn the other, or remove the tag"
 
 
 def natural_key(text: str) -> list[tuple[int, int | str]]:
