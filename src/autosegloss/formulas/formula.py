@@ -21,7 +21,10 @@ Statistics = dict[str, Sum]
 """What a formula sums over pixels and images, by name."""
 
 Sums = Mapping[str, Tensor]
-"""The values (C,) of statistics: int64 when read exactly, floating point when read softly."""
+"""The values (C,) of statistics: int64 when read exactly, floating point when read softly.
+
+A score gets those of the classes that count: a class whose id is the ignored label has no entry.
+"""
 
 
 class Formula(Registered, ABC):
