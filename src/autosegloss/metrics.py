@@ -30,8 +30,7 @@ class FormulaMetric(Metric):
     Args:
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
         num_classes: C.
-        ignore_index: label of pixels that count for nothing; None counts all pixels. The id of a class leaves the class
-            out of the average, too: its score is nan, and where it is predicted at other pixels, their classes lose.
+        ignore_index: label of pixels that count for nothing, and of a class that is in no average; None: all count.
         per_class: return the class scores instead of their average.
 
     Raises:

@@ -169,7 +169,7 @@ def sum_by_label(labels: Tensor, num_classes: int, values: Tensor | None = None)
     return values.new_zeros(num_classes).index_add(0, index, values)  # bincount has no gradient and waits for a GPU
 
 
-def is_class(ignore_index: int | None, num_classes: int) -> bool:
+def is_class(ignore_index: int | None, num_classes: int) -> TypeGuard[int]:
     """Whether the label to ignore is the id of a class, which then is out of every average."""
     return ignore_index is not None and 0 <= ignore_index < num_classes
 
@@ -181,7 +181,7 @@ def counted(sums: Mapping[str, Tensor], ignore_index: int | None) -> dict[str, T
 
 def without_ignored(values: Tensor, ignore_index: int | None, axis: int = 0) -> Tensor:
     """Values of C classes along an axis, without those of a class that is ignored."""
-    if ignore_index is None or not is_class(ignore_index, size := values.shape[axis]):
+    if not is_class(ignore_index, size := values.shape[axis]):
         return values
     before, after = values.narrow(axis, 0, ignore_index), values.narrow(axis, ignore_index + 1, size - ignore_index - 1)
     return torch.cat([before, after], dim=axis)
@@ -189,7 +189,7 @@ def without_ignored(values: Tensor, ignore_index: int | None, axis: int = 0) -> 
 
 def with_ignored(scores: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
     """Scores (C,), with nan for a class that is ignored, of those of the other classes."""
-    if ignore_index is None or not is_class(ignore_index, num_classes):
+    if not is_class(ignore_index, num_classes):
         return scores
     return torch.cat([scores[:ignore_index], scores.new_full((1,), torch.nan), scores[ignore_index:]])
 
