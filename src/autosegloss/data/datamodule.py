@@ -15,7 +15,7 @@ from autosegloss.data.boundary import Boundary
 from autosegloss.data.dataset import SegmentationDataset, Stack, by_size, joined
 from autosegloss.data.datasets.source import Source
 from autosegloss.data.disk import DiskSplit
-from autosegloss.data.holdout import block_split
+from autosegloss.data.holdout import draw
 from autosegloss.data.memory import Resize, decode
 from autosegloss.data.own_size import decode_own_size
 from autosegloss.data.samplers import SampleKey, ShardedRandomSampler, ShardedSequentialSampler
@@ -39,7 +39,8 @@ class SegmentationData(pl.LightningDataModule):
             in memory as uint8, on `device` if it has room for them. None keeps the images' size, which must be equal.
         batch_size: samples of a training batch of one process.
         holdout: None validates on the "val" split; a number of samples, or a fraction, takes these out of the training
-            split instead, in blocks of `block` neighbours drawn with `holdout_seed`.
+            split instead, in blocks of `block` neighbours drawn with `holdout_seed`; samples of one group stay
+            together.
         seed: decides the order and the augmentation of the training data, whatever the global random state.
         augment: None feeds the images as they are.
         num_workers: processes that make batches, on the CPU; 0 makes them in the process of the run.
@@ -111,7 +112,9 @@ class SegmentationData(pl.LightningDataModule):
 
     @property
     def ignore_index(self) -> int:
-        return self.source.ignore_index
+        """The label of pixels that count nowhere: that of the source, or of padding for a source without one."""
+        own = self.source.ignore_index
+        return max(255, self.num_classes) if own is None else own
 
     @property
     def has_test(self) -> bool:
@@ -120,16 +123,17 @@ class SegmentationData(pl.LightningDataModule):
     @cached_property
     def parts(self) -> tuple[list[int], list[int]]:
         """The indices into the training split that train, and those held out (empty if `holdout` is None)."""
-        count = len(self.source.samples("train"))
+        samples = self.source.samples("train")
         if self.holdout is None:
-            return list(range(count)), []
-        return block_split(count, self.holdout, self.block, self.holdout_seed)
+            return list(range(len(samples))), []
+        groups = [sample.group for sample in samples] if any(sample.group for sample in samples) else None
+        return draw(len(samples), self.holdout, self.block, self.holdout_seed, groups)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled and augmented batches; an incomplete last batch is dropped."""
         self._check_train(devices=1)
         sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
-        return self._loader(self._split("train"), sampler, self.batch_size, joined, drop_last=True)
+        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
@@ -139,9 +143,13 @@ class SegmentationData(pl.LightningDataModule):
         """The samples of the "test" split in order."""
         return self._eval_loader(*self._eval_samples("test"))
 
+    def training_split(self) -> Split:
+        """The samples of the split "train", of which `parts` names those that train."""
+        return self._split("train")
+
     def class_counts(self) -> Tensor:
         """The number of pixels of each class, int64 (C,), in the samples that train, without augmentation."""
-        return self._split("train").class_counts(self.parts[0], self.num_classes)
+        return self.training_split().class_counts(self.parts[0], self.num_classes)
 
     def check(self, devices: int = 1, test: bool = False) -> None:
         """Raise the InputError of a run on `devices` devices that lacks samples, without decoding any.

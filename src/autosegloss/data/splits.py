@@ -29,10 +29,16 @@ class Split(ABC):
             (n, H', W').
         """
 
+    def label_counts(self, indices: Sequence[int]) -> Tensor:
+        """The number of pixels of each label value, int64 (n, 256), in each of the samples at `indices`."""
+        counts = [
+            torch.bincount(label.flatten().cpu(), minlength=256)
+            for index in indices
+            for _, _, labels in self.stacks([index])
+            for label in labels
+        ]
+        return torch.stack(counts)
+
     def class_counts(self, indices: Sequence[int], num_classes: int) -> Tensor:
         """The number of pixels of each class, int64 (C,), over the samples at `indices`."""
-        counts = torch.zeros(256, dtype=torch.int64)
-        for index in indices:
-            for _, _, labels in self.stacks([index]):
-                counts += torch.bincount(labels.flatten().cpu(), minlength=256)
-        return counts[:num_classes]
+        return self.label_counts(indices).sum(dim=0)[:num_classes]

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from autosegloss.errors import InputError
+
 SPLITS = ("train", "val", "test")
+
+
+class SampleError(InputError):
+    """A sample that cannot be used. `kind` says in a few words what such samples have in common."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[SampleError], tuple[str, str]]:
+        return SampleError, (self.kind, str(self))
 
 
 @dataclass(frozen=True)
