@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from autosegloss.data import Sample, Source
+from autosegloss.data import Folder, Sample, Source
 from autosegloss.data.check.checks import check_sample, check_splits
 from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import most_varied, picture
@@ -111,6 +112,18 @@ def test_a_source_that_breaks_the_contract_is_told_so():
 def test_a_data_set_without_training_images_is_wrong():
     source = Made({"test": {"e": label(1)}})
     assert findings(list(check_splits(source)), source) == [Finding("no training data", ["train: no samples"])]
+
+
+@pytest.mark.parametrize(("value", "told"), [(4095, True), (60000, False)])
+def test_images_that_use_little_of_their_range_are_told(tmp_path, value, told):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / "images" / "a.png")
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(tmp_path / "masks" / "a.png")
+    source = Folder(tmp_path, classes=2, val_fraction=0)
+    assert [("dark, at most 15.9 " in doubt) for doubt in warnings(list(check_splits(source)), source)] == [True] * told
+    bright = Folder(tmp_path, classes=2, val_fraction=0, max_value=value)
+    assert list(warnings(list(check_splits(bright)), bright)) == []
 
 
 def test_a_limit_reads_the_first_samples_only():

@@ -13,6 +13,8 @@ from autosegloss.data.datasets.source import Source
 from autosegloss.data.survey import Masks, repeated, repeats_note
 from autosegloss.errors import InputError
 
+DARK = 32  # an eighth of the scale
+
 
 class Finding(NamedTuple):
     """Faults of one kind, a line each."""
@@ -47,6 +49,12 @@ def warnings(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
     """Doubts about the whole data set, a sentence each."""
     for masks in _training_masks(reports, source):
         yield from masks.notes()
+    brightest = [sample.brightest for report in reports for sample in report.samples if sample.brightest is not None]
+    if brightest and max(brightest) <= DARK:
+        yield (
+            f"images of more than 8 bits are dark, at most {max(brightest):.3g} on the scale 0..255: set "
+            "data.source.max_value to the largest value of a file, 1023 for 10 bits, 4095 for 12"
+        )
     if pairs := repeated({report.split: [checked.sample for checked in report.samples] for report in reports}):
         yield repeats_note(pairs)
 
