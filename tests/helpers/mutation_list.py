@@ -198,6 +198,18 @@ MUTATIONS = (
         ("tests/data/test_transforms.py::test_a_flip_mirrors_left_and_right",),
     ),
     Mutation(
+        "data: masks to judge are resized like the images",
+        "return resize.image(image), resize.shown(label)",
+        "return resize(image, label)",
+        ("tests/test_score_size.py::test_a_batch_holds_a_stack_for_each_size",),
+    ),
+    Mutation(
+        "training: logits are scaled by the corners of pixels",
+        'tuple(size), mode="bilinear", align_corners=False)',
+        'tuple(size), mode="bilinear", align_corners=True)',
+        ("tests/test_score_size.py::test_logits_of_half_precision_are_scaled_in_float32",),
+    ),
+    Mutation(
         "training: the head learns as slowly as the encoder",
         "lr * head_multiplier]",
         "lr]",
