@@ -17,7 +17,7 @@ Batch = TypeVar("Batch")
 
 
 class SegmentationDataset(Dataset[tuple[Tensor, Tensor]]):
-    """The samples of a split, transformed: images float32 (3, H, W), labels int64 (H, W).
+    """The samples of a split, transformed: images float32 (B, H, W), labels int64 (H, W).
 
     Batches are transformed as a whole, by `__getitems__`, so that a GPU can do it.
 
@@ -45,7 +45,7 @@ class SegmentationDataset(Dataset[tuple[Tensor, Tensor]]):
         return images[0], labels[0]
 
     def __getitems__(self, keys: Sequence[SampleKey]) -> tuple[Tensor, Tensor]:
-        """A batch: images (N, 3, H, W) and labels (N, H, W), padded to the largest where sizes differ."""
+        """A batch: images (N, B, H, W) and labels (N, H, W), padded to the largest where sizes differ."""
         params = [key.params for key in keys]
         stacks = [
             self._transformed(images.to(self.device), labels.to(self.device), params[which])

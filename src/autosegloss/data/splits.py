@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Split(ABC):
-    """The images and labels of one split, uint8; `MemorySplit` holds them decoded, `DiskSplit` reads their files."""
+    """The images and labels of one split; `MemorySplit` holds them decoded, `DiskSplit` reads their files."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -20,8 +20,8 @@ class Split(ABC):
         """The samples at `indices`, in this order, in stacks of one image size.
 
         Yields:
-            the positions within `indices` that a stack covers, its images uint8 (n, 3, H, W) and its labels uint8
-            (n, H, W).
+            the positions within `indices` that a stack covers, its images (n, B, H, W), uint8 or float32 on the
+            scale 0..255, and its labels uint8 (n, H, W).
         """
 
     @abstractmethod

@@ -21,7 +21,7 @@ _MULTIPLE = 32  # encoders halve the image up to five times
 class SegmentationModule(pl.LightningModule):
     """Trains `network` with `loss` and judges it with `metrics`, logged as val/NAME and test/NAME.
 
-    `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are images (N, 3, H, W) and
+    `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are images (N, B, H, W) and
     labels (N, H, W) of any size; images are padded to a multiple of 32 and the logits cropped back. The labels are not
     checked here: the data module checks them once, and a check at every step would wait for the GPU. The training loss
     is logged as "loss" if there is a logger or a progress bar.
@@ -41,7 +41,7 @@ class SegmentationModule(pl.LightningModule):
         self.optimizer = optimizer
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, C, H, W) of images (N, 3, H, W)."""
+        """Logits (N, C, H, W) of images (N, B, H, W)."""
         height, width = images.shape[2:]
         padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
         return self.network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]

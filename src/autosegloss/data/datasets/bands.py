@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autosegloss.data.datasets.source import SampleError
 from autosegloss.errors import InputError
 
+SEVERAL = "files of several pictures"  # kinds of files that cannot be read
+OTHER_COLOURS = "images in other colours than grey or RGB"
 MAX_MEGAPIXELS = 179  # beyond it Pillow, too, takes a file for a decompression bomb
 
 
@@ -41,7 +44,8 @@ def reading(path: Path) -> Iterator[None]:
 def check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
     """Raise an InputError if an image has more pixels than allowed."""
     if width * height > max_megapixels * 1e6:
-        raise InputError(
-            f"{path}: has {height}x{width} pixels (HxW), more than {max_megapixels:g} megapixels; if the file is no "
-            f"damage, set data.source.max_megapixels={width * height // 10**6 + 1}"
+        raise SampleError(
+            "files of too many pixels",
+            f"{path}: has {height}x{width} pixels (HxW), more than {max_megapixels:g} megapixels; if the file is not "
+            f"damaged, set data.source.max_megapixels={width * height // 10**6 + 1}",
         )

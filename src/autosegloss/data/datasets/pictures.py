@@ -11,7 +11,8 @@ import numpy as np
 from imagecodecs import png_decode
 from PIL import ExifTags, Image, ImageOps
 
-from autosegloss.data.datasets.bands import MAX_MEGAPIXELS, Bands, check_size, reading
+from autosegloss.data.datasets.bands import MAX_MEGAPIXELS, OTHER_COLOURS, SEVERAL, Bands, check_size, reading
+from autosegloss.data.datasets.source import SampleError
 from autosegloss.data.datasets.tiff import count_pages, tiff_orientation, upright
 from autosegloss.errors import InputError
 
@@ -67,7 +68,8 @@ def picture_bands(path: Path, max_megapixels: float) -> Bands:
     if picture.mode in CONVERTED:
         picture = picture.convert(CONVERTED[picture.mode])
     if picture.mode not in GREY_OR_RGB:
-        raise InputError(f"{path}: expected grey or RGB values, got Pillow's mode {picture.mode}; convert the image")
+        message = f"{path}: expected grey or RGB values, got Pillow's mode {picture.mode}; convert the image"
+        raise SampleError(OTHER_COLOURS, message)
     values = np.array(picture)
     return Bands(values.reshape(*values.shape[:2], -1), alpha=picture.mode.endswith("A"))
 
@@ -102,7 +104,8 @@ def _opened(path: Path, max_megapixels: float) -> Iterator[Image.Image]:
     with reading(path), path.open("rb") as file, _LIFTED, Image.open(file) as picture:
         check_size(path, *picture.size, max_megapixels)
         if (count := _count(path, picture)) > 1:
-            raise InputError(f"{path}: expected one picture, got {count} in one file; save each as a file of its own")
+            message = f"{path}: expected one picture, got {count} in one file; save each as a file of its own"
+            raise SampleError(SEVERAL, message)
         yield picture
 
 

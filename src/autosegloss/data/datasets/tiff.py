@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage, TiffPageSeries
 
-from autosegloss.data.datasets.bands import Bands, check_size, reading
-from autosegloss.errors import InputError
+from autosegloss.data.datasets.bands import OTHER_COLOURS, SEVERAL, Bands, check_size, reading
+from autosegloss.data.datasets.source import SampleError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes of a TIFF file
 ORIENTATION = 274  # the number of the tag
@@ -36,13 +36,13 @@ def read_tiff(path: Path, max_megapixels: float) -> Bands | None:
         series = _series(file)
         page, pages = series[0].keyframe, _pages(series[0])
         if len(series) > 1:
-            raise InputError(f"{path}: its pages differ in size or type; save each as a file of its own")
+            raise SampleError(SEVERAL, f"{path}: its pages differ in size or type; save each as a file of its own")
         check_size(path, page.imagewidth, page.imagelength, max_megapixels)
         if pages == 1 and _pillow_reads(page):
             return None
         if page.photometric not in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
             found = f"{PHOTOMETRIC(page.photometric).name} of {page.bitspersample} bits"
-            raise InputError(f"{path}: expected grey or RGB values, got {found}; convert the image")
+            raise SampleError(OTHER_COLOURS, f"{path}: expected grey or RGB values, got {found}; convert the image")
         values = upright(_values(series[0]), _orientation(page))
     alpha = page.extrasamples and page.extrasamples[-1] in (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
     return Bands(values, pages == 1 and bool(alpha), pages)
