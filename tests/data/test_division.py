@@ -37,7 +37,7 @@ def test_lists_divide_the_images(root):
     (root / "val.txt").write_text("0.png\n")
     source = Folder(root, classes=3)
     assert parts(source) == {"train": [1, 2, 4], "val": [0], "test": []}
-    assert source.assumptions()[1] == "train.txt, val.txt divide the images: 3 train, 1 val, 0 test"
+    assert source.assumptions()[2] == "train.txt, val.txt divide the images: 3 train, 1 val, 0 test"
 
 
 def test_lists_of_other_names_can_be_given(root):
@@ -131,7 +131,7 @@ def test_a_stratified_folder_reads_its_masks(root):
     divided = parts(source)
     rare = Counter(split for split, part in divided.items() for i in part if i // 3 == 3)
     assert rare == {"train": 2, "val": 1}
-    assert "with all classes in each (seed 0): 24 train, 12 val, 0 test" in source.assumptions()[1]
+    assert "with all classes in each (seed 0): 24 train, 12 val, 0 test" in source.assumptions()[2]
 
 
 def test_stratified_groups_stay_together(root):

@@ -72,6 +72,61 @@ def test_patterns_say_where_masks_are(put, files, settings):
     assert not Folder(root, classes=2, **settings).assumptions()[-1].startswith("files that are not used")
 
 
+@pytest.mark.parametrize(
+    ("train", "val", "found"),
+    [
+        (["images/train/1.png", "masks/train/1.png"], ["images/val/1.png", "masks/val/1.png"], "images/{split}/**/*"),
+        (["train/images/1.png", "train/labels/1.png"], ["val/images/1.png", "val/labels/1.png"], "{split}/images/**/*"),
+        (
+            ["images/training/1.jpg", "annotations/training/1.png"],
+            ["images/validation/1.jpg", "annotations/validation/1.png"],
+            "images/{split}/**/*",
+        ),
+        (
+            ["img_dir/train/1.jpg", "ann_dir/train/1.png"],
+            ["img_dir/val/1.jpg", "ann_dir/val/1.png"],
+            "img_dir/{split}/**/*",
+        ),
+        (["train/1.jpg", "train/1_mask.png"], ["valid/1.jpg", "valid/1_mask.png"], "{split}/*"),
+    ],
+    ids=["images/split", "labels", "ADE20K", "MMSegmentation", "Roboflow"],
+)
+def test_the_layouts_of_common_tools_are_known(put, train, val, found):
+    root = put(*train, *val)
+    assert [pairs(root, split) for split in ("train", "val", "test")] == [[tuple(train)], [tuple(val)], []]
+    assert Folder(root, classes=2).assumptions()[1].startswith(f"images are {found}, their masks ")
+
+
+def test_an_export_of_cvat_is_read_with_its_names_and_colours(put):
+    root = put("JPEGImages/1.jpg")
+    (root / "SegmentationClass").mkdir()
+    Image.fromarray(np.array([[(0, 0, 0), (128, 64, 128)]] * 4, np.uint8).repeat(2, axis=1)).save(
+        root / "SegmentationClass/1.png"
+    )
+    (root / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad:128,64,128::\n")
+    source = Folder(root, val_fraction=0)
+    assert source.class_names == ("background", "road")
+    assert source.samples("train")[0].load()[1][0].tolist() == [0, 0, 1, 1]
+
+
+def test_an_export_of_roboflow_is_read_with_its_names(put):
+    root = put("train/1.jpg", "train/1_mask.png")
+    (root / "train/_classes.csv").write_text("Pixel Value, Class\n0, background\n1, car, old\n")
+    source = Folder(root)
+    assert source.class_names == ("background", "car, old")
+    assert source.samples("train")[0].load()[1][0].tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("labelmap.txt", "road\n"), ("_classes.csv", "Pixel Value, Class\nroad, 1\n")]
+)
+def test_a_damaged_table_of_a_tool_is_one_line(put, name, text):
+    root = put("images/1.png", "masks/1.png")
+    (root / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: expected .* correct the file"):
+        Folder(root).class_names  # noqa: B018
+
+
 def test_names_that_differ_in_the_normal_form_alone_are_partners(put):
     composed, decomposed = (unicodedata.normalize(form, "Straße für Bäume") for form in ("NFC", "NFD"))
     assert composed != decomposed

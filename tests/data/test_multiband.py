@@ -52,7 +52,7 @@ def test_a_picture_shows_three_bands_or_grey():
 
 
 def test_batches_hold_the_chosen_bands(source, values):
-    images, labels = next(iter(SegmentationData(source, size=None, batch_size=4).val_dataloader()))
+    [[images, labels]] = next(iter(SegmentationData(source, size=None, batch_size=4).val_dataloader()))
     assert (images.dtype, labels.shape) == (torch.float32, (4, *SIZE))
     assert_close(denormalise(images), expected(values), atol=1e-3, rtol=0)
 
@@ -71,7 +71,7 @@ def test_bands_are_augmented(source, place):
 
 
 def test_a_resized_image_is_not_rounded_to_8_bits(source):
-    [images, _] = next(iter(SegmentationData(source, size=8, batch_size=4).val_dataloader()))
+    [[images, _]] = next(iter(SegmentationData(source, size=8, batch_size=4).val_dataloader()))
     scale = denormalise(images)
     assert (scale - scale.round()).abs().mean() > 0.2
 
@@ -105,3 +105,9 @@ def test_the_check_of_a_data_set_draws_the_first_bands(source, values):
     panel = picture(reports, source).axes[0].images[0].get_array()
     shown = as_rgb(expected(values)).permute(0, 2, 3, 1).numpy()
     assert any(np.array_equal(panel, image) for image in shown)
+
+
+def test_images_are_judged_at_their_own_size(source):
+    data = SegmentationData(source, size=8, batch_size=4, score_at="masks")
+    [[images, labels]] = next(iter(data.val_dataloader()))
+    assert (images.shape, labels.shape) == ((4, 4, 8, 8), (4, *SIZE))

@@ -93,7 +93,7 @@ def test_images_in_two_sets_are_found_by_their_bytes(tmp_path):
     }
     pairs = repeated(sets)
     assert pairs == [(f"train: {tmp_path}/a", f"val: {tmp_path}/d"), (f"train: {tmp_path}/a", f"test: {tmp_path}/a")]
-    assert repeats_note(pairs).startswith("2 images are in two splits, which makes scores too good: train: ")
+    assert repeats_note(pairs).startswith("2 images in two splits, which makes scores too good: train: ")
     assert repeated({"train": sets["train"], "val": []}) == []
 
 

@@ -20,7 +20,7 @@ from autosegloss.cli.program import config_folder
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import picture
-from autosegloss.data.check.proposal import content_of, proposal
+from autosegloss.data.check.proposal import VOID, content_of, proposal
 from autosegloss.data.check.tables import classes_table, splits_table
 from autosegloss.data.datasets.folder import Folder
 from autosegloss.data.datasets.source import SPLITS, Source
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", choices=["check"])
     parser.add_argument("--all", action="store_true", help="list all faults, not the first of each kind")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=HELP)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     settings = options.settings
     own = dict(setting.split("=", 1) for setting in settings if setting.startswith(("limit=", "out=")))
     limit = _limit(own["limit"]) if "limit" in own else None
@@ -152,6 +152,9 @@ def _propose(masks: Sequence[Path], names: Sequence[str], out: Path) -> None:
     lines = text.splitlines()
     more = [f"... {len(lines) - LONGEST_PROPOSAL} more lines"] if len(lines) > LONGEST_PROPOSAL else []
     print("".join(f"    {line}\n" for line in [*lines[:LONGEST_PROPOSAL], *more]), end="")
+    ids = sorted(content.values.keys() - {VOID})
+    if not content.colours and ids == list(range(len(ids))):
+        print(f"The ids run from 0 on: data.source.classes={len(ids)} will do as well.")
 
 
 def _limit(value: str) -> int:

@@ -98,8 +98,8 @@ def repeated(sets: Mapping[str, Sequence[Sample]]) -> list[tuple[str, str]]:
     by_size: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for name, samples in sets.items():
         for sample in samples:
-            if os.path.isfile(sample.name):
-                by_size[os.path.getsize(sample.name)].append((name, sample.name))
+            if os.path.isfile(sample.name) and (size := os.path.getsize(sample.name)):
+                by_size[size].append((name, sample.name))
     pairs: list[tuple[str, str]] = []
     for files in by_size.values():
         if len({name for name, _ in files}) > 1:
@@ -111,7 +111,9 @@ def repeats_note(pairs: Sequence[tuple[str, str]]) -> str:
     """A sentence about images that occur in two sets."""
     shown = "; ".join(" = ".join(pair) for pair in pairs[:_SHOWN])
     more = "; ..." if len(pairs) > _SHOWN else ""
-    return f"{len(pairs)} images are in two splits, which makes scores too good: {shown}{more}"
+    return (
+        f"{len(pairs)} image{'' if len(pairs) == 1 else 's'} in two splits, which makes scores too good: {shown}{more}"
+    )
 
 
 def _equal(files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -26,12 +26,12 @@ from torch.utils.data import DataLoader
 
 from autosegloss.errors import DivergedError, InputError
 from autosegloss.files import whole_file
-from autosegloss.formulas import PAPER
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import console_is_gone, record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
-from autosegloss.training.outcome import WEIGHTS, Outcome, Result
+from autosegloss.training.outcome import WEIGHTS, Outcome, Result, scored_at
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -88,7 +88,8 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         scores = trainer.validate(module, loaders[1], verbose=False)[0]
         test = trainer.test(module, tests, verbose=False)[0] if tests else {}
     end = time.perf_counter()
-    result = Result(_without_prefix(scores), _without_prefix(test), end - start, fit_seconds, end - trained)
+    seconds = end - start, fit_seconds, end - trained
+    result = Result(_without_prefix(scores), _without_prefix(test), *seconds, scored_at=scored_at(cfg.data))
     if trainer.is_global_zero:
         result.save(folder)
     return result
@@ -148,7 +149,9 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     if cfg.init_weights:
         _load_weights(network, cfg.init_weights)
     target = instantiate(cfg.metric)
-    members = {**dict.fromkeys(PAPER), target.name: target}  # the target with its options, in its place
+    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
+    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    members = {**dict.fromkeys(PAPER), **optional}
     metrics = segmentation_metrics(
         data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
     )

@@ -25,6 +25,7 @@ class CheckedSample:
         sample: the sample.
         size: (H, W) of its label in pixels; None if it cannot be loaded.
         counts: pixels of each label value, (256,) int64.
+        brightest: the largest value of an image of more than 8 bits on the scale 0..255; None for one of 8 bits.
         fault: why training cannot use it; None if training can.
         kind: what samples with this fault have in common.
     """
@@ -32,6 +33,7 @@ class CheckedSample:
     sample: Sample
     size: tuple[int, int] | None = None
     counts: np.ndarray = field(default_factory=lambda: np.zeros(LABEL_VALUES, np.int64))
+    brightest: float | None = None
     fault: str | None = None
     kind: str = ""
 
@@ -51,6 +53,11 @@ class SplitReport:
     available: int
     expected: int | None
     samples: Sequence[CheckedSample]
+
+    @property
+    def unread(self) -> int:
+        """The number of samples that a limit has left out."""
+        return self.available - len(self.samples)
 
     @property
     def faulty(self) -> list[CheckedSample]:
@@ -144,11 +151,12 @@ def check_sample(sample: Sample, source: Source) -> CheckedSample:
         )
     height, width = label.shape
     counts = torch.bincount(label.flatten(), minlength=LABEL_VALUES).numpy()
+    brightest = None if image.dtype == torch.uint8 else float(image.max())
     try:
         check_labels(label, sample, source)
     except SampleError as error:
-        return CheckedSample(sample, (height, width), counts, str(error), error.kind)
-    return CheckedSample(sample, (height, width), counts)
+        return CheckedSample(sample, (height, width), counts, brightest, str(error), error.kind)
+    return CheckedSample(sample, (height, width), counts, brightest)
 
 
 def _check_form(image: Tensor, label: Tensor, channels: int) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 
 from autosegloss.data.check.checks import SplitReport
 from autosegloss.data.datasets.source import Source
-from autosegloss.data.survey import Masks, repeated
+from autosegloss.data.survey import Masks, repeated, repeats_note
 from autosegloss.errors import InputError
+
+DARK = 32  # an eighth of the scale
 
 
 class Finding(NamedTuple):
@@ -27,7 +29,9 @@ def findings(reports: Sequence[SplitReport], source: Source) -> list[Finding]:
     for report in reports:
         for sample in report.faulty:
             by_kind[sample.kind].append(f"{report.split}: {sample.fault}")
-    rarest_first = sorted((Finding(*item) for item in by_kind.items()), key=lambda finding: len(finding.faults))
+    rarest_first = sorted(
+        (Finding(*item) for item in by_kind.items()), key=lambda found: (len(found.faults), found.kind)
+    )
     return [*_of_the_whole(reports, source), *rarest_first]
 
 
@@ -39,15 +43,20 @@ def _of_the_whole(reports: Sequence[SplitReport], source: Source) -> Iterator[Fi
             masks.check()
         except InputError as error:
             yield Finding("nothing to learn", [str(error)])
-    sets = {report.split: [checked.sample for checked in report.samples] for report in reports}
-    if pairs := repeated(sets):
-        yield Finding("images that are in two splits", [" = ".join(pair) for pair in pairs])
 
 
 def warnings(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
     """Doubts about the whole data set, a sentence each."""
     for masks in _training_masks(reports, source):
         yield from masks.notes()
+    brightest = [sample.brightest for report in reports for sample in report.samples if sample.brightest is not None]
+    if brightest and max(brightest) <= DARK:
+        yield (
+            f"images of more than 8 bits are dark, at most {max(brightest):.3g} on the scale 0..255: set "
+            "data.source.max_value to the largest value of a file, 1023 for 10 bits, 4095 for 12"
+        )
+    if pairs := repeated({report.split: [checked.sample for checked in report.samples] for report in reports}):
+        yield repeats_note(pairs)
 
 
 def notes(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
@@ -70,7 +79,7 @@ def notes(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
 def _training_masks(reports: Sequence[SplitReport], source: Source) -> list[Masks]:
     """The content of the masks of the training split, if any was read."""
     return [
-        Masks(report.counts, source.class_names, source.ignore_index, report.available)
+        Masks(report.counts, source.class_names, source.ignore_index, len(report.counts) + report.unread)
         for report in reports
         if report.split == "train" and len(report.counts)
     ]

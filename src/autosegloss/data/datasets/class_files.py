@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from autosegloss.data.datasets.class_table import (
     listed,
     plain_classes,
 )
+from autosegloss.data.datasets.listed import read_lines
 from autosegloss.errors import InputError, is_whole
 
 NAMES_FILE, TABLE_FILE = "classes.txt", "classes.yaml"
@@ -27,10 +28,11 @@ Colours = tuple[tuple[str, tuple[Colour, ...]], ...]
 
 
 def classes_in(root: Path, ignore_index: int | None, unknown: str) -> Classes:
-    """The classes that classes.yaml in `root` describes, or else those that its classes.txt names."""
-    table, names = root / TABLE_FILE, root / NAMES_FILE
-    if table.is_file():
-        return classes_of(read_table(table), str(table), ignore_index, unknown)
+    """The classes that the first of the files in `root` describes: a table, or names for the values from 0 on."""
+    for name, read in TABLES.items():
+        if path := next((folder / name for folder in (root, root / "train") if (folder / name).is_file()), None):
+            return classes_of(read(path), str(path), ignore_index, unknown)
+    names = root / NAMES_FILE
     if names.is_file():
         return plain_classes(read_class_names(names), ignore_index)
     raise InputError(
@@ -54,6 +56,24 @@ def read_table(path: Path) -> list[Entry]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path}: expected a list of classes, each as {{name: road, id: 7, colour: [128, 64, 128]}}")
     return [_entry(f"{path}, entry {number}", row) for number, row in enumerate(rows, start=1)]
+
+
+def read_label_map(path: Path) -> list[Entry]:
+    """The entries of CVAT's labelmap.txt, lines of "name:R,G,B:parts:actions"; raises InputError for another form."""
+    rows = [line.split(":") for line in read_lines(path) if not line.startswith("#")]
+    if not all(len(row) > 1 and all(part.strip().isdecimal() for part in row[1].split(",")) for row in rows):
+        raise InputError(f"{path}: expected lines of name:R,G,B::, as CVAT writes them; correct the file")
+    return [Entry(row[0], colours=_colours(str(path), [int(part) for part in row[1].split(",")])) for row in rows]
+
+
+def read_values_file(path: Path) -> list[Entry]:
+    """The entries of Roboflow's _classes.csv, a header and rows "value, name"; raises InputError for another form."""
+    rows = [[cell.strip() for cell in line.split(",", 1)] for line in read_lines(path)[1:]]
+    if not all(len(row) == 2 and row[0].isdecimal() for row in rows):
+        raise InputError(
+            f"{path}: expected a header and rows of value, name, as Roboflow writes them; correct the file"
+        )
+    return [Entry(name, _values(str(path), int(value))) for value, name in rows]
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
@@ -144,3 +164,11 @@ def _target(target: int | str, names: Sequence[str], ignore_index: int | None) -
     if target >= len(names):
         raise InputError(f"data.source.labels: class {target} does not exist: expected 0..{len(names) - 1} or {IGNORE}")
     return names[target]
+
+
+TABLES: dict[str, Callable[[Path], list[Entry]]] = {
+    TABLE_FILE: read_table,
+    "labelmap.txt": read_label_map,
+    "_classes.csv": read_values_file,
+}
+"""The tables that are looked for in a folder, and how each is read."""

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from autosegloss.data.datasets.bands import MAX_MEGAPIXELS
 from autosegloss.data.datasets.class_files import (
     NAMES_FILE,
     checked_colours,
@@ -19,7 +20,9 @@ from autosegloss.data.datasets.class_files import (
 )
 from autosegloss.data.datasets.class_table import IGNORE, Classes, checked_names, classes_of, listed, plain_classes
 from autosegloss.data.datasets.division import at_random, by_lists, groups_of
-from autosegloss.data.datasets.layout import LAYOUT, PATTERNS, Layout, Pair, found_layout, summary
+from autosegloss.data.datasets.images import ImageReader
+from autosegloss.data.datasets.known_layouts import LAYOUT, PATTERNS, found_layout
+from autosegloss.data.datasets.layout import Layout, Pair, summary
 from autosegloss.data.datasets.pairs import existing_root, load_pair
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
 from autosegloss.data.reading import map_in_threads
@@ -52,6 +55,9 @@ class Folder(Source):
         group: a regular expression; images in whose paths it finds the same stay together, as those of a patient.
         stratify: whether the random division gives each split its share of the images of each class.
         seed: of the random division.
+        bands: the bands of the images to read, from 0; None reads grey and RGB as RGB and refuses others.
+        max_value: the value of images of more than 8 bits that becomes 255; None means 65535 for 16 bits.
+        max_megapixels: the size in millions of pixels up to which an image is read.
 
     Raises:
         InputError: for a setting of another form.
@@ -72,6 +78,9 @@ class Folder(Source):
     group: str | None = None
     stratify: bool = False
     seed: int = 0
+    bands: tuple[int, ...] | None = None
+    max_value: float | None = None
+    max_megapixels: float = MAX_MEGAPIXELS
 
     def __post_init__(self) -> None:
         """Check the settings; those that a config gives as lists and dictionaries become tuples, to be hashable."""
@@ -90,8 +99,14 @@ class Folder(Source):
             if isinstance(value := getattr(self, name), Mapping):
                 set_value(name, check(value))
 
+        set_value("bands", self._reader.bands)
+
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # not what it has found
+
+    @property
+    def channels(self) -> int:
+        return self._reader.channels
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -99,17 +114,18 @@ class Folder(Source):
 
     def samples(self, split: str) -> Sequence[Sample]:
         root, pairs = self._folder(), self._pairs[split]
+        load = partial(load_pair, read=self._classes.read, read_image=self._reader)
         groups = [None] * len(pairs) if self.group is None else groups_of([pair.image for pair in pairs], self.group)
-        read = self._classes.read
         return [
-            Sample(str(root / image), partial(load_pair, root / image, root / mask, read), str(root / mask), group)
+            Sample(str(root / image), partial(load, root / image, root / mask), str(root / mask), group)
             for (image, mask), group in zip(pairs, groups, strict=True)
         ]
 
     def assumptions(self) -> Sequence[str]:
         unused = self._layout.unused(self._folder(), [pair for part in self._pairs.values() for pair in part])
         notes = [f"files that are not used: {summary(unused)}"] if unused else []
-        return [*self._classes.said, *self._division(), *notes]
+        layout = f"images are {self._layout.images}, their masks {self._layout.masks}"
+        return [*self._classes.said, layout, *self._division(), *notes]
 
     @cached_property
     def _classes(self) -> Classes:
@@ -122,6 +138,10 @@ class Folder(Source):
             classes = read_class_names(path)
         entries = entries_of(classes, self.labels or (), self.colours or (), self.ignore_index)
         return classes_of(entries, "data.source.labels and colours", self.ignore_index, self.unknown)
+
+    @property
+    def _reader(self) -> ImageReader:
+        return ImageReader(self.bands, self.max_value, self.max_megapixels)
 
     @cached_property
     def _layout(self) -> Layout:

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +20,10 @@ from autosegloss.data.datasets.pairs import natural_key
 from autosegloss.data.datasets.source import SPLITS
 from autosegloss.errors import InputError
 
-LAYOUT = "expected ROOT/{train,val,test}/{images,masks}/NAME.png, or unsplit ROOT/{images,masks}/NAME.png"
-PATTERNS = (
-    'or say where they are, as data.source.images="**/*.jpg" data.source.masks="{parent}/../masks/{stem}_mask.png"'
-)
 FIELDS = {"split", "parent", "stem", "path"}
 ANY_SUFFIX = ".*"
+_SPELT = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+_TRIED = 20  # images of a split that tell whether a layout fits
 _CLUTTER = {"thumbs.db", "desktop.ini"}
 
 
@@ -40,7 +39,8 @@ class Layout:
     """Patterns of the paths of images and masks below a root.
 
     Args:
-        images: a pattern with `*`, `?` and `**` for any folders; {split} is "train", "val" or "test".
+        images: a pattern with `*`, `?` and `**` for any folders; {split} is "train", "val" or "test", or another
+            spelling, such as "valid" and "validation".
         masks: the path of the mask of an image. {parent} is the folder of the image, {stem} its name without suffix,
             {path} its path below the part of `images` without wildcards, without suffix; a final `.*` is any suffix of
             masks.
@@ -65,19 +65,29 @@ class Layout:
             raise _no_image(root, _fixed(self.images), self.images)
         return pairs
 
+    def fits(self, root: Path) -> bool:
+        """Whether `root` has an image with its mask: one of the first few has."""
+        folders = _Folders(root)
+        images = (islice(self._masks(root, split).items(), _TRIED) for split in (SPLITS if self.has_splits else ("",)))
+        return any(folders.find(mask) not in (None, image) for image, mask in chain.from_iterable(images))
+
+    def _masks(self, root: Path, split: str) -> dict[str, str]:
+        """Where the mask of each image should be."""
+        for spelt in _SPELT.get(split, (split,)):
+            pattern = self.images.format(split=spelt)
+            base, masks = _fixed(pattern), {}
+            for image in _matches(root, pattern):
+                stem = posixpath.splitext(image)[0]
+                below = posixpath.relpath(stem, base) if base else stem
+                parent, name = posixpath.split(stem)
+                mask = self.masks.format(split=spelt, parent=parent or ".", stem=name, path=below)
+                masks[image] = posixpath.normpath(mask)
+            if masks:
+                return masks
+        return {}
+
     def _pairs(self, root: Path, split: str = "") -> list[Pair]:
-        pattern, folders = self.images.format(split=split), _Folders(root)
-        base, masks = _fixed(pattern), {}
-        for image in _matches(root, pattern):
-            stem = posixpath.splitext(image)[0]
-            below = posixpath.relpath(stem, base) if base else stem
-            parts = {
-                "split": split,
-                "parent": posixpath.dirname(image) or ".",
-                "stem": posixpath.basename(stem),
-                "path": below,
-            }
-            masks[image] = posixpath.normpath(self.masks.format(**parts))
+        folders, masks = _Folders(root), self._masks(root, split)
         found = {image: folders.find(mask) for image, mask in masks.items()}
         taken = {mask for image, mask in found.items() if mask != image}  # a pattern may fit masks, too
         alone = [image for image, mask in found.items() if mask in (None, image) and image not in taken]
@@ -91,7 +101,9 @@ class Layout:
     def split_pairs(self, root: Path) -> dict[str, list[Pair]]:
         """The pairs of each split of a layout with {split}; raises InputError as `pairs`."""
         parts = {split: self._pairs(root, split) for split in SPLITS}
-        empty = [_fixed(self.images.format(split=split)) for split, pairs in parts.items() if not pairs]
+        empty = [
+            _fixed(self.images.format(split=name)) for split in SPLITS if not parts[split] for name in _SPELT[split]
+        ]
         for place in (place for place in empty if place and (root / place).is_dir()):
             raise _no_image(root, place, self.images)
         if not parts["train"]:
@@ -101,17 +113,9 @@ class Layout:
     def unused(self, root: Path, pairs: Sequence[Pair]) -> list[str]:
         """The files below the fixed parts of both patterns that belong to no pair, in natural order."""
         used = {path for pair in pairs for path in pair}
-        places = {_fixed(pattern.replace("{split}", s)) for s in SPLITS for pattern in (self.images, self.masks)}
+        names = [name for split in SPLITS for name in _SPELT[split]]
+        places = {_fixed(pattern.replace("{split}", name)) for name in names for pattern in (self.images, self.masks)}
         return sorted({path for place in places for path in _files_below(root, place)} - used, key=natural_key)
-
-
-def found_layout(root: Path) -> Layout:
-    """The layout of a folder that LAYOUT describes; raises InputError for another."""
-    if (root / "images").is_dir():
-        return Layout("images/**/*", "masks/{path}.*")
-    if any((root / split / "images").is_dir() for split in SPLITS):
-        return Layout("{split}/images/**/*", "{split}/masks/{path}.*")
-    raise InputError(f"{root} holds no images: {LAYOUT}; {PATTERNS}")
 
 
 def summary(paths: Sequence[str], most: int = 3) -> str:

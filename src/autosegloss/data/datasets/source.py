@@ -72,7 +72,6 @@ class Source(ABC):
     """
 
     ignore_index: int | None = 255
-    channels: int = 3
 
     @property
     @abstractmethod
@@ -83,6 +82,11 @@ class Source(ABC):
     def expected(self) -> Mapping[str, int]:
         """The number of samples of each split of the complete data set; a plain class attribute will do."""
         return {}
+
+    @property
+    def channels(self) -> int:
+        """The number of bands of an image; a plain class attribute will do."""
+        return 3
 
     @property
     def num_classes(self) -> int:
