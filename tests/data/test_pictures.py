@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin
 from torch.testing import assert_close
 
+from autosegloss.data import Folder
 from autosegloss.data.datasets.images import ImageReader, read_image
 from autosegloss.data.datasets.masks import read_mask
 from autosegloss.data.datasets.pairs import load_pair
@@ -182,6 +183,26 @@ def test_a_file_of_too_many_pixels_is_one_line_and_an_option(tmp_path, suffix, m
         ):
             read(path)
     assert Image.MAX_IMAGE_PIXELS == 20
+
+
+def test_a_folder_of_large_images_needs_one_setting(tmp_path, monkeypatch):
+    for kind, values in (("images", RGB), ("masks", GREY % 2)):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(values).save(tmp_path / kind / "0.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    large, small = (Folder(tmp_path, classes=2, val_fraction=0, max_megapixels=most) for most in (1, 1e-5))
+    assert_close(large.samples("train")[0].load(), (bands(RGB), torch.from_numpy(GREY % 2)))
+    with pytest.raises(InputError, match=r"images/0.png: has 6x8 pixels.* set data.source.max_megapixels=1"):
+        small.samples("train")[0].load()
+
+
+def test_a_file_that_memory_cannot_hold_is_one_line(tmp_path):
+    content = bytearray(cv2.imencode(".png", GREY)[1].tobytes())
+    content[16:24] = struct.pack(">II", 2**30, 2**30)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "mask.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"mask.png: .*"):
+        read_mask(tmp_path / "mask.png")
 
 
 @pytest.mark.parametrize("written", SAVED)
