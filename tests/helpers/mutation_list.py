@@ -192,6 +192,24 @@ MUTATIONS = (
         ("tests/data/test_datamodule.py::test_the_hold_out_comes_out_of_the_training_split",),
     ),
     Mutation(
+        "data: an orientation tag turns an image to the other side",
+        "if orientation in (2, 3, 6, 7):",
+        "if orientation in (2, 3, 5, 8):",
+        ("tests/data/test_pictures.py::test_all_formats_agree_on_an_orientation_tag",),
+    ),
+    Mutation(
+        "data: white is above the scale",
+        "* 255 / np.float32(most)",
+        "* 256 / np.float32(most)",
+        ("tests/data/test_images.py::test_all_values_of_16_bits_are_kept",),
+    ),
+    Mutation(
+        "data: images of one band are normalised like red",
+        "(MEAN.mean(), STD.mean())",
+        "(MEAN[0], STD[0])",
+        ("tests/data/test_multiband.py::test_three_bands_take_a_mean_of_their_own_and_others_the_average",),
+    ),
+    Mutation(
         "data: a flip mirrors the image without its label",
         "shifted = labels[:, None].float() - ignore_index",
         "shifted = labels[:, None].float().flip(3) - ignore_index",

@@ -32,7 +32,7 @@ class OwnSizeSplit(Split):
 
     There are two tensors however many samples: a worker process may get each tensor as an open file.
 
-    images: (n, 3, H, W). pixels: uint8, the labels one after the other, each in rows. places: by index in the split.
+    images: (n, B, H, W). pixels: uint8, the labels one after the other, each in rows. places: by index in the split.
     """
 
     images: Tensor
