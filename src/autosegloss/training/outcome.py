@@ -22,7 +22,7 @@ class Result:
     """Scores of the six metrics and the target on the validation data, and on the test data if the config says so.
 
     seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
-    the validation and test at its end.
+    the validation and test at its end. unsaved: why weights.pt, or this result, is not on the disk; "" if all is.
     """
 
     scores: dict[str, float]
@@ -30,6 +30,7 @@ class Result:
     seconds: float
     fit_seconds: float = 0.0
     eval_seconds: float = 0.0
+    unsaved: str = ""
 
     def save(self, folder: str | Path) -> None:
         """Write result.json whole or not at all; it takes the place of a failure.json."""

@@ -23,6 +23,7 @@ from autosegloss.search.records import CARD_FILE
 from autosegloss.training import run as training
 from autosegloss.training.failures import describe_mistake
 from autosegloss.training.outcome import RESULT, Failure, Result
+from autosegloss.training.settings import check_settings
 
 from ._card import theta_card
 from ._interrupt import sigterm_as_interrupt
@@ -88,7 +89,7 @@ def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> N
         if OmegaConf.select(cfg, "loss.theta") == str(task.card_path):
             cfg.loss.theta = str(card)
         try:
-            training.check_numbers(cfg)
+            check_settings(cfg)
             data = instantiate(cfg.data)
             data.check(Devices.of(cfg.trainer).count, cfg.test and data.has_test)
             training.make_module(cfg, data)
