@@ -11,7 +11,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from autosegloss.cli.errors import silent_broken_pipe
+from autosegloss.cli.streams import guarded_output
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
 from autosegloss.training.environment import local_rank, one_of_several
 from autosegloss.training.failures import record_failure
@@ -24,7 +24,7 @@ def job(cfg: DictConfig) -> dict[str, float]:
     A failure ends the program with one line, in a grid of runs it fails the job.
     """
     folder = HydraConfig.get().runtime.output_dir
-    with silent_broken_pipe():
+    with guarded_output():
         result = _result(_train(cfg, folder))
         if local_rank() == 0:
             _show(result, folder)

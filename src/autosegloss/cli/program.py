@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from autosegloss.cli.streams import guarded_output
 from autosegloss.errors import not_installed
 
 
@@ -39,7 +40,8 @@ def main() -> None:
     )
     parser.add_argument("program", choices=PROGRAMS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the program; --help lists them")
-    chosen = parser.parse_args()
+    with guarded_output():
+        chosen = parser.parse_args()
     sys.argv[1:] = chosen.arguments
     PROGRAMS[chosen.program]()
 

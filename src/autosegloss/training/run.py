@@ -6,7 +6,6 @@ import gc
 import io
 import os
 import pickle
-import signal
 import time
 import traceback
 from collections.abc import Mapping
@@ -23,11 +22,11 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
-from autosegloss.errors import DivergedError, InputError
-from autosegloss.files import short_path, whole_file
+from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
+from autosegloss.files import disk_error, short_path, whole_file
 from autosegloss.formulas import PAPER
 from autosegloss.metrics import segmentation_metrics
-from autosegloss.training.failures import console_is_gone, record_failure
+from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.outcome import RESULT, WEIGHTS, Outcome, Result, discard_outcome
@@ -55,8 +54,8 @@ def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         failure = record_failure(error, folder)
         if console_is_gone(error):
-            raise SystemExit(128 + signal.SIGPIPE) from None
-        if failure.kind == "failed":
+            raise SystemExit(CLOSED_PIPE) from None
+        if failure.kind == "failed" and not disk_error(error):
             traceback.print_exc()
         outcome = failure
     if torch.cuda.is_initialized():  # the next training on this GPU, maybe of another process, needs the memory
@@ -127,9 +126,11 @@ def _fit(
         trainer.fit(module, train_loader, val_loader if cfg.validate_every < trainer.max_steps else None)
     except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
         interrupted = error
+    except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
+        interrupted = error
     seconds = time.perf_counter() - start
     unsaved = _save_weights(module.network, folder) if cfg.save_weights and trainer.is_global_zero else ""
-    if interrupted and console_is_gone(interrupted):
+    if isinstance(interrupted, OSError) or (interrupted and console_is_gone(interrupted)):
         raise interrupted
     if interrupted:
         kept = f"; {unsaved or f'the weights are kept in {folder}'}" if cfg.save_weights else ""

@@ -25,10 +25,11 @@ _SRUN = {"_target_": "pytorch_lightning.plugins.environments.SLURMEnvironment", 
 def make_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
     """The Trainer that `cfg` describes; it validates every cfg.validate_every steps, and requeues no job."""
     if not one_of_several():
-        rank_zero_only.rank = 0  # at its import Lightning may have taken it from a leftover of a launcher
+        # at its import Lightning may have taken it from a leftover of a launcher
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
     plugins = [*(cfg.trainer.get("plugins") or ()), *([_SRUN] if under_srun() else [])]
     trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(folder), plugins=plugins)
-    trainer.callbacks.append(ValidateEvery(cfg.validate_every))
+    trainer.callbacks.append(ValidateEvery(cfg.validate_every))  # type: ignore[attr-defined]  # it has them
     return trainer
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from autosegloss.errors import InputError
-from autosegloss.files import last_lines, short_path
+from autosegloss.files import disk_error, last_lines, short_path
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Step, Strategy, Trial
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
@@ -25,8 +24,6 @@ from ._jobs import Jobs, need
 from ._overrides import UNTIMED, quoted, theta_override
 from ._state import State, searched_config
 from ._task import Task
-
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 class Search:
@@ -80,7 +77,7 @@ class Search:
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
         except OSError as error:
-            if error.errno not in _DISK_ERRORS:
+            if not disk_error(error):
                 raise
             raise InputError(
                 f"{short_path(task.directory)} cannot be written ({error.strerror}): what was finished is kept; make "
