@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from autosegloss.data.transforms import MEAN, STD
 from autosegloss.errors import InputError
 from autosegloss.report import samples_figure, save
-from autosegloss.training.module import SegmentationModule
+from autosegloss.training.module import SegmentationModule, predicted
 from autosegloss.training.run import make_module
 
 SHOWN = 3
@@ -25,13 +25,13 @@ def main(out: str, *runs: str) -> None:
     folders = dict(run.split("=", 1) for run in runs)
     configs = {name: OmegaConf.load(Path(folder, ".hydra/config.yaml")) for name, folder in folders.items()}
     data = instantiate(next(iter(configs.values())).data)
-    images, labels = (part[:SHOWN] for part in next(iter(data.val_dataloader())))
+    images, labels = (part[:SHOWN] for part in next(iter(data.val_dataloader()))[0])  # the first of one size
     columns = {"ground truth": labels.numpy()}
     for name, cfg in configs.items():
         cfg.init_weights = str(Path(folders[name], "weights.pt"))
         module: SegmentationModule = make_module(cfg, data).eval()
         with torch.inference_mode():
-            columns[name] = module(images).argmax(dim=1).numpy()
+            columns[name] = predicted(module(images), labels.shape[1:]).numpy()
     pixels = (images * STD + MEAN).round().byte()
     save(samples_figure(pixels.numpy(), columns, data.class_names, data.ignore_index), out)
 

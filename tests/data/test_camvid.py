@@ -54,8 +54,8 @@ def test_the_real_data_set():
     source = CamVid()
     assert [len(source.samples(split)) for split in ("train", "val", "test")] == [367, 101, 233]
     data = SegmentationData(source, size=(48, 64), batch_size=8, eval_batch_size=101)
-    images, labels = next(iter(data.val_dataloader()))
-    assert images.shape == (101, 3, 48, 64)
+    ((images, labels),) = next(iter(data.val_dataloader()))
+    assert (images.shape, labels.shape) == ((101, 3, 48, 64), (101, 360, 480))
     assert set(labels.unique().tolist()) == {*range(11), 255}
     shares = torch.bincount(labels[labels < 11], minlength=11) / (labels < 11).sum()
     assert shares[3] > 0.15  # a road in front of a car

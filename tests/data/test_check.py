@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
-from autosegloss.data import Sample, Source
+from autosegloss.data import Folder, Sample, Source
 from autosegloss.data.check.checks import check_sample, check_splits
+from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import most_varied, picture
-from autosegloss.data.check.tables import classes_table, faults, notes, ranges, splits_table
+from autosegloss.data.check.tables import classes_table, ranges, splits_table
 from autosegloss.report import palette
 
 
@@ -58,24 +60,49 @@ def test_what_is_there_is_counted():
     assert train.labels == [0, 1, 9, 255]
     assert train.sizes == [(1, 1), (1, 2), (1, 4)]
     assert train.ignored_share(255) == pytest.approx(2 / 7)
-    pixels, images = train.class_shares(3)
+    pixels, images = train.class_shares(3, ignore_index=255)
     assert pixels.tolist() == pytest.approx([3 / 4, 1 / 4, 0])
     assert images.tolist() == pytest.approx([2 / 3, 1 / 3, 0])  # of those that can be read
-    assert np.isnan(val.class_shares(3)).all()
+    assert np.isnan(val.class_shares(3, ignore_index=255)).all()
+    pixels, images = train.class_shares(3, ignore_index=0)  # class 0 is out of the table
+    assert pixels.tolist() == pytest.approx([np.nan, 1, 0], nan_ok=True)
+    assert images.tolist() == pytest.approx([np.nan, 1 / 3, 0], nan_ok=True)
     assert test.labels == [1]
 
 
-def test_what_is_wrong_is_named():
-    assert faults(list(check_splits(SOURCE))) == [
-        "train: c.png: label 9 is no class: expected 0..2, or 255 for pixels to ignore; "
-        "correct the mask or the number of classes",
-        "train: d: cannot be loaded (OSError: gone away)",
+def test_what_is_wrong_is_named_by_kind():
+    assert findings(list(check_splits(SOURCE)), SOURCE) == [
+        Finding(
+            "labels that are no class",
+            [
+                "train: c.png: label 9 is no class: expected 0..2, or 255 for pixels to ignore; "
+                "correct the mask or the number of classes"
+            ],
+        ),
+        Finding("samples that cannot be loaded", ["train: d: cannot be loaded (OSError: gone away)"]),
     ]
+
+
+def test_the_rarest_kind_of_fault_comes_first():
+    broken = {f"x{i}": OSError() for i in range(5)}
+    source = Made({"train": {"a": label(0, 1), **broken, "b": label(9)}})
+    found = findings(list(check_splits(source)), source)
+    assert [(finding.kind, len(finding.faults)) for finding in found] == [
+        ("labels that are no class", 1),
+        ("samples that cannot be loaded", 5),
+    ]
+
+
+def test_faults_of_the_whole_come_before_those_of_files():
+    source = Made({"train": {"a": label(0, 255), "b": label(0), "c": OSError()}})
+    found = findings(list(check_splits(source)), source)
+    assert [finding.kind for finding in found] == ["nothing to learn", "samples that cannot be loaded"]
+    assert "set data.source.labels={0: 0, 255: 1}" in found[0].faults[0]
 
 
 def test_a_source_that_breaks_the_contract_is_told_so():
     assert (
-        "expected uint8 (3, H, W) and (H, W), got"
+        "expected uint8 or float32 (3, H, W) and uint8 (H, W), got"
         in check_sample(Sample("x", lambda: (label(0), label(0))), SOURCE).fault
     )
     wide = torch.zeros(3, 1, 2, dtype=torch.uint8), label(0).long()
@@ -83,7 +110,20 @@ def test_a_source_that_breaks_the_contract_is_told_so():
 
 
 def test_a_data_set_without_training_images_is_wrong():
-    assert faults(list(check_splits(Made({"test": {"e": label(1)}})))) == ["train: no samples"]
+    source = Made({"test": {"e": label(1)}})
+    assert findings(list(check_splits(source)), source) == [Finding("no training data", ["train: no samples"])]
+
+
+@pytest.mark.parametrize(("value", "told"), [(4095, True), (60000, False)])
+def test_images_that_use_little_of_their_range_are_told(tmp_path, value, told):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    Image.fromarray(np.full((4, 4), value, np.uint16)).save(tmp_path / "images" / "a.png")
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(tmp_path / "masks" / "a.png")
+    source = Folder(tmp_path, classes=2, val_fraction=0)
+    assert [("dark, at most 15.9 " in doubt) for doubt in warnings(list(check_splits(source)), source)] == [True] * told
+    bright = Folder(tmp_path, classes=2, val_fraction=0, max_value=value)
+    assert list(warnings(list(check_splits(bright)), bright)) == []
 
 
 def test_a_limit_reads_the_first_samples_only():
@@ -111,8 +151,11 @@ def test_the_tables_say_it():
     ]
     assert list(notes(reports, SOURCE)) == [
         "train counts 4, the whole data set 3",
-        "no pixel in train of: car",
         "no pixel in test of: sky, car",
+    ]
+    assert list(warnings(reports, SOURCE)) == [
+        "no pixel in any training mask is of class 2 (car): the data cannot teach it",
+        "2 of 3 training masks hold a single class",
     ]
 
 

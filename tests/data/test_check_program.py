@@ -11,9 +11,8 @@ from helpers import miniatures
 from helpers.members import slow
 from PIL import Image
 
-from autosegloss.cli.data import compose_source, main
+from autosegloss.cli.data import main
 from autosegloss.data.check.checks import check_splits
-from autosegloss.data.check.tables import faults
 
 
 def of(folder) -> list[str]:
@@ -59,7 +58,7 @@ def test_every_data_set_is_checked_with_the_root_of_its_config(check, tmp_path, 
     assert check(f"data={name}", f"data.root={tmp_path}", *augmented)[0] == 0
 
 
-def test_broken_files_are_all_counted_and_ten_are_named(check, folder):
+def test_broken_files_are_grouped_by_kind_the_rarest_first(check, folder):
     masks = folder / "train" / "masks"
     for number in range(9):
         (masks / f"frame{number}.png").write_bytes(b"broken")
@@ -68,12 +67,75 @@ def test_broken_files_are_all_counted_and_ten_are_named(check, folder):
     (folder / "val" / "images" / "frame2.png").write_bytes(b"")
     code, out = check(*of(folder))
     assert code == "error: 12 faults, see above"
-    assert out.count("cannot be read as an image") == 9
-    assert "fault: train: " in out
+    kinds = re.findall(r"fault: (.*)\n", out)
+    assert kinds == [
+        "images and masks that differ in size (1)",
+        "labels that are no class (1)",
+        "files that cannot be read (10)",
+    ]
+    assert out.count("cannot be read as an image") == 3
+    assert "frame10.png has 4x4" in out
     assert "frame9.png: label 7 is no class: expected 0..1" in out
-    assert "... and 2 more" in out
-    [size] = [fault for fault in faults(list(check_splits(compose_source(of(folder))))) if "differ in size" in fault]
-    assert "frame10.png has 4x4" in size
+    assert "... and 7 more, which --all lists" in out
+    assert check("--all", *of(folder))[1].count("cannot be read as an image") == 10
+
+
+def two_valued(root, low, high) -> list[str]:
+    """A folder of ten images whose masks hold two values, or colours; its arguments."""
+    for i in range(10):
+        miniatures.image(root / "images" / f"{i}.png")
+        mask = Image.new("L" if isinstance(low, int) else "RGB", (8, 6), low)
+        mask.paste(high, (0, 0, 4, 6))
+        (root / "masks").mkdir(exist_ok=True)
+        mask.save(root / "masks" / f"{i}.png")
+    return ["data=folder", f"data.root={root}"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rows"),
+    [
+        (0, 255, ['- {name: "background", id: 0}', '- {name: "foreground", id: 255}']),
+        (1, 2, ['- {name: "class 1", id: 1}', '- {name: "class 2", id: 2}']),
+        (
+            (0, 0, 0),
+            (128, 64, 128),
+            ['- {name: "black", colour: [0,0,0]}', '- {name: "#804080", colour: [128,64,128]}'],
+        ),
+    ],
+    ids=["0 and 255", "ids from 1", "colours"],
+)
+@pytest.mark.parametrize("classes", [[], ["data.source.classes=2"]], ids=["unknown", "2"])
+def test_masks_that_need_a_table_get_one_that_makes_the_check_pass(check, tmp_path, low, high, rows, classes):
+    of_folder = two_valued(tmp_path, low, high)
+    code, out = check(*of_folder, *classes, "out=found/check.png")
+    assert code != 0
+    proposed = (tmp_path / "found" / "check.yaml").read_text()
+    if not classes:
+        assert [line.partition("  #")[0].rstrip() for line in sorted(proposed.splitlines())] == sorted(rows)
+    assert "proposal: found/check.yaml covers all masks; correct the names and save it as ROOT/classes.yaml" in out
+    (tmp_path / "classes.yaml").write_text(proposed)
+    code, out = check(*of_folder)
+    assert code == 0, out
+    assert re.search(r"50.00 │ +100.00", out)
+
+
+def test_ids_from_1_with_names_get_the_right_table(check, tmp_path):
+    of_folder = two_valued(tmp_path, 1, 2)
+    (tmp_path / "classes.txt").write_text("roof\nwall\n")
+    _, out = check(*of_folder)
+    assert "the ids seem to start at 1: the names are one off: set data.source.labels={1: 0, 2: 1}, or write" in out
+    assert '- {name: "roof", id: 1}' in out
+    assert check(*of_folder, "data.source.labels={1: 0, 2: 1}")[0] == 0
+
+
+def test_images_in_two_splits_are_a_warning(check, folder):
+    for i in range(12):
+        Image.new("RGB", (10, 8), (i, 7, i)).save(folder / "train" / "images" / f"frame{i}.png")
+    assert "two splits" not in check(*of(folder))[1]
+    (folder / "val/images/frame0.png").write_bytes((folder / "train/images/frame1.png").read_bytes())
+    code, out = check(*of(folder))
+    assert re.search(r"warning: 1 image in two splits, .*: train: .*/frame1.png = val: .*/frame0.png", out)
+    assert code == 0
 
 
 def test_data_of_which_nothing_can_be_read_still_end_with_the_list(check, folder):
@@ -150,4 +212,4 @@ def test_the_source_of_the_page_on_data_is_sound(tmp_path):
     miniatures.image(tmp_path / "train" / "a_photo.jpg")
     miniatures.grey(tmp_path / "train" / "a_roofs.png", [0, 1, 128])
     train = next(check_splits(space["Roofs"](str(tmp_path))))
-    assert (train.available, train.labels, train.faults) == (1, [0, 1, 255], [])
+    assert (train.available, train.labels, train.faulty) == (1, [0, 1, 255], [])

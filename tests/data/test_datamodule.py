@@ -19,14 +19,19 @@ def make(**settings):
     return SegmentationData(**{"source": SMALL, "size": None, "batch_size": 4, **settings})
 
 
-def numbers(loader):
-    """Which images of the fixture `folder`, whose values are their numbers, a loader yields."""
-    images = torch.cat([images for images, _ in loader])
+def numbers(batches):
+    """Which images of the fixture `folder`, whose values are their numbers, are in the batches."""
+    images = torch.cat([images for images, _ in batches])
     return (images * STD + MEAN)[:, 0, 0, 0].round().int().tolist()
 
 
+def judged(data):
+    """The batches of validation of images that all have one size."""
+    return [stack for (stack,) in data.val_dataloader()]
+
+
 def test_batches_are_normalised_floats_and_int64_labels():
-    images, labels = next(iter(make().val_dataloader()))
+    images, labels = judged(make())[0]
     image, label = SMALL.samples("val")[0].load()
     assert images.shape == (4, 3, 16, 16)
     assert_close(images[0], (image - MEAN) / STD)
@@ -46,19 +51,19 @@ def test_images_and_labels_are_resized_once(folder):
 
 
 def test_one_number_is_height_and_width():
-    assert next(iter(make(size=8).val_dataloader()))[0].shape == (4, 3, 8, 8)
+    assert judged(make(size=8))[0][0].shape == (4, 3, 8, 8)
 
 
 def test_an_incomplete_batch_is_dropped_in_training_and_kept_in_validation():
     data = make()
     assert [len(images) for images, _ in data.train_dataloader()] == [4] * 5
-    assert [len(images) for images, _ in data.val_dataloader()] == [4, 1]
+    assert [len(images) for images, _ in judged(data)] == [4, 1]
     assert (len(data.train_dataloader()), len(data.val_dataloader())) == (5, 2)
 
 
 def test_the_hold_out_comes_out_of_the_training_split(folder):
     data = make(source=Folder(folder, classes=2), batch_size=1, holdout=4, block=2)
-    train, held = numbers(data.train_dataloader()), numbers(data.val_dataloader())
+    train, held = numbers(data.train_dataloader()), numbers(judged(data))
     assert sorted(train + held) == list(range(12))
     assert len(held) == 4
     assert {i // 2 for i in train}.isdisjoint(i // 2 for i in held)
@@ -72,7 +77,7 @@ def test_the_hold_out_depends_on_its_own_seed_only():
 def test_without_a_hold_out_the_whole_split_trains(folder):
     data = make(source=Folder(folder, classes=2), batch_size=1)
     assert sorted(numbers(data.train_dataloader())) == list(range(12))
-    assert numbers(data.val_dataloader()) == [0, 1, 2]
+    assert numbers(judged(data)) == [0, 1, 2]
 
 
 def test_the_same_seed_gives_the_same_batches_whatever_the_global_state():
@@ -144,8 +149,8 @@ def test_a_trainer_sees_the_batches_of_a_plain_loop_over_epochs():
     assert_close(model.seen, plain, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", ["train_dataloader", "val_dataloader"])
-def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
+@pytest.mark.parametrize(("name", "count"), [("train_dataloader", 12), ("val_dataloader", 3)])
+def test_processes_share_a_pass_without_overlap(name, count, folder, monkeypatch):
     """They may join after the loader is made."""
     source, seen = Folder(folder, classes=2), []
     loaders = [getattr(make(source=source, batch_size=3, eval_batch_size=2), name)() for _ in range(2)]
@@ -156,13 +161,14 @@ def test_processes_share_a_pass_without_overlap(name, folder, monkeypatch):
         length = len(loader)
         batches = list(loader)
         assert len(batches) == length
-        seen += numbers(batches)
-    assert sorted(seen) == list(range(12 if name == "train_dataloader" else 3))
+        seen += numbers(batches if name == "train_dataloader" else [stack for (stack,) in batches])
+    assert sorted(seen) == list(range(count))
 
 
 def test_a_split_is_decoded_once_per_process():
     """A search starts hundreds of runs in one process, and decoding takes longer than a short run."""
-    first, again = (make(source=Shapes(train=9, size=16), size=8, holdout=3) for _ in range(2))
+    settings = {"source": Shapes(train=9, size=16), "size": 8, "holdout": 3, "score_at": "input"}
+    first, again = (make(**settings) for _ in range(2))
     split = first.train_dataloader().dataset.split
     assert again.train_dataloader().dataset.split is split
     assert again.val_dataloader().dataset.split is split
@@ -208,7 +214,7 @@ def test_batches_are_made_on_the_device_wherever_the_split_lies():
     assert loader.dataset.split.images.device.type == "cpu"
     key = next(iter(loader.sampler))
     there = SegmentationDataset(split_of(23).to(META, free=10**6), 255, device=META)
-    for (images, labels), size in ((next(iter(loader)), 16), (there.__getitems__([key] * 4), 4)):
+    for (images, labels), size in ((next(iter(loader)), 16), (there.__getitems__([key] * 4)[0], 4)):
         assert (images.device, labels.device) == (META, META)
         assert (images.shape, labels.dtype) == ((4, 3, size, size), torch.int64)
 

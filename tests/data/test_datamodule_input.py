@@ -58,6 +58,11 @@ def test_an_invalid_size(size):
         make(size=size)
 
 
+def test_an_unknown_size_to_judge_at():
+    with pytest.raises(InputError, match=r"unknown data.score_at 'mask': choose one of masks, input"):
+        make(score_at="mask")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -51,18 +51,16 @@ def test_training_batches_are_windows_of_one_size(sizes):
 
 
 def test_an_image_is_validated_on_at_its_own_size(sizes):
-    shapes = [tuple(labels.shape[1:]) for _, labels in make(sizes, eval_batch_size=1).val_dataloader()]
+    shapes = [tuple(labels.shape[1:]) for [(_, labels)] in make(sizes, eval_batch_size=1).val_dataloader()]
     assert shapes == SIZES
 
 
-def test_images_of_different_sizes_are_padded_within_a_batch(sizes):
-    images, labels = next(iter(make(sizes, eval_batch_size=4).val_dataloader()))
-    assert (images.shape, labels.shape) == ((4, 3, 20, 30), (4, 20, 30))
-    for k, (height, width) in enumerate(SIZES):
-        assert_close(labels[k, :height, :width], sizes.samples("val")[k].load()[1].long())
-        assert (numbers(images[k : k + 1])[0, :height, :width] == k).all()
-        assert (labels[k, height:] == 255).all()
-        assert (labels[k, :, width:] == 255).all()
+def test_images_of_different_sizes_are_not_padded_within_a_batch(sizes):
+    (batch,) = make(sizes, eval_batch_size=4).val_dataloader()
+    for k, (images, labels) in enumerate(batch):
+        assert (images.shape, labels.shape) == ((1, 3, *SIZES[k]), (1, *SIZES[k]))
+        assert_close(labels[0], sizes.samples("val")[k].load()[1].long())
+        assert (numbers(images) == k).all()
 
 
 def test_the_seed_decides_the_windows_and_workers_change_nothing(sizes):

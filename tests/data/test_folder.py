@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from autosegloss.data import Folder
+from autosegloss.data import Folder, SegmentationData
 from autosegloss.data.datasets.masks import read_mask
 from autosegloss.data.datasets.pairs import natural_key
 from autosegloss.data.memory import decode
@@ -47,7 +47,7 @@ def test_class_names_come_from_the_file_the_list_or_the_number(unsplit):
     assert Folder(unsplit).class_names == ("sky", "road")
     assert Folder(unsplit, classes=["a", "b", "c"]).class_names == ("a", "b", "c")
     assert Folder(unsplit, classes=3).class_names == ("class 0", "class 1", "class 2")
-    assert Folder(unsplit, classes=np.int64(1)).class_names == ("class 0",)
+    assert Folder(unsplit, classes=np.int64(2)).class_names == ("class 0", "class 1")
 
 
 def test_sources_are_hashable_also_with_lists_from_a_config(unsplit):
@@ -93,28 +93,35 @@ def test_another_layout(tmp_path):
 def test_empty_folder(folder):
     for path in (folder / "train/images").iterdir():
         path.unlink()
-    fails(Folder(folder, classes=2), "train/images is empty: expected files ending in .png .jpg")
+    fails(Folder(folder, classes=2), "fits no image: expected files ending in .png .jpg .* found no file")
 
 
 def test_unknown_number_of_classes(folder):
-    fails(Folder(folder), "number of classes unknown: set data.source.classes=N, or list .*classes.txt")
+    fails(
+        Folder(folder),
+        "number of classes unknown: set data.source.classes=N, list .*classes.txt, one a line, or let .* check",
+    )
 
 
 def test_images_without_a_mask(folder):
     for i in (2, 3, 5, 10):
         (folder / f"train/masks/frame{i}.png").unlink()
-    expected = r"4 image\(s\) without a partner .*train/masks: .*frame2.png, .*frame3.png, .*frame5.png, \.\.\.$"
+    expected = (
+        r"4 image\(s\) without a mask: .*frame2.png, .*frame3.png, .*frame5.png, \.\.\.; expected .*/frame2.png \("
+    )
     fails(Folder(folder, classes=2), expected)
 
 
-def test_a_mask_without_an_image(folder):
+def test_a_mask_without_an_image_is_listed_as_not_used(folder):
     (folder / "train/images/frame4.png").unlink()
-    fails(Folder(folder, classes=2), r"1 mask\(s\) without a partner .*train/images: .*masks/frame4.png$")
+    source = Folder(folder, classes=2)
+    assert len(source.samples("train")) == 11
+    assert source.assumptions()[-1] == "files that are not used: 1 (1 .png): train/masks/frame4.png"
 
 
 def test_two_images_of_one_name(folder, files):
     files[0](folder / "train/images/frame4.jpg")
-    fails(Folder(folder, classes=2), "two files of one name: .*frame4.jpg and frame4.png")
+    fails(Folder(folder, classes=2), "two images of one mask train/masks/frame4.png: .*frame4.jpg and .*frame4.png")
 
 
 def test_an_unreadable_file(folder):
@@ -129,13 +136,10 @@ def test_a_truncated_file(folder):
 
 
 def test_a_mask_in_colours(folder, files):
-    files[0](folder / "train/masks/frame4.png")
-    fails(Folder(folder, classes=2), "masks/frame4.png: expected a mask of one 8-bit channel .* got mode RGB")
-
-
-def test_an_image_of_16_bits(folder):
-    Image.new("I;16", (10, 8)).save(folder / "train/images/frame4.png")
-    fails(Folder(folder, classes=2), "images/frame4.png: expected an image of 8 bits a channel, got mode I;16")
+    Image.new("RGB", (10, 8), (9, 0, 0)).save(folder / "train/masks/frame4.png")
+    fails(
+        Folder(folder, classes=2), r"masks/frame4.png: the mask is in colours, and no table .* data.source.colours=\{"
+    )
 
 
 def test_a_mask_of_another_size(folder, files):
@@ -175,6 +179,34 @@ def test_an_invalid_seed_or_block(unsplit, setting):
 def test_an_invalid_number_of_classes(unsplit, classes):
     with pytest.raises(InputError, match=r"classes: expected an integer of 1 or more, got"):
         Folder(unsplit, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"classes": 1}, "classes=1: one class leaves nothing to tell apart"),
+        ({"classes": 257}, "expected 256 classes or fewer, got 257"),
+        ({"classes": 256}, "256 classes, and ignore_index=255 ignores the last: set .*ignore_index=null"),
+        ({"classes": 2, "ignore_index": 256}, "ignore_index: expected 0 to 255, or null, got 256"),
+        ({"classes": 2, "ignore_index": -1}, "ignore_index: expected an integer of 0 or more"),
+        ({"classes": 2, "unknown": "keep"}, "unknown data.source.unknown 'keep': choose one of error, ignore"),
+        ({"classes": 2, "images": "*.png"}, "images and data.source.masks go together"),
+    ],
+)
+def test_settings_that_labels_of_8_bits_cannot_have(folder, settings, message):
+    with pytest.raises(InputError, match=message):
+        Folder(folder, **settings).class_names  # noqa: B018
+
+
+@pytest.mark.parametrize("classes", [2, 255, 256])
+def test_without_an_ignored_value_every_mask_value_is_a_class(folder, classes):
+    source = Folder(folder, classes=classes, ignore_index=None)
+    if classes < 256:
+        fails(source, f"label 255 is no class: expected 0..{classes - 1}; correct")
+    else:
+        assert len(decode(source, "train", None)) == 12
+    padding = SegmentationData(source, size=None, batch_size=2).ignore_index
+    assert padding == max(255, classes)
 
 
 @pytest.mark.parametrize(("classes", "message"), [([], "no class is named"), (["a", "b", "a"], "twice: a")])

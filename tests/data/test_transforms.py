@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from autosegloss.data import Augment
-from autosegloss.data.transforms import MEAN, AugmentParams, affine_maps, normalise, pad, warp
+from autosegloss.data.transforms import MEAN, AugmentParams, affine_maps, normalise, warp
 from autosegloss.errors import InputError
 
 
@@ -118,16 +118,6 @@ def test_the_place_reaches_both_ends():
     images, labels = pixels(2)
     _, labels = warp(images, labels, affine_maps(ends, (12, 16), (4, 5)), (4, 5), 255)
     assert (labels[0, 0, 0], labels[1, -1, -1]) == (0, 12 * 16 - 1)
-
-
-def test_padding_counts_for_nothing():
-    images, labels = pixels(2)
-    images, labels = pad(images, labels, (13, 18), 255)
-    assert (images.shape, labels.shape) == ((2, 3, 13, 18), (2, 13, 18))
-    assert_close(labels[:, :12, :16], pixels(2)[1])
-    assert (labels[:, 12:] == 255).all()
-    assert (labels[:, :, 16:] == 255).all()
-    assert (images[:, :, 12:] == 0).all()
 
 
 @pytest.mark.parametrize("scale", [(0, 1), (2, 1), (1,), (-1, 1)])

@@ -98,6 +98,7 @@ def test_steps_are_averaged_over_the_searches(tmp_path):
     ("key", "value"),
     [
         ("data.size", [256, 256]),
+        ("data.score_at", "masks"),
         ("data.holdout", 16),
         ("trainer.max_steps", 2000),
         ("network.encoder_name", "resnet18"),

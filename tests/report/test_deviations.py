@@ -23,6 +23,7 @@ def deviating(table, folder):
         ("network.encoder_weights", None, "is null, not imagenet"),
         ("network.encoder_output_stride", 16, "is 16, not 8"),
         ("metric.tolerance", 3, "is 3, not 5"),
+        ("data.boundary.width", 0.02, "is 0.02, not 5"),
     ],
 )
 def test_a_training_with_other_settings_fills_no_row(tmp_path, data, key, value, words):

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -17,16 +18,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from autosegloss.cli.errors import run_program
 from autosegloss.cli.program import config_folder
 from autosegloss.data.check.checks import check_splits
+from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import picture
-from autosegloss.data.check.tables import classes_table, faults, notes, splits_table
+from autosegloss.data.check.proposal import VOID, content_of, proposal
+from autosegloss.data.check.tables import classes_table, splits_table
+from autosegloss.data.datasets.folder import Folder
 from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
+from autosegloss.files import write_whole
 from autosegloss.report import save
 
-LISTED_FAULTS = 10
+SHOWN = 3  # faults of a kind, and lines of a proposal, that the console shows without --all
+LONGEST_PROPOSAL = 12
 FILE_WIDTH = 120  # characters per line if the output is no terminal
 DESCRIPTION = "Prints the content and the faults of a data set and draws a few samples."
 HELP = "any setting of conf/train.yaml, as data=voc data.root=ROOT; limit=N samples of each split; out=PICTURE.png"
+# The kinds of faults, and the words of doubts, that a table of the classes may mend.
+_MENDED = (
+    "masks in colours without a table",
+    "labels that are no class",
+    "values that the table lacks",
+    "nothing to learn",
+)
 
 
 def main() -> None:
@@ -44,12 +57,14 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser("python -m autosegloss.data", description=DESCRIPTION)
     parser.add_argument("command", choices=["check"])
+    parser.add_argument("--all", action="store_true", help="list all faults, not the first of each kind")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=HELP)
-    settings = parser.parse_args(arguments).settings
+    options = parser.parse_intermixed_args(arguments)
+    settings = options.settings
     own = dict(setting.split("=", 1) for setting in settings if setting.startswith(("limit=", "out=")))
     limit = _limit(own["limit"]) if "limit" in own else None
     source = compose_source([setting for setting in settings if not setting.startswith(("limit=", "out="))])
-    if count := check(source, limit, Path(own.get("out", "data_check.png"))):
+    if count := check(source, limit, Path(own.get("out", "data_check.png")), options.all):
         sys.exit(f"error: {count} {'fault' if count == 1 else 'faults'}, see above")
 
 
@@ -66,28 +81,80 @@ def compose_source(overrides: Sequence[str]) -> Source:
         return instantiate(compose("train", list(overrides)).data).source
 
 
-def check(source: Source, limit: int | None, out: Path) -> int:
+def check(source: Source, limit: int | None, out: Path, all_faults: bool = False) -> int:
     """Print the content of a data set and draw some samples; returns the number of faults.
 
     Args:
         source: the data set.
         limit: the number of samples to read of each split; None reads all.
-        out: the file of the picture.
+        out: the file of the picture; a proposed table of the classes is written beside it.
+        all_faults: whether all faults of a kind are listed.
     """
+    try:
+        source.class_names  # noqa: B018  # a folder reads them from its files
+    except InputError as error:
+        _propose(_masks(_without_classes(source, error), limit), (), out)
+        raise
     with _progress() as on_sample:
         reports = list(check_splits(source, limit, on_sample))
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     console.print(splits_table(reports, source), classes_table(reports, source))
-    for note in notes(reports, source):
-        print(f"note: {note}")
-    found = faults(reports)
-    for line in found[:LISTED_FAULTS]:
-        print(f"fault: {line}")
-    if len(found) > LISTED_FAULTS:
-        print(f"... and {len(found) - LISTED_FAULTS} more")
+    found, doubts = findings(reports, source), list(warnings(reports, source))
+    for kind, lines in (("note", notes(reports, source)), ("warning", doubts)):
+        for line in lines:
+            print(f"{kind}: {line}")
+    for finding in found:
+        _print_faults(finding, all_faults)
+    if any(finding.kind in _MENDED for finding in found) or any("start at 1" in doubt for doubt in doubts):
+        _propose([Path(c.sample.mask) for r in reports for c in r.samples if c.sample.mask], source.class_names, out)
     if figure := picture(reports, source):  # last, so that the faults are printed even if it cannot be written
         print(f"picture: {_save(figure, out)}")
-    return len(found)
+    return sum(len(finding.faults) for finding in found)
+
+
+def _print_faults(finding: Finding, all_faults: bool) -> None:
+    kind, faults = finding
+    print(f"fault: {kind} ({len(faults)})")
+    shown = faults if all_faults else faults[:SHOWN]
+    for line in shown:
+        print(f"    {line}")
+    if len(faults) > len(shown):
+        print(f"    ... and {len(faults) - len(shown)} more, which --all lists")
+
+
+def _without_classes(source: Source, error: InputError) -> Source:
+    """A folder whose classes are unknown, as one with all labels; raises `error` for another source."""
+    if not isinstance(source, Folder) or source.classes or source.labels or source.colours:
+        raise error
+    return replace(source, classes=256, ignore_index=None)
+
+
+def _masks(source: Source, limit: int | None) -> list[Path]:
+    return [Path(sample.mask) for split in SPLITS for sample in source.samples(split)[:limit] if sample.mask]
+
+
+def _propose(masks: Sequence[Path], names: Sequence[str], out: Path) -> None:
+    """Write and print a table of the classes that covers all that the masks hold."""
+    content = content_of(masks)
+    text = proposal(content, names)
+    if text is None:
+        if count := len(content.values) + len(content.colours):
+            print(
+                f"note: the masks hold {count} values or colours, too many for classes: smoothed when they were saved?"
+            )
+        return
+    path = out.with_suffix(".yaml")
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise InputError(f"the proposal cannot be written ({error}): choose another place with out=PATH.png") from error
+    print(f"proposal: {path} covers all masks; correct the names and save it as ROOT/classes.yaml:")
+    lines = text.splitlines()
+    more = [f"... {len(lines) - LONGEST_PROPOSAL} more lines"] if len(lines) > LONGEST_PROPOSAL else []
+    print("".join(f"    {line}\n" for line in [*lines[:LONGEST_PROPOSAL], *more]), end="")
+    ids = sorted(content.values.keys() - {VOID})
+    if not content.colours and ids == list(range(len(ids))):
+        print(f"The ids run from 0 on: data.source.classes={len(ids)} will do as well.")
 
 
 def _limit(value: str) -> int:

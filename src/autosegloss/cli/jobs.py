@@ -84,6 +84,7 @@ def _show(result: Result, folder: str) -> None:
     for split, scores in {"validation": result.scores, "test": result.test}.items():
         if scores:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
+    print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
     if result.unsaved:
         raise _ending(f"{result.unsaved}: make room; the scores above are complete")

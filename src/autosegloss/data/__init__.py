@@ -3,6 +3,7 @@
 A data set of your own needs no code if it is laid out as `Folder` expects, or else a `Source` like `CamVid`.
 """
 
+from autosegloss.data.boundary import Boundary
 from autosegloss.data.colours import Colours
 from autosegloss.data.datamodule import SegmentationData, from_config
 from autosegloss.data.datasets.camvid import CamVid
@@ -20,6 +21,7 @@ from autosegloss.data.transforms import Augment
 __all__ = [
     "VOC",
     "Augment",
+    "Boundary",
     "CamVid",
     "Cityscapes",
     "Colours",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,19 +11,24 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from autosegloss.data.dataset import SegmentationDataset, as_batch
+from autosegloss.data.boundary import Boundary
+from autosegloss.data.dataset import SegmentationDataset, Stack, by_size, joined
 from autosegloss.data.datasets.source import Source
 from autosegloss.data.disk import DiskSplit
-from autosegloss.data.holdout import block_split
+from autosegloss.data.holdout import draw
 from autosegloss.data.memory import Resize, decode
+from autosegloss.data.own_size import decode_own_size
 from autosegloss.data.samplers import SampleKey, ShardedRandomSampler, ShardedSequentialSampler
 from autosegloss.data.splits import Split
 from autosegloss.data.transforms import Augment
-from autosegloss.errors import InputError, is_whole, whole_number
+from autosegloss.errors import InputError, is_whole, unknown, whole_number
 
 
 class SegmentationData(pl.LightningDataModule):
-    """Loaders of batches (images float32 (N, 3, H, W), labels int64 (N, H, W)) of a source.
+    """Loaders of a source: batches to train on, (images float32 (N, 3, H, W), labels int64 (N, H, W)), and to judge.
+
+    A batch of validation or test is a list of such pairs, each of images of one size and labels of one size, so that
+    nothing depends on what else is in the batch; labels may be larger than images (see `score_at`).
 
     The samplers shard the data over the processes of a distributed run themselves: such a Trainer needs
     `use_distributed_sampler=False`.
@@ -34,7 +39,8 @@ class SegmentationData(pl.LightningDataModule):
             in memory as uint8, on `device` if it has room for them. None keeps the images' size, which must be equal.
         batch_size: samples of a training batch of one process.
         holdout: None validates on the "val" split; a number of samples, or a fraction, takes these out of the training
-            split instead, in blocks of `block` neighbours drawn with `holdout_seed`.
+            split instead, in blocks of `block` neighbours drawn with `holdout_seed`; samples of one group stay
+            together.
         seed: decides the order and the augmentation of the training data, whatever the global random state.
         augment: None feeds the images as they are.
         num_workers: processes that make batches, on the CPU; 0 makes them in the process of the run.
@@ -43,6 +49,8 @@ class SegmentationData(pl.LightningDataModule):
             which are read from disk for every batch and validated on whole.
         keep_aspect: False stretches images to `size`; True scales them until they cover it and cuts out their centre.
         device: where batches are made, unless workers make them.
+        score_at: "masks" judges at the masks' own size, to which predictions are scaled; "input" at `size`.
+        boundary: how far the metrics of boundaries reach; None means 5 pixels.
 
     Raises:
         InputError: for a setting that is out of range and, when a loader is made, for data that cannot provide it.
@@ -70,6 +78,8 @@ class SegmentationData(pl.LightningDataModule):
         crop: tuple[int, int] | int | None = None,
         keep_aspect: bool = False,
         device: torch.device | str = "cpu",
+        score_at: str = "masks",
+        boundary: Boundary | None = None,
     ):
         super().__init__()
         self.source, self.size, self.crop = source, _height_width("size", size), _height_width("crop", crop)
@@ -87,6 +97,9 @@ class SegmentationData(pl.LightningDataModule):
             whole_number(f"data.{name}", getattr(self, name), least=1)
         for name in ("num_workers", "seed", "holdout_seed"):
             whole_number(f"data.{name}", getattr(self, name), least=0)
+        if score_at not in ("masks", "input"):
+            raise unknown("data.score_at", score_at, ["masks", "input"])
+        self.score_at, self.boundary = score_at, boundary or Boundary()
         self.device = torch.device("cpu" if num_workers else device)
 
     @property
@@ -99,7 +112,9 @@ class SegmentationData(pl.LightningDataModule):
 
     @property
     def ignore_index(self) -> int:
-        return self.source.ignore_index
+        """The label of pixels that count nowhere: that of the source, or of padding for a source without one."""
+        own = self.source.ignore_index
+        return max(255, self.num_classes) if own is None else own
 
     @property
     def has_test(self) -> bool:
@@ -108,16 +123,17 @@ class SegmentationData(pl.LightningDataModule):
     @cached_property
     def parts(self) -> tuple[list[int], list[int]]:
         """The indices into the training split that train, and those held out (empty if `holdout` is None)."""
-        count = len(self.source.samples("train"))
+        samples = self.source.samples("train")
         if self.holdout is None:
-            return list(range(count)), []
-        return block_split(count, self.holdout, self.block, self.holdout_seed)
+            return list(range(len(samples))), []
+        groups = [sample.group for sample in samples] if any(sample.group for sample in samples) else None
+        return draw(len(samples), self.holdout, self.block, self.holdout_seed, groups)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled and augmented batches; an incomplete last batch is dropped."""
         self._check_train(devices=1)
         sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
-        return self._loader("train", sampler, self.batch_size, drop_last=True)
+        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
@@ -127,9 +143,13 @@ class SegmentationData(pl.LightningDataModule):
         """The samples of the "test" split in order."""
         return self._eval_loader(*self._eval_samples("test"))
 
+    def training_split(self) -> Split:
+        """The samples of the split "train", of which `parts` names those that train."""
+        return self._split("train")
+
     def class_counts(self) -> Tensor:
         """The number of pixels of each class, int64 (C,), in the samples that train, without augmentation."""
-        return self._split("train").class_counts(self.parts[0], self.num_classes)
+        return self.training_split().class_counts(self.parts[0], self.num_classes)
 
     def check(self, devices: int = 1, test: bool = False) -> None:
         """Raise the InputError of a run on `devices` devices that lacks samples, without decoding any.
@@ -164,15 +184,23 @@ class SegmentationData(pl.LightningDataModule):
         return split, range(len(samples))
 
     def _eval_loader(self, split: str, indices: Sequence[int]) -> DataLoader:
-        return self._loader(split, ShardedSequentialSampler(indices), self.eval_batch_size, drop_last=False)
+        judged = self._judged_split(split, indices)
+        return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size)
 
-    def _loader(self, split: str, sampler: Sampler[SampleKey], batch_size: int, drop_last: bool) -> DataLoader:
+    def _loader(
+        self,
+        split: Split,
+        sampler: Sampler[SampleKey],
+        batch_size: int,
+        collate: Callable[[Sequence[Stack]], Any],
+        drop_last: bool = False,
+    ) -> DataLoader:
         return DataLoader(
-            SegmentationDataset(self._split(split), self.ignore_index, self.crop, self.device),
+            SegmentationDataset(split, self.ignore_index, self.crop, self.device),
             batch_size=batch_size,
             sampler=sampler,
             drop_last=drop_last,
-            collate_fn=as_batch,
+            collate_fn=collate,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.num_workers > 0 and torch.cuda.is_available(),
@@ -181,8 +209,16 @@ class SegmentationData(pl.LightningDataModule):
     def _split(self, split: str) -> Split:
         if self.crop:
             return DiskSplit(self.source, split)
-        resize = Resize(self.size, self.keep_aspect) if self.size else None
-        return decode(self.source, split, resize, self.device)
+        return decode(self.source, split, self._resize, self.device)
+
+    def _judged_split(self, split: str, indices: Sequence[int]) -> Split:
+        if self._resize and self.score_at == "masks":
+            return decode_own_size(self.source, split, tuple(indices), self._resize)
+        return self._split(split)
+
+    @property
+    def _resize(self) -> Resize | None:
+        return Resize(self.size, self.keep_aspect) if self.size else None
 
 
 _MISSING = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,13 +11,14 @@ from torch.utils.data import Dataset
 
 from autosegloss.data.samplers import SampleKey
 from autosegloss.data.splits import Split
-from autosegloss.data.transforms import AugmentParams, affine_maps, colour_maps, normalise, pad, warp
+from autosegloss.data.transforms import AugmentParams, affine_maps, colour_maps, normalise, warp
 
-Batch = TypeVar("Batch")
+Stack = tuple[Tensor, Tensor]
+"""Images float32 (n, 3, H, W) of one size and their labels int64 (n, H', W') of one size."""
 
 
-class SegmentationDataset(Dataset[tuple[Tensor, Tensor]]):
-    """The samples of a split, transformed: images float32 (3, H, W), labels int64 (H, W).
+class SegmentationDataset(Dataset[Stack]):
+    """The samples of a split, transformed: images float32 (3, H, W), labels int64 (H', W').
 
     Batches are transformed as a whole, by `__getitems__`, so that a GPU can do it.
 
@@ -40,27 +41,19 @@ class SegmentationDataset(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, key: SampleKey) -> tuple[Tensor, Tensor]:
-        images, labels = self.__getitems__([key])
+    def __getitem__(self, key: SampleKey) -> Stack:
+        ((images, labels),) = self.__getitems__([key])
         return images[0], labels[0]
 
-    def __getitems__(self, keys: Sequence[SampleKey]) -> tuple[Tensor, Tensor]:
-        """A batch: images (N, 3, H, W) and labels (N, H, W), padded to the largest where sizes differ."""
+    def __getitems__(self, keys: Sequence[SampleKey]) -> list[Stack]:
+        """The samples of a batch in order, in the stacks of the split; a collate function joins them."""
         params = [key.params for key in keys]
-        stacks = [
+        return [
             self._transformed(images.to(self.device), labels.to(self.device), params[which])
             for which, images, labels in self.split.stacks([key.index for key in keys])
         ]
-        if len(stacks) == 1:
-            return stacks[0]
-        height, width = (max(labels.shape[axis] for _, labels in stacks) for axis in (1, 2))
-        padded = [pad(images, labels, (height, width), self.ignore_index) for images, labels in stacks]
-        images, labels = zip(*padded, strict=True)
-        return torch.cat(images), torch.cat(labels)
 
-    def _transformed(
-        self, images: Tensor, labels: Tensor, params: Sequence[AugmentParams | None]
-    ) -> tuple[Tensor, Tensor]:
+    def _transformed(self, images: Tensor, labels: Tensor, params: Sequence[AugmentParams | None]) -> Stack:
         drawn = [p for p in params if p is not None]
         if not drawn:
             return normalise(images), labels.long()
@@ -70,6 +63,17 @@ class SegmentationDataset(Dataset[tuple[Tensor, Tensor]]):
         return warp(normalise(images, colour_maps(drawn)), labels, maps, size, self.ignore_index)
 
 
-def as_batch(batch: Batch) -> Batch:
-    """The collate function of a loader: `SegmentationDataset.__getitems__` gives a batch already."""
-    return batch
+def joined(stacks: Sequence[Stack]) -> Stack:
+    """The collate function of training: one stack of all samples, which have one size."""
+    if len(stacks) == 1:
+        return stacks[0]
+    images, labels = zip(*stacks, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def by_size(stacks: Sequence[Stack]) -> list[Stack]:
+    """The collate function of evaluation: a stack for each size, so that no image is padded to that of another."""
+    groups = defaultdict(list)
+    for images, labels in stacks:
+        groups[images.shape[1:], labels.shape[1:]].append((images, labels))
+    return [joined(group) for group in groups.values()]

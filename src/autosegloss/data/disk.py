@@ -32,13 +32,16 @@ class DiskSplit(Split):
             image, label = load_sample(self.samples[index], self.source)
             yield slice(k, k + 1), image[None], label[None]
 
+    def label_counts(self, indices: Sequence[int]) -> Tensor:
+        return torch.stack(map_in_threads(self._count, [self.samples[index] for index in indices]))
+
     def class_counts(self, indices: Sequence[int], num_classes: int) -> Tensor:
         """As `Split.class_counts`; the result of reading all masks is kept in `cache_folder()`."""
         samples = [self.samples[index] for index in indices]
         path = cache_folder() / "class_counts" / f"{_fingerprint(self.source, samples)}.json"
         if path.exists():
             return torch.tensor(json.loads(path.read_text()))
-        counts = torch.stack(map_in_threads(self._count, samples)).sum(dim=0)[:num_classes]
+        counts = self.label_counts(indices).sum(dim=0)[:num_classes]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(counts.tolist()))

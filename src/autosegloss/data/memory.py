@@ -31,18 +31,39 @@ class Resize:
 
     def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """The image (3, H, W) and the label (H, W) at the new size; labels are taken from the nearest pixel."""
-        if self.size == tuple(label.shape):
-            return image, label
-        size = list(self._covering(label) if self.keep_aspect else self.size)
-        image = tv.resize(image, size, antialias=True)
-        label = tv.resize(label[None], size, interpolation=tv.InterpolationMode.NEAREST_EXACT)[0]
-        return tv.center_crop(image, list(self.size)), tv.center_crop(label, list(self.size))
+        return self.image(image), self._resized(label[None], tv.InterpolationMode.NEAREST_EXACT)[0]
 
-    def _covering(self, label: Tensor) -> tuple[int, int]:
-        """The smallest size of the label's aspect that covers `size`."""
-        (height, width), (source_height, source_width) = self.size, label.shape
-        zoom = max(height / source_height, width / source_width)
-        return max(height, ceil(zoom * source_height - 0.5)), max(width, ceil(zoom * source_width - 0.5))
+    def image(self, image: Tensor) -> Tensor:
+        """The image (3, H, W) at the new size."""
+        return self._resized(image, tv.InterpolationMode.BILINEAR)
+
+    def shown(self, label: Tensor) -> Tensor:
+        """The part of a label (H, W), at its own size, that the resized image shows, to the nearest whole pixels."""
+        if not self.keep_aspect:
+            return label
+        rows, columns = map(_middle, label.shape, self._scaled(label.shape), self.size)
+        return label[rows, columns]
+
+    def _resized(self, image: Tensor, interpolation: tv.InterpolationMode) -> Tensor:
+        own = image.shape[1:]
+        if tuple(own) == self.size:
+            return image
+        image = tv.resize(image, self._scaled(own), interpolation=interpolation, antialias=True)
+        return tv.center_crop(image, list(self.size))
+
+    def _scaled(self, own: torch.Size) -> list[int]:
+        """The size to scale an image to: with keep_aspect the smallest of its aspect that covers `size`."""
+        if not self.keep_aspect:
+            return list(self.size)
+        zoom = max(size / length for size, length in zip(self.size, own, strict=True))
+        return [max(size, ceil(zoom * length - 0.5)) for size, length in zip(self.size, own, strict=True)]
+
+
+def _middle(own: int, scaled: int, size: int) -> slice:
+    """Where `own` pixels, scaled to `scaled` pixels, show in the `size` pixels in the middle."""
+    first = round((scaled - size) / 2)  # as torchvision's center_crop
+    begin, end = (round(edge * own / scaled) for edge in (first, first + size))
+    return slice(min(begin, own - 1), max(begin + 1, end))
 
 
 @dataclass(frozen=True)
@@ -59,12 +80,6 @@ class MemorySplit(Split):
         """All samples in one stack."""
         index = torch.tensor(indices, device=self.labels.device)
         yield slice(None), self.images[index], self.labels[index]
-
-    def class_counts(self, indices: Sequence[int], num_classes: int) -> Tensor:
-        counts = torch.zeros(256, dtype=torch.int64)
-        for index in indices:
-            counts += torch.bincount(self.labels[index].flatten().cpu(), minlength=256)
-        return counts[:num_classes]
 
     def to(self, device: torch.device, free: int) -> MemorySplit:
         """The split on `device` if it takes at most a quarter of the `free` bytes there, else this one."""

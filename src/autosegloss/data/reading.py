@@ -10,8 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from autosegloss.data.datasets.source import Sample, Source
-from autosegloss.errors import InputError
+from autosegloss.data.datasets.source import Sample, SampleError, Source
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,12 +26,18 @@ def load_sample(sample: Sample, source: Source) -> tuple[Tensor, Tensor]:
 def check_labels(label: Tensor, sample: Sample, source: Source) -> None:
     """Raise an InputError that names the sample unless all values of label (H, W) are classes or ignore_index."""
     present = torch.bincount(label.flatten(), minlength=256).nonzero().flatten().tolist()
-    if unknown := [v for v in present if v >= source.num_classes and v != source.ignore_index]:
-        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        raise InputError(
-            f"{sample.mask or sample.name}: label {shown} is no class: expected 0..{source.num_classes - 1}, "
-            f"or {source.ignore_index} for pixels to ignore; correct the mask or the number of classes"
-        )
+    if not (unknown := [v for v in present if v >= source.num_classes and v != source.ignore_index]):
+        return
+    shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+    ignored = "" if source.ignore_index is None else f", or {source.ignore_index} for pixels to ignore"
+    remedy = "correct the mask or the number of classes"
+    if 0 not in present and unknown[0] == source.num_classes:
+        remedy = f"the ids seem to start at 1: set data.source.labels={{1: 0, 2: 1, ...}}, or {remedy}"
+    raise SampleError(
+        "labels that are no class",
+        f"{sample.mask or sample.name}: label {shown} is no class: expected 0..{source.num_classes - 1}{ignored}; "
+        f"{remedy}",
+    )
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 
 class Split(ABC):
-    """The images and labels of one split, uint8; `MemorySplit` holds them decoded, `DiskSplit` reads their files."""
+    """The images and labels of one split, uint8.
+
+    `MemorySplit` holds them decoded, all of one size, `OwnSizeSplit` with labels of their own sizes; `DiskSplit` reads
+    their files.
+    """
 
     @abstractmethod
     def __len__(self) -> int:
@@ -17,13 +22,23 @@ class Split(ABC):
 
     @abstractmethod
     def stacks(self, indices: Sequence[int]) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """The samples at `indices`, in this order, in stacks of one image size.
+        """The samples at `indices`, in this order, in stacks of one size of image and one size of label.
 
         Yields:
             the positions within `indices` that a stack covers, its images uint8 (n, 3, H, W) and its labels uint8
-            (n, H, W).
+            (n, H', W').
         """
 
-    @abstractmethod
+    def label_counts(self, indices: Sequence[int]) -> Tensor:
+        """The number of pixels of each label value, int64 (n, 256), in each of the samples at `indices`."""
+        counts = [
+            torch.bincount(label.flatten().cpu(), minlength=256)
+            for index in indices
+            for _, _, labels in self.stacks([index])
+            for label in labels
+        ]
+        return torch.stack(counts)
+
     def class_counts(self, indices: Sequence[int], num_classes: int) -> Tensor:
         """The number of pixels of each class, int64 (C,), over the samples at `indices`."""
+        return self.label_counts(indices).sum(dim=0)[:num_classes]

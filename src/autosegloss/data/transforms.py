@@ -121,9 +121,3 @@ def warp(
     shifted = labels[:, None].float() - ignore_index
     labels = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)[:, 0] + ignore_index
     return images, labels.round().long()
-
-
-def pad(images: Tensor, labels: Tensor, size: tuple[int, int], ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Extend normalised images and labels to `size` (H, W) to the right and below, with 0 and ignore_index."""
-    extra = (0, size[1] - labels.shape[2], 0, size[0] - labels.shape[1])
-    return F.pad(images, extra), F.pad(labels, extra, value=ignore_index)

@@ -11,7 +11,11 @@ DIGITS = 1  # after the point of a percentage
 
 
 def comparison_table(
-    rows: Mapping[str, Sequence[Mapping[str, float]]], metrics: Sequence[str], target: str, title: str = ""
+    rows: Mapping[str, Sequence[Mapping[str, float]]],
+    metrics: Sequence[str],
+    target: str,
+    title: str = "",
+    note: str = "",
 ) -> TextTable:
     """Average the scores of every loss over its seeds; the best of a column is bold.
 
@@ -20,6 +24,7 @@ def comparison_table(
         metrics: the columns.
         target: the searched metric, marked by an arrow.
         title: the line above the table.
+        note: a sentence below the table.
 
     Returns:
         A table in percent; a cell is empty where all seeds of a loss lack the metric.
@@ -38,7 +43,7 @@ def comparison_table(
         header=["loss", *(f"→ {name}" if name == target else name for name in metrics)],
         rows=[[loss, *(cell.text(DIGITS) for cell in row)] for loss, row in zip(rows, cells, strict=True)],
         title=title,
-        caption=_caption([len(seeds) for seeds in rows.values()] or [0]),
+        caption=_caption([len(seeds) for seeds in rows.values()] or [0]) + (note and f" {note}"),
         bold=set(_best(cells)),
         column_styles={column: "cyan" for column, name in enumerate(metrics, start=1) if name == target},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -61,10 +62,24 @@ def write_tables(directory: Path, rows: Mapping[str, Sequence[Result]], target: 
         "Test": {loss: [run.test for run in runs if run.test] for loss, runs in rows.items()},
     }
     tables = [
-        comparison_table(scores, metrics, target, title=split)
+        comparison_table(scores, metrics, target, title=split, note=_size_note(rows))
         for split, scores in splits.items()
         if any(scores.values())
     ]
     if tables:
         write_whole(directory / "comparison.md", "\n".join(table.markdown() for table in tables))
     return tables
+
+
+def _size_note(rows: Mapping[str, Sequence[Result]]) -> str:
+    """The size that all rows are scored at, or a warning that names the rows of each size."""
+    losses_at = defaultdict(list)
+    for loss, runs in rows.items():
+        for size in dict.fromkeys(run.scored_at for run in runs):
+            losses_at[size or "an unknown size"].append(loss)
+    if not losses_at:
+        return ""
+    if len(losses_at) == 1:
+        return f"Scored at {next(iter(losses_at))}."
+    parts = "; ".join(f"{', '.join(losses)} at {size}" for size, losses in losses_at.items())
+    return f"NOT comparable, scored at different sizes: {parts}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -16,15 +16,17 @@ from torchmetrics import MetricCollection
 from autosegloss.algebra.inputs import labels_are_classes
 
 _MULTIPLE = 32  # encoders halve the image up to five times
+_TOGETHER = 2**20  # pixels that are judged at once
 
 
 class SegmentationModule(pl.LightningModule):
     """Trains `network` with `loss` and judges it with `metrics`, logged as val/NAME and test/NAME.
 
-    `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are images (N, 3, H, W) and
-    labels (N, H, W) of any size; images are padded to a multiple of 32 and the logits cropped back. The labels are not
-    checked here: the data module checks them once, and a check at every step would wait for the GPU. The training loss
-    is logged as "loss" if there is a logger or a progress bar.
+    `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are those of
+    `SegmentationData`; images are padded to a multiple of 32 and the logits cropped back. Where labels have another
+    size than their images, the logits are scaled to it before a class is chosen. The labels are not checked here: the
+    data module checks them once, and a check at every step would wait for the GPU. The training loss is logged as
+    "loss" if there is a logger or a progress bar.
     """
 
     def __init__(
@@ -54,18 +56,27 @@ class SegmentationModule(pl.LightningModule):
             self.log("loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+    def validation_step(self, batch: Sequence[tuple[Tensor, Tensor]]) -> None:
         self._judge(self.val_metrics, batch)
 
-    def test_step(self, batch: tuple[Tensor, Tensor]) -> None:
+    def test_step(self, batch: Sequence[tuple[Tensor, Tensor]]) -> None:
         self._judge(self.test_metrics, batch)
 
-    def _judge(self, metrics: MetricCollection, batch: tuple[Tensor, Tensor]) -> None:
-        images, labels = batch
+    def _judge(self, metrics: MetricCollection, batch: Sequence[tuple[Tensor, Tensor]]) -> None:
         with labels_are_classes():
-            metrics.update(self(images).argmax(dim=1), labels)  # one argmax for all metrics
+            for images, labels in batch:
+                few = max(1, _TOGETHER // labels[0].numel())  # logits of the size of large masks take much memory
+                for logits, truth in zip(self(images).split(few), labels.split(few), strict=True):
+                    metrics.update(predicted(logits, truth.shape[1:]), truth)  # one argmax for all metrics
         self.log_dict(metrics)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer, schedule = self.optimizer(self.network, max_steps=self.trainer.max_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def predicted(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """The classes (N, H', W') of logits (N, C, H, W), which are scaled to `size` (H', W') if theirs is another."""
+    if logits.shape[2:] != tuple(size):
+        logits = F.interpolate(logits.float(), tuple(size), mode="bilinear", align_corners=False)
+    return logits.argmax(dim=1)

@@ -22,7 +22,8 @@ class Result:
     """Scores of the six metrics and the target on the validation data, and on the test data if the config says so.
 
     seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
-    the validation and test at its end. unsaved: why weights.pt, or this result, is not on the disk; "" if all is.
+    the validation and test at its end. scored_at: the size that the scores were measured at, in words. unsaved: why
+    weights.pt, or this result, is not on the disk; "" if all is.
     """
 
     scores: dict[str, float]
@@ -30,6 +31,7 @@ class Result:
     seconds: float
     fit_seconds: float = 0.0
     eval_seconds: float = 0.0
+    scored_at: str | None = None  # of an earlier version, which did not tell
     unsaved: str = ""
 
     def save(self, folder: str | Path) -> None:
@@ -41,6 +43,16 @@ class Result:
     def load(cls, folder: str | Path) -> Result:
         """Read result.json; raises OSError, ValueError or TypeError if the file is missing or damaged."""
         return cls(**json.loads(Path(folder, RESULT).read_text()))
+
+
+def scored_at(data: Mapping[str, Any]) -> str:
+    """The size that the scores of a run with these settings of its data are measured at, in words."""
+    if (size := data.get("size")) is None:
+        return "the masks' own size"
+    height, width = (size, size) if isinstance(size, int) else size
+    if data.get("score_at") == "input":
+        return f"{height}x{width}"
+    return "the masks' own size" + (f", the middle that fills {height}x{width}" if data.get("keep_aspect") else "")
 
 
 @dataclass(frozen=True)

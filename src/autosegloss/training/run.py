@@ -24,12 +24,12 @@ from torch.utils.data import DataLoader
 
 from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
 from autosegloss.files import disk_error, short_path, whole_file
-from autosegloss.formulas import PAPER
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
-from autosegloss.training.outcome import RESULT, WEIGHTS, Outcome, Result, discard_outcome
+from autosegloss.training.outcome import RESULT, WEIGHTS, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.settings import check_settings
 from autosegloss.training.trainer import make_trainer, tamed_lightning
 
@@ -89,7 +89,8 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
-    result = Result(scores, test, end - start, fit_seconds, end - trained, unsaved)
+    seconds = end - start, fit_seconds, end - trained
+    result = Result(scores, test, *seconds, scored_at(cfg.data), unsaved)
     if trainer.is_global_zero:
         try:
             result.save(folder)
@@ -182,7 +183,9 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     if cfg.init_weights:
         _load_weights(network, cfg.init_weights)
     target = instantiate(cfg.metric)
-    members = {**dict.fromkeys(PAPER), target.name: target}  # the target with its options, in its place
+    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
+    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    members = {**dict.fromkeys(PAPER), **optional}
     metrics = segmentation_metrics(
         data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
     )

@@ -14,7 +14,7 @@ from autosegloss.report.progress import SearchProgress
 from autosegloss.report.text_table import TextTable
 from autosegloss.search import Choice, History, Strategy
 from autosegloss.search.records import FAILURES_FILE, FINALISTS_FILE
-from autosegloss.training.outcome import Result
+from autosegloss.training.outcome import Result, scored_at
 
 from ._card import theta_card
 from ._commands import train_command
@@ -91,7 +91,7 @@ class Findings(NamedTuple):
 def report(task: Task, findings: Findings) -> None:
     """Print the comparison, the choice, and the command that trains with it."""
     console, where, name = Console(), short_path(task.directory), task.metric.name
-    card = short_path(task.card_path)
+    card, at = short_path(task.card_path), scored_at(task.cfg.data)
     if not findings.launched:
         console.print(f"This search is finished: there was nothing left to do in {where}.", highlight=False)
     for table in findings.tables:
@@ -100,7 +100,7 @@ def report(task: Task, findings: Findings) -> None:
     missing = [row for row, results in findings.rows.items() if len(results) < seeds]
     for line in (
         *(f"Not every run of '{row}' finished: see {where}/{FAILURES_FILE}." for row in missing),
-        f"Chosen: {findings.choice.label}, {name} {100 * findings.choice.score:.1f} on the hold-out images.",
+        f"Chosen: {findings.choice.label}, {name} {100 * findings.choice.score:.1f} on the hold-out images, at {at}.",
         f"Found {card}; the figures search.png and curves.png and all records are beside it.",
         "Train with it:",
         "  " + train_command(task.cfg, task.arguments, card),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-
-import numpy as np
 
 from autosegloss.data.check.checks import SplitReport
 from autosegloss.data.datasets.source import Source
@@ -20,11 +18,11 @@ def splits_table(reports: Sequence[SplitReport], source: Source) -> TextTable:
         rows=[_split_row(report, source.ignore_index) for report in reports],
         title=f"{type(source).__name__}: splits",
         left=(0, 4, 5),
-        row_styles={index: "red" for index, report in enumerate(reports) if report.faults},
+        row_styles={index: "red" for index, report in enumerate(reports) if report.faulty},
     )
 
 
-def _split_row(report: SplitReport, ignore_index: int) -> list[str]:
+def _split_row(report: SplitReport, ignore_index: int | None) -> list[str]:
     return [
         report.split,
         str(report.available),
@@ -33,14 +31,14 @@ def _split_row(report: SplitReport, ignore_index: int) -> list[str]:
         _size_range(report.sizes),
         ", ".join(ranges(report.labels)),
         _percent(report.ignored_share(ignore_index)),
-        str(len(report.faults)),
+        str(len(report.faulty)),
     ]
 
 
 def classes_table(reports: Sequence[SplitReport], source: Source) -> TextTable:
     """A row per class: for each split its share of the valid pixels and the share of images that show it."""
     reports = [report for report in reports if report.samples]
-    columns = [share for report in reports for share in report.class_shares(source.num_classes)]
+    columns = [share for report in reports for share in report.class_shares(source.num_classes, source.ignore_index)]
     return TextTable(
         header=["", "class", *(f"{report.split} {unit}" for report in reports for unit in ("pixels", "images"))],
         rows=[
@@ -50,24 +48,6 @@ def classes_table(reports: Sequence[SplitReport], source: Source) -> TextTable:
         title="classes, in percent of the pixels that count and of the images",
         left=(1,),
     )
-
-
-def notes(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
-    """Remarks that are no faults: an incomplete data set, classes without a pixel."""
-    for report in reports:
-        if report.expected not in (None, report.available):
-            yield f"{report.split} counts {report.available}, the whole data set {report.expected}"
-        pixels, _ = report.class_shares(source.num_classes)
-        if report.sizes and (absent := [source.class_names[index] for index in np.flatnonzero(pixels == 0)]):
-            complete = len(report.samples) == report.available
-            where = report.split if complete else f"what was read of {report.split}"
-            yield f"no pixel in {where} of: {', '.join(absent)}"
-
-
-def faults(reports: Sequence[SplitReport]) -> list[str]:
-    """All faults, one line each; a data set without training images is one, too."""
-    found = [f"{report.split}: {fault}" for report in reports for fault in report.faults]
-    return found if any(r.available for r in reports if r.split == "train") else ["train: no samples", *found]
 
 
 def ranges(numbers: Sequence[int]) -> list[str]:

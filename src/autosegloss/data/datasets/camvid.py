@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from autosegloss.data.datasets.pairs import existing_root, find_pairs
+from autosegloss.data.datasets.layout import Layout
+from autosegloss.data.datasets.masks import read_mask
+from autosegloss.data.datasets.pairs import existing_root, load_pair
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.errors import InputError
 
 LAYOUT = "expected ROOT/{train,trainannot,val,valannot,test,testannot}/NAME.png, or CAMVID_ROOT=ROOT"
-VOID = 11  # the mask value of unlabelled pixels
+VOID, IGNORED = 11, 255  # the mask value of unlabelled pixels, and their label
 
 
 @dataclass(frozen=True)
@@ -48,5 +51,13 @@ class CamVid(Source):
         root = existing_root(self.root or os.environ.get("CAMVID_ROOT"), LAYOUT)
         if not (root / "train").is_dir():
             raise InputError(f"{root} holds no train/: {LAYOUT}")
-        images = root / split
-        return find_pairs(images, root / f"{split}annot", VOID, self.ignore_index) if images.is_dir() else []
+        if not (root / split).is_dir():
+            return []
+        pairs = Layout(f"{split}/*", f"{split}annot/{{stem}}.*").pairs(root)
+        return [
+            Sample(str(root / image), partial(load_pair, root / image, root / mask, _read), str(root / mask))
+            for image, mask in pairs
+        ]
+
+
+_read = partial(read_mask, labels={VOID: IGNORED})

@@ -1,104 +1,202 @@
-"""Your own data: a folder of images and a folder of masks."""
+"""Your own data: folders of images and masks."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
-from autosegloss.data.datasets.pairs import existing_root, find_pairs
+from autosegloss.data.datasets.bands import MAX_MEGAPIXELS
+from autosegloss.data.datasets.class_files import (
+    NAMES_FILE,
+    checked_colours,
+    checked_labels,
+    classes_in,
+    entries_of,
+    read_class_names,
+)
+from autosegloss.data.datasets.class_table import IGNORE, Classes, checked_names, classes_of, listed, plain_classes
+from autosegloss.data.datasets.division import at_random, by_lists, groups_of
+from autosegloss.data.datasets.images import ImageReader
+from autosegloss.data.datasets.known_layouts import LAYOUT, PATTERNS, found_layout
+from autosegloss.data.datasets.layout import Layout, Pair, summary
+from autosegloss.data.datasets.pairs import existing_root, load_pair
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
-from autosegloss.data.holdout import block_split
-from autosegloss.errors import InputError, is_number, whole_number
-
-LAYOUT = "expected ROOT/{train,val,test}/{images,masks}/NAME.png, or unsplit ROOT/{images,masks}/NAME.png"
+from autosegloss.data.reading import map_in_threads
+from autosegloss.errors import InputError, unknown, whole_number
 
 
 @dataclass(frozen=True)
 class Folder(Source):
-    """Images, and masks of the same stem whose values are class indices.
+    """Images and their masks in any folders.
 
     `class_names` and `samples` raise InputError for a folder of another layout.
 
     Args:
         root: the folder with train/ and optionally val/ and test/, each with images/ and masks/; or with images/ and
-            masks/ directly, which are then split at random.
-        classes: their number, or their names; None reads the names from ROOT/classes.txt, one per line.
-        ignore_index: the mask value of unlabelled pixels.
-        val_fraction: the share of the split "val" in the second layout; 0 for no such split.
+            masks/ directly, which are then divided. Subfolders are part of it; a mask has the path of its image.
+        classes: their number, or their names; None reads the names from ROOT/classes.txt, one per line, or the whole
+            table from ROOT/classes.yaml.
+        ignore_index: the label of pixels that count nowhere; None if every pixel counts. Without a table it is the
+            mask value of unlabelled pixels.
+        labels: {mask value: class}, by index or name, or "ignore"; None reads mask values as labels.
+        colours: {class name: [R,G,B]} or several colours a class; "ignore" is a name, too.
+        unknown: "error" or "ignore": what becomes of values and colours that the table lacks.
+        images: where the images are, a pattern (see `Layout`); None for the layouts of `root`.
+        masks: the path of the mask of an image, likewise.
+        lists: {split: file}, lists of the images of each split, relative to ROOT; None takes ROOT/{train,val,test}.txt
+            if the first of them exists.
+        val_fraction: the share of the split "val" if neither folders nor lists divide the images; 0 for no such split.
         test_fraction: likewise for "test".
-        block: in the second layout, the number of neighbours by name that stay together.
-        seed: of the random split.
+        block: likewise, the number of neighbours by name that stay together.
+        group: a regular expression; images in whose paths it finds the same stay together, as those of a patient.
+        stratify: whether the random division gives each split its share of the images of each class.
+        seed: of the random division.
+        bands: the bands of the images to read, from 0; None reads grey and RGB as RGB and refuses others.
+        max_value: the value of images of more than 8 bits that becomes 255; None means 65535 for 16 bits.
+        max_megapixels: the size in millions of pixels up to which an image is read.
+
+    Raises:
+        InputError: for a setting of another form.
     """
 
     root: str | Path | None
-    classes: int | tuple[str, ...] | None = None
-    ignore_index: int = 255
+    classes: int | Sequence[str] | None = None
+    ignore_index: int | None = 255
+    labels: Any = None
+    colours: Any = None
+    unknown: str = "error"
+    images: str | None = None
+    masks: str | None = None
+    lists: Any = None
     val_fraction: float = 0.2
     test_fraction: float = 0.0
     block: int = 1
+    group: str | None = None
+    stratify: bool = False
     seed: int = 0
+    bands: tuple[int, ...] | None = None
+    max_value: float | None = None
+    max_megapixels: float = MAX_MEGAPIXELS
 
     def __post_init__(self) -> None:
+        """Check the settings; those that a config gives as lists and dictionaries become tuples, to be hashable."""
+        set_value = partial(object.__setattr__, self)
         if isinstance(self.classes, Sequence) and not isinstance(self.classes, str):
-            names = _checked_names("data.source.classes", self.classes)  # a list, if it comes from a config
-            object.__setattr__(self, "classes", names)
+            set_value("classes", checked_names("data.source.classes", self.classes))
         elif self.classes is not None:
-            whole_number("data.source.classes", self.classes, least=1)
+            whole_number("data.source.classes", self.classes, least=1)  # type: ignore[arg-type]
+        if self.ignore_index is not None and whole_number("data.source.ignore_index", self.ignore_index, 0) > 255:
+            raise InputError(f"data.source.ignore_index: expected 0 to 255, or null, got {self.ignore_index}")
+        if self.unknown not in ("error", IGNORE):
+            raise unknown("data.source.unknown", self.unknown, ("error", IGNORE))
+        if (self.images is None) != (self.masks is None):
+            raise InputError(f"data.source.images and data.source.masks go together: set both, {PATTERNS}")
+        for name, check in (("labels", checked_labels), ("colours", checked_colours), ("lists", _checked_lists)):
+            if isinstance(value := getattr(self, name), Mapping):
+                set_value(name, check(value))
+
+        set_value("bands", self._reader.bands)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # not what it has found
+
+    @property
+    def channels(self) -> int:
+        return self._reader.channels
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        if self.classes is None:
-            return self._read_class_names()
-        return self.classes if isinstance(self.classes, tuple) else tuple(f"class {i}" for i in range(self.classes))
+        return self._classes.names
 
     def samples(self, split: str) -> Sequence[Sample]:
-        root = self._folder()
-        if (root / "images").is_dir():
-            samples = find_pairs(root / "images", root / "masks")
-            return [samples[i] for i in self._divide(len(samples))[split]]
-        if not any((root / name / "images").is_dir() for name in SPLITS):
-            raise InputError(f"{root} holds no images: {LAYOUT}")
-        folder = root / split
-        return find_pairs(folder / "images", folder / "masks") if folder.is_dir() else []
+        root, pairs = self._folder(), self._pairs[split]
+        load = partial(load_pair, read=self._classes.read, read_image=self._reader)
+        groups = [None] * len(pairs) if self.group is None else groups_of([pair.image for pair in pairs], self.group)
+        return [
+            Sample(str(root / image), partial(load, root / image, root / mask), str(root / mask), group)
+            for (image, mask), group in zip(pairs, groups, strict=True)
+        ]
 
-    def _divide(self, count: int) -> dict[str, list[int]]:
-        """The indices of each split when `count` images are split at random: test is drawn first, then val."""
-        fractions = self.val_fraction, self.test_fraction
-        if not all(is_number(fraction) and fraction >= 0 for fraction in fractions) or sum(fractions) >= 1:
-            raise InputError(
-                f"val_fraction={self.val_fraction!r} and test_fraction={self.test_fraction!r} leave nothing to "
-                "train on: they must be fractions of 0 or more whose sum is below 1"
-            )
-        rest = list(range(count))
-        parts: dict[str, list[int]] = {"val": [], "test": []}
-        for split, fraction in (("test", self.test_fraction), ("val", self.val_fraction)):
-            if number := round(fraction * count):
-                kept, taken = block_split(len(rest), number, self.block, self.seed)
-                rest, parts[split] = [rest[i] for i in kept], [rest[i] for i in taken]
-        return {"train": rest, **parts}
+    def assumptions(self) -> Sequence[str]:
+        unused = self._layout.unused(self._folder(), [pair for part in self._pairs.values() for pair in part])
+        notes = [f"files that are not used: {summary(unused)}"] if unused else []
+        layout = f"images are {self._layout.images}, their masks {self._layout.masks}"
+        return [*self._classes.said, layout, *self._division(), *notes]
 
-    def _read_class_names(self) -> tuple[str, ...]:
-        path = self._folder() / "classes.txt"
-        if not path.is_file():
-            raise InputError(
-                f"number of classes unknown: set data.source.classes=N, or list their names in {path}, one a line"
-            )
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: its text is not UTF-8; save it as such") from None
-        return _checked_names(str(path), [line.strip() for line in lines if line.strip()])
+    @cached_property
+    def _classes(self) -> Classes:
+        classes: Any = self.classes
+        if self.labels is None and self.colours is None:
+            if classes is None:
+                return classes_in(self._folder(), self.ignore_index, self.unknown)
+            return plain_classes(classes, self.ignore_index)
+        if classes is None and (path := self._folder() / NAMES_FILE).is_file():
+            classes = read_class_names(path)
+        entries = entries_of(classes, self.labels or (), self.colours or (), self.ignore_index)
+        return classes_of(entries, "data.source.labels and colours", self.ignore_index, self.unknown)
+
+    @property
+    def _reader(self) -> ImageReader:
+        return ImageReader(self.bands, self.max_value, self.max_megapixels)
+
+    @cached_property
+    def _layout(self) -> Layout:
+        if self.images is not None and self.masks is not None:
+            return Layout(self.images, self.masks)
+        return found_layout(self._folder())
+
+    @cached_property
+    def _pairs(self) -> dict[str, list[Pair]]:
+        """The pairs of each split."""
+        root, layout = self._folder(), self._layout
+        if layout.has_splits:
+            return layout.split_pairs(root)
+        pairs = layout.pairs(root)
+        paths = [pair.image for pair in pairs]
+        if lists := self._lists_of(root):
+            indices = by_lists(paths, lists)
+        else:
+            fractions = {"test": self.test_fraction, "val": self.val_fraction}
+            groups = None if self.group is None else groups_of(paths, self.group)
+            classes = self._classes_of(pairs) if self.stratify else None
+            indices = at_random(len(paths), fractions, self.seed, self.block, groups, classes)
+        return {split: [pairs[i] for i in indices[split]] for split in SPLITS}
+
+    def _lists_of(self, root: Path) -> dict[str, Path]:
+        """The files with the lists of the splits; empty if there are no lists."""
+        if self.lists is not None:
+            return {split: root / name for split, name in self.lists}
+        files = {split: root / f"{split}.txt" for split in SPLITS}
+        return {split: path for split, path in files.items() if path.is_file()} if files["train"].is_file() else {}
+
+    def _classes_of(self, pairs: Sequence[Pair]) -> list[frozenset[int]]:
+        """The classes that occur in each mask."""
+        root, read, ignored = self._folder(), self._classes.read, {self.ignore_index}
+        return map_in_threads(lambda pair: frozenset(read(root / pair.mask).unique().tolist()) - ignored, pairs)
+
+    def _division(self) -> list[str]:
+        """How the images were divided, as a sentence."""
+        if self._layout.has_splits:
+            return []
+        counts = ", ".join(f"{len(pairs)} {split}" for split, pairs in self._pairs.items())
+        if lists := self._lists_of(self._folder()):
+            return [f"{listed([path.name for path in lists.values()])} divide the images: {counts}"]
+        together = (
+            f" in groups by {self.group}" if self.group else f" in blocks of {self.block}" if self.block > 1 else ""
+        )
+        evenly = ", with all classes in each" if self.stratify else ""
+        return [f"images are divided at random{together}{evenly} (seed {self.seed}): {counts}"]
 
     def _folder(self) -> Path:
         return existing_root(self.root, LAYOUT)
 
 
-def _checked_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of the classes; raises InputError if the list is empty or holds a name twice."""
-    if not names:
-        raise InputError(f"{where}: no class is named; list the names")
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise InputError(f"{where}: named twice: {', '.join(map(str, twice))}; classes need names of their own")
-    return tuple(names)
+def _checked_lists(lists: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for split in lists:
+        if split not in SPLITS:
+            raise unknown("split of data.source.lists", split, SPLITS)
+    return tuple((split, str(path)) for split, path in lists.items())

@@ -16,13 +16,18 @@ from autosegloss.errors import InputError
 
 def read_names(path: Path) -> list[str]:
     """The first word of every line; raises InputError for a file that is missing, empty or not text."""
+    return [line.split()[0] for line in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list that are not empty; raises InputError for a file that is missing, empty or not text."""
     try:
-        names = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the list cannot be read ({error}); unpack the data set anew") from error
-    if not names:
-        raise InputError(f"{path}: the list is empty; unpack the data set anew")
-    return names
+        raise InputError(f"{path}: the list cannot be read ({error}); correct or restore the file") from error
+    if not any(lines):
+        raise InputError(f"{path}: the list is empty; restore it")
+    return [line for line in lines if line]
 
 
 def files_in(folder: Path, ending: str) -> dict[str, str]:

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from autosegloss.errors import InputError
+
 SPLITS = ("train", "val", "test")
+
+
+class SampleError(InputError):
+    """A sample that cannot be used. `kind` says in a few words what such samples have in common."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[SampleError], tuple[str, str]]:
+        return SampleError, (self.kind, str(self))
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,6 @@ class Source(ABC):
     """
 
     ignore_index: int | None = 255
-    channels: int = 3
 
     @property
     @abstractmethod
@@ -70,6 +82,11 @@ class Source(ABC):
     def expected(self) -> Mapping[str, int]:
         """The number of samples of each split of the complete data set; a plain class attribute will do."""
         return {}
+
+    @property
+    def channels(self) -> int:
+        """The number of bands of an image; a plain class attribute will do."""
+        return 3
 
     @property
     def num_classes(self) -> int:
