@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -63,6 +64,8 @@ def _run(config_name: str, task: Callable[[Any], Any]) -> None:
 
 
 def _require_training() -> None:
-    """End the program with one line where the packages of the extra `train` are missing."""
+    """End the program with one line where the system, or a package of the extra `train`, is missing."""
+    if not hasattr(os, "killpg"):
+        sys.exit("error: train and search need Linux or macOS, or WSL on Windows; losses and metrics work here")
     if missing := [package for package in ("hydra", "pytorch_lightning") if find_spec(package) is None]:
         sys.exit(f"error: {not_installed('training', ' and '.join(missing), extra='train')}")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from autosegloss.training.environment import without_launcher
-from autosegloss.training.outcome import Failure, Outcome
+from autosegloss.training.outcome import Checked, Failure, Outcome
 
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 
-Report = Outcome | None  # how a process ended its part; None: its imports are done, it waits for work
+Report = Outcome | Checked | None  # how a process ended its part; None: its imports are done, it waits for work
 
 
 class Member:
@@ -49,9 +49,9 @@ class Member:
         """Direct its output to `log`, None is the console; it takes over our working folder and our module path."""
         self._write({"log": log and str(log), "cwd": os.getcwd(), "path": sys.path})
 
-    def send(self, config: Mapping[str, Any], folder: Path) -> None:
-        """Have it run once; it reports the outcome."""
-        self._write({"config": config, "folder": str(folder)})
+    def send(self, work: Mapping[str, Any]) -> None:
+        """Have it run or check; it reports the outcome."""
+        self._write(work)
 
     def _write(self, message: Mapping[str, Any]) -> None:
         with suppress(BrokenPipeError):  # it has died, as `report` will tell

@@ -22,6 +22,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
+from autosegloss.data.description import describe
 from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
 from autosegloss.files import disk_error, short_path, whole_file
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
@@ -29,7 +30,7 @@ from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
-from autosegloss.training.outcome import RESULT, WEIGHTS, Outcome, Result, discard_outcome, scored_at
+from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.settings import check_settings
 from autosegloss.training.trainer import make_trainer, tamed_lightning
 
@@ -84,6 +85,10 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
+            if OmegaConf.select(cfg, "notes"):
+                checked = Checked(describe(data))
+                checked.tell()
+                checked.save(folder)
             _discard_earlier(cfg, folder)
         fit_seconds, unsaved = _fit(cfg, trainer, module, *loaders, folder)
         trained = time.perf_counter()

@@ -15,6 +15,7 @@ from autosegloss.files import disk_error, last_lines, short_path
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Step, Strategy, Trial
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
+from autosegloss.training.environment import deaf_to_warnings
 from autosegloss.training.outcome import WEIGHTS, Failure, Outcome
 
 from ._commands import resume_command
@@ -56,6 +57,11 @@ class Search:
             max_batch_size=settings.max_batch_size,
         )
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its folder holds a state, from which it goes on."""
+        return State.exists(self.task.directory)
+
     def run(self) -> dict[str, Any]:
         """Do what is left of the search.
 
@@ -69,7 +75,7 @@ class Search:
         """
         task = self.task
         try:
-            with sigterm_as_interrupt(), self.progress:
+            with deaf_to_warnings(), sigterm_as_interrupt(), self.progress:
                 init = self._warm_up()
                 for step in range(self.state.step, task.steps):
                     self._step(step, init)
