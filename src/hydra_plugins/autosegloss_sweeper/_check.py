@@ -25,7 +25,7 @@ _SETTINGS = {  # of the runs around the trials
     "warmup": "; hydra.sweeper.warmup sets this run",
     "finalists": "; hydra.sweeper.final sets this run",
     "comparison": (
-        "; hydra.sweeper.comparison_common sets the runs of the table, which hydra.sweeper.comparison_seeds=[] leaves out"
+        "; hydra.sweeper.comparison_common sets the runs of the table, hydra.sweeper.comparison_seeds=[] leaves it out"
     ),
 }
 
