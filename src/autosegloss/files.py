@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
 @contextmanager
@@ -55,3 +58,11 @@ def short_path(path: Path) -> Path:
     """The path relative to the current folder if it lies below that, else the absolute path."""
     absolute, here = path.absolute(), Path.cwd()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+
+
+def disk_error(error: BaseException) -> str | None:
+    """One line about a disk that is full, read-only or broken; None if `error` is another one."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
+        return None
+    what = short_path(Path(os.fsdecode(error.filename))) if isinstance(error.filename, (str, bytes)) else "the output"
+    return f"{what} cannot be written ({error.strerror}): make room on that disk, or write to another"
