@@ -12,7 +12,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from autosegloss.data.transforms import MEAN, STD
+from autosegloss.data.transforms import as_rgb, denormalise
 from autosegloss.errors import InputError
 from autosegloss.report import samples_figure, save
 from autosegloss.training.module import SegmentationModule, predicted
@@ -32,7 +32,7 @@ def main(out: str, *runs: str) -> None:
         module: SegmentationModule = make_module(cfg, data).eval()
         with torch.inference_mode():
             columns[name] = predicted(module(images), labels.shape[1:]).numpy()
-    pixels = (images * STD + MEAN).round().byte()
+    pixels = as_rgb(denormalise(images))
     save(samples_figure(pixels.numpy(), columns, data.class_names, data.ignore_index), out)
 
 

@@ -19,7 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # unique: two threads or hosts may write the same file
     try:
         yield draft
-        with draft.open("r+b") as file:  # Windows synchronises a file that may be written alone
+        with draft.open("r+b") as file:  # Windows writes no file to the disk that is open for reading alone
             os.fsync(file.fileno())
         os.replace(draft, path)
         sync_folder(path.parent)

@@ -88,6 +88,28 @@ def test_values_outside_of_the_scale_are_refused(tmp_path, value):
     fails(tmp_path / "image.tif", "expected values from 0 to 100, got ", max_value=100)
 
 
+def test_values_of_1_bit_are_black_and_white_on_every_page(tmp_path):
+    values = FIVE.transpose(2, 0, 1) > 99
+    for photometric, white in (("minisblack", True), ("miniswhite", False)):
+        tifffile.imwrite(tmp_path / "image.tif", values, photometric=photometric)
+        expected = torch.from_numpy(np.where(values == white, 255, 0).astype(np.uint8))
+        assert_close(ImageReader(bands=range(5))(tmp_path / "image.tif"), expected)
+        tifffile.imwrite(tmp_path / "image.tif", values[0], photometric=photometric)
+        assert_close(read_image(tmp_path / "image.tif"), expected[:1].repeat(3, 1, 1))
+
+
+def test_a_complex_image_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "image.tif", FIVE[..., 0].astype(np.complex64))
+    fails(tmp_path / "image.tif", "expected grey or RGB values, got MINISBLACK of complex64")
+
+
+def test_a_small_copy_may_come_first(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "image.tif") as file:
+        file.write(FIVE[::2, ::2, :3], photometric="rgb", subfiletype=1)
+        file.write(FIVE[..., :3], photometric="rgb")
+    assert_close(read_image(tmp_path / "image.tif"), torch.from_numpy(FIVE[..., :3]).permute(2, 0, 1))
+
+
 def test_white_may_be_zero(tmp_path):
     tifffile.imwrite(tmp_path / "image.tif", DEEP[..., 0], photometric="miniswhite")
     assert_close(read_image(tmp_path / "image.tif"), scaled(np.stack([65535 - DEEP[..., 0]] * 3, axis=2)))
@@ -98,18 +120,21 @@ FORMS = {
     "planes": {"photometric": "minisblack", "planarconfig": "separate"},
     "rgb": {"photometric": "rgb"},
     "pages": {"photometric": "minisblack"},
+    "imagej": {"imagej": True},
+    "big-endian": {"photometric": "minisblack", "planarconfig": "contig", "byteorder": ">", "bigtiff": True},
 }
+PAGES = ("pages", "imagej")
 
 
 @pytest.mark.parametrize("values", [FIVE, DEEP], ids=["8 bits", "16 bits"])
 @pytest.mark.parametrize("form", FORMS)
 def test_chosen_bands_come_in_their_order(tmp_path, form, values):
     path = tmp_path / "image.tif"
-    tifffile.imwrite(path, values.transpose(2, 0, 1) if form in ("planes", "pages") else values, **FORMS[form])
+    tifffile.imwrite(path, values.transpose(2, 0, 1) if form in ("planes", *PAGES) else values, **FORMS[form])
     chosen = values[..., [4, 0, 0, 2]]
     expected = torch.from_numpy(chosen).permute(2, 0, 1) if values is FIVE else scaled(chosen)
     assert_close(ImageReader(bands=[4, 0, 0, 2])(path), expected)
-    found = "5 pages of 1 band each" if form == "pages" else "5 bands"
+    found = "5 pages of 1 band each" if form in PAGES else "5 bands"
     fails(path, rf"expected grey or RGB, got {found}: choose .* data.source.bands=\[0,1,2\]")
     fails(path, r"has 5 bands, numbered from 0: data.source.bands=\[0, 5\] needs 6", bands=(0, 5))
 
@@ -171,9 +196,9 @@ def test_two_bands_are_refused_by_their_number(tmp_path):
 
 def test_colours_that_are_not_rgb_are_refused_by_name(tmp_path):
     Image.fromarray(FIVE[..., :3]).convert("LAB").save(tmp_path / "lab.tif")
-    fails(tmp_path / "lab.tif", "expected grey or RGB values, got CIELAB of 8 bits")
+    fails(tmp_path / "lab.tif", "expected grey or RGB values, got CIELAB of uint8")
     tifffile.imwrite(tmp_path / "inks.tif", DEEP[..., :4], photometric="separated")
-    fails(tmp_path / "inks.tif", "expected grey or RGB values, got SEPARATED of 16 bits")
+    fails(tmp_path / "inks.tif", "expected grey or RGB values, got SEPARATED of uint16")
 
 
 def test_a_grey_image_can_be_one_band(tmp_path):

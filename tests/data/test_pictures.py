@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from torch.testing import assert_close
 
+from autosegloss.data import Folder
 from autosegloss.data.datasets.images import ImageReader, read_image
 from autosegloss.data.datasets.masks import read_mask
 from autosegloss.data.datasets.pairs import load_pair
@@ -39,6 +40,13 @@ def opencv(path: Path) -> torch.Tensor:
 def exif(tag: int) -> Image.Exif:
     made = Image.Exif()
     made[ORIENTATION] = tag
+    return made
+
+
+def gamma() -> PngImagePlugin.PngInfo:
+    """The chunk of a PNG which says that its values are linear."""
+    made = PngImagePlugin.PngInfo()
+    made.add(b"gAMA", struct.pack(">I", 100000))
     return made
 
 
@@ -111,6 +119,9 @@ SAVED = {
     "palette.gif": lambda path: Image.fromarray(RGB).quantize(16).save(path),
     "palette.tif": lambda path: Image.fromarray(RGB).quantize(16).save(path),
     "white is 0.tif": lambda path: tifffile.imwrite(path, GREY, photometric="miniswhite"),
+    "jpeg.tif": lambda path: Image.fromarray(GREY).convert("RGB").save(path, compression="jpeg", quality=100),
+    "big.tif": lambda path: tifffile.imwrite(path, RGB, photometric="rgb", bigtiff=True),
+    "gamma.png": lambda path: Image.fromarray(RGB).save(path, pnginfo=gamma()),
     "lossless.webp": lambda path: Image.fromarray(RGB).save(path, lossless=True),
     "planes.tif": lambda path: tifffile.imwrite(
         path, RGB.transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
@@ -160,18 +171,38 @@ def test_copies_at_a_lower_resolution_are_no_pages(tmp_path):
     assert open_picture(tmp_path / "image.tif").size == (8, 6)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "gif", "webp", "bmp"])
 def test_a_file_of_too_many_pixels_is_one_line_and_an_option(tmp_path, suffix, monkeypatch):
     path = tmp_path / f"image.{suffix}"
     Image.fromarray(RGB).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow warns from here, and refuses twice as many
-    assert_close(read_image(path), bands(RGB))
+    assert read_image(path).shape == (3, 6, 8)
     for read in (ImageReader(max_megapixels=4.7e-5), lambda path: open_picture(path, 4.7e-5)):
         with pytest.raises(
             InputError, match=r"has 6x8 pixels \(HxW\), more than 4.7e-05 megap.* data.source.max_megapixels"
         ):
             read(path)
     assert Image.MAX_IMAGE_PIXELS == 20
+
+
+def test_a_folder_of_large_images_needs_one_setting(tmp_path, monkeypatch):
+    for kind, values in (("images", RGB), ("masks", GREY % 2)):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(values).save(tmp_path / kind / "0.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    large, small = (Folder(tmp_path, classes=2, val_fraction=0, max_megapixels=most) for most in (1, 1e-5))
+    assert_close(large.samples("train")[0].load(), (bands(RGB), torch.from_numpy(GREY % 2)))
+    with pytest.raises(InputError, match=r"images/0.png: has 6x8 pixels.* set data.source.max_megapixels=1"):
+        small.samples("train")[0].load()
+
+
+def test_a_file_that_memory_cannot_hold_is_one_line(tmp_path):
+    content = bytearray(cv2.imencode(".png", GREY)[1].tobytes())
+    content[16:24] = struct.pack(">II", 2**30, 2**30)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "mask.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"mask.png: .*"):
+        read_mask(tmp_path / "mask.png")
 
 
 @pytest.mark.parametrize("written", SAVED)

@@ -21,11 +21,11 @@ SMALL = {
 }
 
 
-def built(name: str, *overrides: str, weights: str = "null", classes: int = 5) -> nn.Module:
+def built(name: str, *overrides: str, weights: str = "null", classes: int = 5, bands: int = 3) -> nn.Module:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"network={name}", f"network.encoder_weights={weights}", *overrides])
     architecture = instantiate(cfg.network)
-    return build_network(architecture.func, classes=classes, **architecture.keywords)
+    return build_network(architecture.func, classes=classes, bands=bands, **architecture.keywords)
 
 
 @cache

@@ -25,7 +25,7 @@ from autosegloss.errors import InputError, is_whole, unknown, whole_number
 
 
 class SegmentationData(pl.LightningDataModule):
-    """Loaders of a source: batches to train on, (images float32 (N, 3, H, W), labels int64 (N, H, W)), and to judge.
+    """Loaders of a source: batches to train on, (images float32 (N, B, H, W), labels int64 (N, H, W)), and to judge.
 
     A batch of validation or test is a list of such pairs, each of images of one size and labels of one size, so that
     nothing depends on what else is in the batch; labels may be larger than images (see `score_at`).
@@ -36,7 +36,7 @@ class SegmentationData(pl.LightningDataModule):
     Args:
         source: the data set.
         size: (H, W) in pixels, or one number for both, to which the images are resized; they are decoded once and kept
-            in memory as uint8, on `device` if it has room for them. None keeps the images' size, which must be equal.
+            in memory, on `device` if it has room for them. None keeps the images' size, which must be equal.
         batch_size: samples of a training batch of one process.
         holdout: None validates on the "val" split; a number of samples, or a fraction, takes these out of the training
             split instead, in blocks of `block` neighbours drawn with `holdout_seed`; samples of one group stay
@@ -93,6 +93,11 @@ class SegmentationData(pl.LightningDataModule):
         self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
         self.seed, self.num_workers = seed, num_workers
         self.augment = augment or (Augment(scale=(1, 1), flip=0) if self.crop else None)
+        if source.channels != 3 and self.augment and self.augment.colours and self.augment.colours.probability:
+            raise InputError(
+                f"data.augment.colours varies red, green and blue, but images have {source.channels} band(s): set "
+                "data.augment.colours=null"
+            )
         for name in ("batch_size", "eval_batch_size", "block"):
             whole_number(f"data.{name}", getattr(self, name), least=1)
         for name in ("num_workers", "seed", "holdout_seed"):

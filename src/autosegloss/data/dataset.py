@@ -14,11 +14,11 @@ from autosegloss.data.splits import Split
 from autosegloss.data.transforms import AugmentParams, affine_maps, colour_maps, normalise, warp
 
 Stack = tuple[Tensor, Tensor]
-"""Images float32 (n, 3, H, W) of one size and their labels int64 (n, H', W') of one size."""
+"""Images float32 (n, B, H, W) of one size and their labels int64 (n, H', W') of one size."""
 
 
 class SegmentationDataset(Dataset[Stack]):
-    """The samples of a split, transformed: images float32 (3, H, W), labels int64 (H', W').
+    """The samples of a split, transformed: images float32 (B, H, W), labels int64 (H', W').
 
     Batches are transformed as a whole, by `__getitems__`, so that a GPU can do it.
 

@@ -1,4 +1,4 @@
-"""A split in memory: read and decoded once per process, resized, checked and kept as uint8 tensors."""
+"""A split in memory: read and decoded once per process, resized, checked and kept as tensors."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Resize:
     keep_aspect: bool = False
 
     def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The image (3, H, W) and the label (H, W) at the new size; labels are taken from the nearest pixel."""
+        """The image (B, H, W) and the label (H, W) at the new size; labels are taken from the nearest pixel."""
         return self.image(image), self._resized(label[None], tv.InterpolationMode.NEAREST_EXACT)[0]
 
     def image(self, image: Tensor) -> Tensor:
-        """The image (3, H, W) at the new size."""
+        """The image (B, H, W) at the new size."""
         return self._resized(image, tv.InterpolationMode.BILINEAR)
 
     def shown(self, label: Tensor) -> Tensor:
@@ -68,7 +68,10 @@ def _middle(own: int, scaled: int, size: int) -> slice:
 
 @dataclass(frozen=True)
 class MemorySplit(Split):
-    """Images uint8 (N, 3, H, W) and labels uint8 (N, H, W) on one device; shared between runs, so read-only."""
+    """Images (N, B, H, W) and labels uint8 (N, H, W) on one device; shared between runs, so read-only.
+
+    Images are uint8, or float32 on the scale 0..255 where a file has more than 8 bits.
+    """
 
     images: Tensor
     labels: Tensor

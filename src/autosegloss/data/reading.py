@@ -17,8 +17,17 @@ Result = TypeVar("Result")
 
 
 def load_sample(sample: Sample, source: Source) -> tuple[Tensor, Tensor]:
-    """The image (3, H, W) and the label (H, W) of a sample, uint8; raises InputError as `check_labels` does."""
+    """The image (B, H, W), uint8 or float32, and the label uint8 (H, W) of a sample.
+
+    Raises InputError as `check_labels` does, and for an image of another number of bands than the source states.
+    """
     image, label = sample.load()
+    if image.shape[0] != source.channels:
+        raise SampleError(
+            "images of another number of bands",
+            f"{sample.name}: expected an image of {source.channels} bands, got {image.shape[0]}: `channels` of "
+            f"{type(source).__name__} must state their number",
+        )
     check_labels(label, sample, source)
     return image, label
 

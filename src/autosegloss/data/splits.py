@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Split(ABC):
-    """The images and labels of one split, uint8.
+    """The images and labels of one split.
 
     `MemorySplit` holds them decoded, all of one size, `OwnSizeSplit` with labels of their own sizes; `DiskSplit` reads
     their files.
@@ -25,8 +25,8 @@ class Split(ABC):
         """The samples at `indices`, in this order, in stacks of one size of image and one size of label.
 
         Yields:
-            the positions within `indices` that a stack covers, its images uint8 (n, 3, H, W) and its labels uint8
-            (n, H', W').
+            the positions within `indices` that a stack covers, its images (n, B, H, W), uint8 or float32 on the
+            scale 0..255, and its labels uint8 (n, H', W').
         """
 
     def label_counts(self, indices: Sequence[int]) -> Tensor:

@@ -20,13 +20,36 @@ STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
 
 
 def normalise(images: Tensor, colours: Tensor | None = None) -> Tensor:
-    """Images uint8 (N, 3, H, W) as float32 of mean 0 and deviation 1 over ImageNet; the mean colour becomes 0.
+    """Images (N, B, H, W) on the scale 0..255 as float32 of mean 0 and deviation 1 over ImageNet.
 
-    colours: (N, 3, 4), the colour maps to apply first (see `recolour`).
+    Three bands are red, green and blue: the mean colour becomes 0. Bands of another number all take the average of
+    the three means and of the three deviations. colours: (N, 3, 4), the colour maps to apply first (see `recolour`).
     """
     if colours is not None:
         images = recolour(images, colours)
-    return (images - MEAN.to(images.device)) / STD.to(images.device)
+    mean, deviation = _statistics(images)
+    return (images - mean) / deviation
+
+
+def denormalise(images: Tensor) -> Tensor:
+    """Normalised images (N, B, H, W) on the scale 0..255 again."""
+    mean, deviation = _statistics(images)
+    return images * deviation + mean
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """Images (..., B, H, W) on the scale 0..255 to look at, uint8 (..., 3, H, W).
+
+    Their first three bands become red, green and blue; fewer bands are shown by the first, in grey.
+    """
+    bands = [0, 1, 2] if images.shape[-3] >= 3 else [0, 0, 0]
+    return images[..., bands, :, :].round().clamp(0, 255).byte()
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the deviation of each band of images (N, B, H, W) on the scale 0..255."""
+    mean, deviation = (MEAN, STD) if images.shape[1] == len(MEAN) else (MEAN.mean(), STD.mean())
+    return mean.to(images.device), deviation.to(images.device)
 
 
 class AugmentParams(NamedTuple):
@@ -105,17 +128,17 @@ def warp(
     """Apply an affine map to each image and its label.
 
     Args:
-        images: normalised, float32 (N, 3, H, W).
+        images: normalised, float32 (N, B, H, W).
         labels: uint8 (N, H, W).
         maps: (N, 2, 3), see `affine_maps`.
         size: (H, W) of the result in pixels.
         ignore_index: the label outside an image.
 
     Returns:
-        images float32 (N, 3, *size), 0 (the mean colour) outside an image, and labels int64 (N, *size), taken from
+        images float32 (N, B, *size), 0 (the mean colour) outside an image, and labels int64 (N, *size), taken from
         the nearest pixel.
     """
-    grid = F.affine_grid(maps.to(images.device), [len(images), 3, *size], align_corners=False)
+    grid = F.affine_grid(maps.to(images.device), [len(images), 1, *size], align_corners=False)
     images = F.grid_sample(images, grid, align_corners=False)
     # grid_sample pads with zeros: shift the labels so that zero means ignore_index.
     shifted = labels[:, None].float() - ignore_index

@@ -16,17 +16,17 @@ WEIGHTS = "imagenet"
 
 
 class HRNetV2(nn.Module):
-    """Images (N, 3, H, W) -> logits (N, C, H, W), H and W multiples of 32.
+    """Images (N, B, H, W) -> logits (N, C, H, W), H and W multiples of 32.
 
     The outputs of the last stage, (N, w 2^k, H / 2^(k+2), W / 2^(k+2)) for k = 0..3, are brought to stride 4, put side
     by side (15 w channels, 720 of w = 48) and mixed by a 1x1 convolution before the one to the classes (Sun et al.
     2019, arXiv 1904.04514, section 3). `encoder_name` is a HRNet of timm, optionally with a dot and the tag of its
-    weights; `encoder_weights` is "imagenet" or None. Raises InputError for another name.
+    weights; `encoder_weights` is "imagenet" or None; `in_channels` is B. Raises InputError for another name.
     """
 
     encoder: nn.Module
 
-    def __init__(self, encoder_name: str, encoder_weights: str | None, classes: int):
+    def __init__(self, encoder_name: str, encoder_weights: str | None, classes: int, in_channels: int = 3):
         super().__init__()
         if encoder_name not in timm.list_models("hrnet*") + timm.list_pretrained("hrnet*"):
             raise unknown("encoder", encoder_name, timm.list_models("hrnet*"))
@@ -38,6 +38,7 @@ class HRNetV2(nn.Module):
             features_only=True,
             feature_location="",  # the branches, without the layers that widen them for classification
             out_indices=_BRANCHES,
+            in_chans=in_channels,
         )
         channels = sum(encoder.feature_info.channels())
         self.encoder = encoder

@@ -43,7 +43,7 @@ class SegmentationModule(pl.LightningModule):
         self.optimizer = optimizer
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, C, H, W) of images (N, 3, H, W)."""
+        """Logits (N, C, H, W) of images (N, B, H, W)."""
         height, width = images.shape[2:]
         padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
         return self.network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]

@@ -15,13 +15,19 @@ from autosegloss.training.hub import hub_within_seconds
 
 
 def build_network(
-    architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, **options: Any
+    architecture: Callable[..., nn.Module], classes: int, encoder_weights: str | None, bands: int = 3, **options: Any
 ) -> nn.Module:
-    """Make a network with `classes` output channels: images (N, 3, H, W) -> logits (N, C, H, W).
+    """Make a network with `classes` output channels: images (N, B, H, W) -> logits (N, C, H, W).
 
-    architecture: takes `classes`, `encoder_weights` and `options`. encoder_weights: name of pretrained weights; None
-    draws them at random. Raises InputError for an unknown encoder or option, and if the weights cannot be fetched.
+    architecture: takes `classes`, `encoder_weights`, `options` and, for another B than 3, `in_channels`.
+    encoder_weights: name of pretrained weights, which are adapted to B bands; None draws them at random. bands: B.
+    Raises InputError for an unknown encoder or option, if the weights cannot be fetched, and if the network takes
+    images of three bands only.
     """
+    if options.setdefault("in_channels", bands) != bands:
+        raise InputError(f"network.in_channels={options['in_channels']}, but images have {bands} bands: leave it out")
+    if bands == 3:
+        del options["in_channels"]  # networks need not know of it
     try:
         with hub_within_seconds() if encoder_weights else nullcontext():
             return architecture(classes=classes, encoder_weights=encoder_weights, **options)
@@ -57,6 +63,11 @@ def _can_be_made(architecture: Callable[..., nn.Module], classes: int, options: 
 def _mistake(error: Exception, options: dict) -> InputError | None:
     """The error for wrong options of a network; None if `error` has another cause."""
     name = options.get("encoder_name")
+    if isinstance(error, TypeError) and "in_channels" in str(error):
+        return InputError(
+            f"the network takes images of 3 bands only, the data have {options['in_channels']}: choose 3 with "
+            "data.source.bands=[0,1,2], or give the network an argument in_channels"
+        )
     if isinstance(error, KeyError) and name not in (known := get_encoder_names()):
         return unknown("encoder", name, known)
     if isinstance(error, KeyError | TypeError | ValueError) or "Unknown model" in str(error):  # timm's RuntimeError

@@ -181,7 +181,9 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     if a part cannot be made, or if batch normalisation would see one image.
     """
     architecture = instantiate(cfg.network)
-    network = build_network(architecture.func, classes=data.num_classes, **architecture.keywords)
+    network = build_network(
+        architecture.func, classes=data.num_classes, bands=data.source.channels, **architecture.keywords
+    )
     normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
     if normalises and (effective_batch_size or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from autosegloss.data.check.checks import CheckedSample, SplitReport
 from autosegloss.data.datasets.source import Source
+from autosegloss.data.transforms import as_rgb
 from autosegloss.report import class_legend, colour_labels, legend_rows
 
 ROWS = 6  # samples in the picture
@@ -20,7 +21,7 @@ def picture(reports: Sequence[SplitReport], source: Source) -> Figure | None:
     """Draw a few samples of every split: the image, the mask, and the mask over the image.
 
     Samples with classes that no earlier row shows come first. Ignored pixels are grey in the mask and transparent in
-    the overlay.
+    the overlay. Of images of more than three bands the first three are shown.
 
     Args:
         reports: the reports of the splits.
@@ -38,7 +39,7 @@ def picture(reports: Sequence[SplitReport], source: Source) -> Figure | None:
     figure = Figure(figsize=(3 * WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=heights)
     for axes, (split, row), (image, label) in zip(grid, rows, pairs, strict=True):
-        for panel, pixels in zip(axes, _panels(image.numpy(), label.numpy(), source.num_classes), strict=True):
+        for panel, pixels in zip(axes, _panels(as_rgb(image).numpy(), label.numpy(), source.num_classes), strict=True):
             panel.imshow(pixels)
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)

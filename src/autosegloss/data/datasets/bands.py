@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autosegloss.data.datasets.source import SampleError
 from autosegloss.errors import InputError
 
+SEVERAL = "files of several pictures"  # kinds of files that cannot be read
+OTHER_COLOURS = "images in other colours than grey or RGB"
+TOO_LARGE = "files of too many pixels"
 MAX_MEGAPIXELS = 179  # beyond it Pillow, too, takes a file for a decompression bomb
 
 
@@ -31,8 +35,12 @@ def reading(path: Path) -> Iterator[None]:
     """Any error of a decoder becomes an InputError that names the file."""
     try:
         yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError as error:
+        raise SampleError(
+            TOO_LARGE, f"{path}: does not fit into memory; cut the file into parts, or replace it"
+        ) from error
     except Exception as error:  # decoders raise many types for broken files
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as an image ({reason}); replace or remove the file") from error
@@ -41,7 +49,8 @@ def reading(path: Path) -> Iterator[None]:
 def check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
     """Raise an InputError if an image has more pixels than allowed."""
     if width * height > max_megapixels * 1e6:
-        raise InputError(
-            f"{path}: has {height}x{width} pixels (HxW), more than {max_megapixels:g} megapixels; if the file is no "
-            f"damage, set data.source.max_megapixels={width * height // 10**6 + 1}"
+        raise SampleError(
+            TOO_LARGE,
+            f"{path}: has {height}x{width} pixels (HxW), more than {max_megapixels:g} megapixels; if the file is not "
+            f"damaged, set data.source.max_megapixels={width * height // 10**6 + 1}",
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autosegloss.data.datasets.bands import MAX_MEGAPIXELS, Bands, reading
 from autosegloss.data.datasets.pictures import deep_png_bands, picture_bands
+from autosegloss.data.datasets.source import SampleError
 from autosegloss.data.datasets.tiff import MAGIC, read_tiff
 from autosegloss.errors import InputError, is_whole, positive
 
@@ -77,9 +78,10 @@ class ImageReader:
         count = values.shape[2]
         assert self.bands is not None
         if max(self.bands) >= count:
-            raise InputError(
+            raise SampleError(
+                "images that lack a band",
                 f"{path}: has {_counted(count)}, numbered from 0: data.source.bands={list(self.bands)} needs "
-                f"{max(self.bands) + 1}"
+                f"{max(self.bands) + 1}",
             )
         return values[..., list(self.bands)]
 
@@ -90,14 +92,16 @@ class ImageReader:
         low, high = float(values.min()), float(values.max())
         most = 65535 if self.max_value is None and values.dtype == np.uint16 else self.max_value
         if most is None:
-            raise InputError(
+            raise SampleError(
+                "images of no known scale",
                 f"{path}: its values {low:g} to {high:g} ({values.dtype}) have no known scale: set "
-                "data.source.max_value to the value that is to become 255"
+                "data.source.max_value to the value that is to become 255",
             )
         if not (low >= 0 and high <= most):  # nan is neither
-            raise InputError(
+            raise SampleError(
+                "images with values outside of the scale",
                 f"{path}: expected values from 0 to {most:g}, got {low:g} to {high:g}; set data.source.max_value to "
-                "the largest value of all files, and convert files with values below 0 or without a number"
+                "the largest value of all files, and convert files with values below 0 or not a number",
             )
         return values.astype(np.float32) * 255 / np.float32(most)
 
@@ -140,12 +144,13 @@ def _rgb(path: Path, found: Bands) -> np.ndarray:
     return values if count == 3 else np.repeat(values, 3, axis=2)
 
 
-def _unclear(path: Path, found: str, count: int) -> InputError:
+def _unclear(path: Path, found: str, count: int) -> SampleError:
     """The error for a file of other bands than grey or RGB; `count` of them hold colours."""
     example = [0, 0, 0] if count == 1 else list(range(min(count, 3)))
-    return InputError(
+    return SampleError(
+        "images of other bands than grey or RGB",
         f"{path}: expected grey or RGB, got {found}: choose the bands to read, for example data.source.bands="
-        + str(example).replace(" ", "")
+        + str(example).replace(" ", ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 from imagecodecs import png_decode
 from PIL import ExifTags, Image, ImageOps
 
-from autosegloss.data.datasets.bands import MAX_MEGAPIXELS, Bands, check_size, reading
+from autosegloss.data.datasets.bands import OTHER_COLOURS, SEVERAL, Bands, check_size, reading
+from autosegloss.data.datasets.source import SampleError
 from autosegloss.data.datasets.tiff import count_pages, tiff_orientation, upright
 from autosegloss.errors import InputError
 
@@ -42,12 +44,13 @@ class _Lifted:
 _LIFTED = _Lifted()
 
 
-def open_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
+def open_picture(path: Path, max_megapixels: float = math.inf) -> Image.Image:
     """The picture of a file, decoded and turned as its orientation tag says.
 
     Args:
         path: of the file.
-        max_megapixels: the size in millions of pixels up to which a file is decoded.
+        max_megapixels: the size in millions of pixels up to which a file is decoded; a mask needs no limit of its own,
+            for it has the size of an image.
 
     Raises:
         InputError: if the file cannot be read, is too large, or holds several pictures.
@@ -67,7 +70,8 @@ def picture_bands(path: Path, max_megapixels: float) -> Bands:
     if picture.mode in CONVERTED:
         picture = picture.convert(CONVERTED[picture.mode])
     if picture.mode not in GREY_OR_RGB:
-        raise InputError(f"{path}: expected grey or RGB values, got Pillow's mode {picture.mode}; convert the image")
+        message = f"{path}: expected grey or RGB values, got Pillow's mode {picture.mode}; convert the image"
+        raise SampleError(OTHER_COLOURS, message)
     values = np.array(picture)
     return Bands(values.reshape(*values.shape[:2], -1), alpha=picture.mode.endswith("A"))
 
@@ -83,7 +87,7 @@ def deep_png_bands(path: Path, max_megapixels: float) -> Bands:
 def orientation(path: Path) -> int:
     """The orientation tag of a file, 1 to 8; 1 if it has none, or is no picture."""
     try:
-        with _opened(path, float("inf")) as picture:
+        with _opened(path, math.inf) as picture:
             if picture.format == "TIFF":
                 return tiff_orientation(path)
             return _tag(picture)
@@ -102,7 +106,8 @@ def _opened(path: Path, max_megapixels: float) -> Iterator[Image.Image]:
     with reading(path), path.open("rb") as file, _LIFTED, Image.open(file) as picture:
         check_size(path, *picture.size, max_megapixels)
         if (count := _count(path, picture)) > 1:
-            raise InputError(f"{path}: expected one picture, got {count} in one file; save each as a file of its own")
+            message = f"{path}: expected one picture, got {count} in one file; save each as a file of its own"
+            raise SampleError(SEVERAL, message)
         yield picture
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT, TiffFile, TiffPage, TiffPageSeries
 
-from autosegloss.data.datasets.bands import Bands, check_size, reading
-from autosegloss.errors import InputError
+from autosegloss.data.datasets.bands import OTHER_COLOURS, SEVERAL, Bands, check_size, reading
+from autosegloss.data.datasets.source import SampleError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes of a TIFF file
 ORIENTATION = 274  # the number of the tag
 TURNED = (5, 6, 7, 8)  # its values under which rows become columns
+GREY_OR_RGB = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 # Photometric interpretation, samples per pixel and extra samples of the files of 8 bits that Pillow reads unchanged.
 PILLOW_READS = (
     (PHOTOMETRIC.MINISWHITE, 1, ()),
@@ -36,13 +37,14 @@ def read_tiff(path: Path, max_megapixels: float) -> Bands | None:
         series = _series(file)
         page, pages = series[0].keyframe, _pages(series[0])
         if len(series) > 1:
-            raise InputError(f"{path}: its pages differ in size or type; save each as a file of its own")
+            raise SampleError(SEVERAL, f"{path}: its pages differ in size or type; save each as a file of its own")
         check_size(path, page.imagewidth, page.imagelength, max_megapixels)
         if pages == 1 and _pillow_reads(page):
             return None
-        if page.photometric not in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
-            found = f"{PHOTOMETRIC(page.photometric).name} of {page.bitspersample} bits"
-            raise InputError(f"{path}: expected grey or RGB values, got {found}; convert the image")
+        dtype = np.dtype(page.dtype)
+        if page.photometric not in GREY_OR_RGB or dtype.kind not in "buif":
+            found = f"{PHOTOMETRIC(page.photometric).name} of {dtype}"
+            raise SampleError(OTHER_COLOURS, f"{path}: expected grey or RGB values, got {found}; convert the image")
         values = upright(_values(series[0]), _orientation(page))
     alpha = page.extrasamples and page.extrasamples[-1] in (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
     return Bands(values, pages == 1 and bool(alpha), pages)
@@ -82,7 +84,8 @@ def _pages(series: TiffPageSeries) -> int:
 
 def _pillow_reads(page: TiffPage) -> bool:
     form = page.photometric, page.samplesperpixel, tuple(page.extrasamples)
-    return form in PILLOW_READS and page.sampleformat == SAMPLEFORMAT.UINT and page.bitspersample <= 8
+    whole_numbers = page.sampleformat == SAMPLEFORMAT.UINT and page.bitspersample <= 8
+    return page.index == 0 and whole_numbers and form in PILLOW_READS
 
 
 def _orientation(page: TiffPage) -> int:
@@ -94,9 +97,8 @@ def _values(series: TiffPageSeries) -> np.ndarray:
     """The values (H, W, B) of a series: the bands of its first page, then those of the second, and so on."""
     values = np.moveaxis(series.asarray(), [series.axes.index("Y"), series.axes.index("X")], [0, 1])
     values = values.reshape(*values.shape[:2], -1)
-    return _inverted(values) if series.keyframe.photometric == PHOTOMETRIC.MINISWHITE else values
-
-
-def _inverted(values: np.ndarray) -> np.ndarray:
-    """Values that count from white, counted from black."""
+    if (bits := series.keyframe.bitspersample) < 8:  # white is 255, as in pictures that Pillow reads
+        values = values.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
+    if series.keyframe.photometric != PHOTOMETRIC.MINISWHITE:
+        return values
     return np.iinfo(values.dtype).max - values if values.dtype.kind == "u" else -values
