@@ -11,9 +11,6 @@ from PIL import Image
 
 from autosegloss.training.check import check_runs
 from autosegloss.training.outcome import Checked, Failure, Planned
-from hydra_plugins.autosegloss_sweeper import _check
-
-CHECK = _check.check  # the fixture `trainings` leaves it out
 
 FOLDER = [
     "data=folder",
@@ -42,21 +39,6 @@ def pictures(tmp_path):
                 size = (32, 32, 3) if kind == "images" else (32, 32)
                 Image.fromarray(noise.integers(0, values, size, dtype=np.uint8)).save(folder / f"{number}.png")
     return tmp_path
-
-
-class Inline:
-    """In the place of a crew: it checks in this process."""
-
-    def check(self, runs, read) -> Checked | Failure:
-        return check_runs(runs, read)
-
-
-@pytest.fixture
-def checking(trainings, monkeypatch):
-    """Trainings that are no trainings, after the check that a search makes."""
-    monkeypatch.setattr(_check, "check", CHECK)
-    monkeypatch.setattr(_check, "crew_of", lambda size: Inline())
-    return trainings
 
 
 def planned(*overrides: str, devices: int = 1) -> Planned:
@@ -102,7 +84,7 @@ def test_the_data_are_described_in_plain_types():
     assert len(found.data["classes"]) == 6
 
 
-def test_a_search_without_the_images_of_its_table_ends_before_its_first_trial(command, pictures, checking):
+def test_a_search_without_the_images_of_its_table_ends_before_its_first_trial(command, pictures, trainings):
     """With train/ and test/ alone the trials have their hold-out, and the table has no val/ to score on."""
     with pytest.raises(SystemExit) as ended:
         command("search", *SEARCH, *FOLDER, TABLE, tiny=False)
@@ -111,7 +93,7 @@ def test_a_search_without_the_images_of_its_table_ends_before_its_first_trial(co
     )
     assert "hydra.sweeper.comparison_common sets the runs of the table" in str(ended.value)
     assert "\n" not in str(ended.value)
-    assert not checking.directories
+    assert not trainings.directories
     assert not (pictures / "found").exists()
 
 
@@ -123,30 +105,30 @@ def test_a_search_without_the_images_of_its_table_ends_before_its_first_trial(co
         [TABLE, 'hydra.sweeper.comparison_common=["data.holdout=4","trainer.max_steps=1"]'],
     ],
 )
-def test_its_remedies_work(command, pictures, checking, remedy):
+def test_its_remedies_work(command, pictures, trainings, remedy):
     command("search", *SEARCH, *FOLDER, *remedy, tiny=False)
-    assert len(checking.directories) >= 4
+    assert len(trainings.directories) >= 4
 
 
-def test_a_search_says_once_what_is_doubtful_about_its_data_and_keeps_it(command, pictures, checking):
+def test_a_search_says_once_what_is_doubtful_about_its_data_and_keeps_it(command, pictures, trainings):
     search = [*SEARCH, *FOLDER]
-    checking.interrupted = 2
+    trainings.interrupted = 2
     with pytest.raises(SystemExit, match="interrupted"):
         command("search", *search, tiny=False)
     described = yaml.safe_load((pictures / "found/data.yaml").read_text())
     assert described["images"] == {"train": 12, "val": 0, "test": 12, "held out": 4}
     assert any("class 2" in note for note in described["notes"])
-    checking.interrupted = None
+    trainings.interrupted = None
     out = command("search", "resume=found", tiny=False)
     assert out.count("note: images are") == 1  # the first search printed it; the resumed one was checked before
 
 
 @pytest.mark.parametrize("setting", ["warmup", "final"])
-def test_a_fault_of_the_runs_around_the_trials_names_their_setting(command, pictures, checking, setting):
+def test_a_fault_of_the_runs_around_the_trials_names_their_setting(command, pictures, trainings, setting):
     fault = f'hydra.sweeper.{setting}=["data.batch_size=100"]'
     with pytest.raises(SystemExit, match=rf"do not fill one batch of 100: .*; hydra.sweeper.{setting} sets this run$"):
         command("search", *SEARCH, *FOLDER, fault, tiny=False)
-    assert not checking.directories
+    assert not trainings.directories
 
 
 def test_a_training_says_what_is_doubtful_about_its_data_and_keeps_it(command, pictures):
