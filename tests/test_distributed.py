@@ -1,8 +1,10 @@
-"""Two processes that see a part of the batch each have the loss, gradient and metrics of the whole."""
+"""Two processes with a part of the batch each have the loss, gradient and metrics of the whole; one alone, an error."""
 
 import datetime
+import re
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
+from autosegloss import loss as surrogate
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 pytestmark = pytest.mark.slow
@@ -57,16 +60,15 @@ def loss_and_gradient(net, x, labels, formula, sync):
     return value.item(), [p.grad.clone() for p in net.parameters()]
 
 
+def meet(rank, folder):
+    torch.set_num_threads(1)
+    minute, meeting = datetime.timedelta(seconds=60), f"file://{folder}/meeting"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=WORLD, timeout=minute)
+
+
 def process(rank, folder):
     """One of two: losses and gradients with and without synchronised statistics, and metrics, to a file."""
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo",
-        init_method=f"file://{folder}/meeting",
-        rank=rank,
-        world_size=WORLD,
-        timeout=datetime.timedelta(seconds=60),
-    )
+    meet(rank, folder)
     x, net, results = images()[PARTS[rank]], DistributedDataParallel(network()), {}
     for case, make in CASES.items():
         labels = make()[PARTS[rank]]
@@ -84,7 +86,7 @@ def process(rank, folder):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("processes"))
-    with subprocess.Popen([sys.executable, __file__, "1", folder]) as other:
+    with subprocess.Popen([sys.executable, __file__, "process", "1", folder]) as other:
         try:
             process(0, folder)  # here, where a warning is an error
             assert other.wait(timeout=60) == 0
@@ -122,11 +124,42 @@ def test_metrics_are_those_of_the_whole_data_set(results, case):
     assert results[0][case, "after"] != total or case == "half_ignored"
 
 
+def process_alone(rank, folder):
+    """The first process calls the loss alone and prints its error; the other waits for the end of its input."""
+    surrogate.SYNC_TIMEOUT = datetime.timedelta(seconds=1)
+    meet(rank, folder)
+    if rank == 0:
+        try:
+            SurrogateLoss("miou", sync_statistics=True)(network()(images()), uneven_labels())
+        except RuntimeError as error:
+            print(error, flush=True)
+    else:
+        sys.stdin.read()
+
+
+def test_a_process_that_calls_the_loss_alone_ends_in_an_error_after_a_time(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, __file__, "process_alone"]
+    with ExitStack() as stack:
+        alone, other = (
+            stack.enter_context(subprocess.Popen([*command, str(rank), str(tmp_path)], **pipes))
+            for rank in range(WORLD)
+        )
+        told = alone.stdout.readline()
+        other.stdin.close()  # it ends, and so can the first, whose sum still waits for it
+        assert alone.wait(timeout=50) == other.wait(timeout=50) == 0
+    assert re.fullmatch(
+        r"sync_statistics: the sum over the processes failed or took more than 0:00:01: each process must call the "
+        r"loss equally often; .* use sync_statistics=False\n",
+        told,
+    )
+
+
 def test_one_process_needs_no_group():
     value = loss_and_gradient(network(), images(), uneven_labels(), "miou", sync=True)
     assert_close(value, loss_and_gradient(network(), images(), uneven_labels(), "miou", sync=False))
 
 
 if __name__ == "__main__":
-    process(int(sys.argv[1]), sys.argv[2])
+    globals()[sys.argv[1]](int(sys.argv[2]), sys.argv[3])
     dist.destroy_process_group()

@@ -7,9 +7,9 @@ import pytest
 import torch
 from helpers import laws
 
-from autosegloss import InputError, SurrogateLoss
+from autosegloss import InputError, SurrogateLoss, ThetaCard
 from autosegloss.algebra import DenseMap
-from autosegloss.formulas import Formula, FrequencyWeightedIoU, MeanIoU, ratio
+from autosegloss.formulas import Formula, FrequencyWeightedIoU, MeanIoU, ratio, weighted_sum
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 
@@ -105,6 +105,26 @@ def test_a_formula_may_change_the_resolution():
     metric = FormulaMetric(with_hit(coarse), 3)
     metric.update(logits, labels)
     torch.testing.assert_close(metric.hit, torch.nn.functional.one_hot(logits.argmax(1), 3).sum((0, 1, 2)) / 4)
+
+
+@pytest.mark.parametrize(
+    ("operations", "message"),
+    [
+        ("and", r"operations must be a tuple of names, as \('and',\), got 'and'"),
+        (None, "operations must be a tuple of names, .* got None"),
+        (("and", 1), "operations must be a tuple of names"),
+        (("and.or",), "operation 'and.or' needs a name of its own, without a dot"),
+        (("",), "operation '' needs a name of its own"),
+        (("and", "and"), "operation 'and' needs a name of its own"),
+    ],
+)
+def test_operations_that_theta_cannot_have_are_an_error(operations, message):
+    formula = type("Mistaken", (Recall,), {"operations": operations})()
+    for use in (SurrogateLoss, lambda f: FormulaMetric(f, 3), lambda f: ThetaCard(f, "bezier", {})):
+        with pytest.raises(InputError, match=f"^metric 'recall': {message}"):
+            use(formula)
+    with pytest.raises(InputError, match=f"^metric 'recall': {message}"):
+        weighted_sum(["miou", formula])
 
 
 def test_metrics_that_sum_differently_are_not_computed_together():

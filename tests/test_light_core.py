@@ -55,7 +55,7 @@ def light(tmp_path_factory):
 
 
 def test_the_core_needs_no_other_packages(light, tmp_path):
-    done = light(str(PROGRAM), str(tmp_path))
+    done = light("-X", "warn_default_encoding", str(PROGRAM), str(tmp_path))
     assert done.returncode == 0, done.stderr
     remedy = 'python -m pip install "autosegloss[train]"'
     assert done.stdout == f"DistancePenalizedCrossEntropy needs scipy, not installed here: {remedy}\n"

@@ -1,11 +1,13 @@
 """The contract of a loss, over every loss in conf/loss."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 
 import pytest
 import torch
 from helpers.laws import batch, value_and_gradient
 from helpers.loss_members import NAMES, SURROGATES, every_loss, made
+from hydra.errors import InstantiationException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -82,6 +84,34 @@ def test_half_precision_is_computed_in_float32(name):
                 assert_close(low_gradient, gradient.to(dtype))
 
 
+HALF = {torch.float16: 2e-3, torch.bfloat16: 2e-2}
+
+
+@every_loss
+@pytest.mark.parametrize("context", [nullcontext, lambda: torch.autocast("cpu", torch.bfloat16)], ids=["", "autocast"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, *HALF], ids=str)
+def test_logits_of_any_precision_give_the_loss_in_float32_at_least(name, dtype, context):
+    logits, labels = batch()
+    expected = value_and_gradient(made(name), logits.to(dtype).float(), labels)
+    with context():
+        value, gradient = value_and_gradient(made(name), logits.to(dtype), labels)
+    assert value.dtype in (torch.float32, torch.promote_types(dtype, torch.float32))
+    assert_close(value.float(), expected[0])
+    assert_close(gradient, expected[1].to(dtype), rtol=HALF.get(dtype, 1e-4), atol=1e-6)
+
+
+@every_loss
+def test_a_training_in_double_precision_has_the_same_loss(name):
+    """Lightning makes float64 the default for it; the loss is made under that default."""
+    logits, labels = batch()
+    torch.set_default_dtype(torch.float64)
+    try:
+        value, gradient = value_and_gradient(made.__wrapped__(name), logits.double(), labels)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_close((value.float(), gradient.float()), value_and_gradient(made(name), logits, labels))
+
+
 @every_loss
 def test_saturated_logits_have_finite_gradients(name):
     logits, labels = batch()
@@ -132,6 +162,19 @@ def test_what_does_not_fit_is_refused(name):
         made(name)(logits, labels.where(labels != 2, 3))
     with pytest.raises(InputError, match="of the same shape without C"):
         made(name)(logits, labels[:, 1:])
+    with pytest.raises(InputError, match=r"2 classes or more, got 1: .* make two channels"):
+        made(name)(logits[:, :1], labels)
+    with pytest.raises(InputError, match=r"expected torch tensors, got numpy.ndarray"):
+        made(name)(logits, labels.numpy())
+    with pytest.raises(InstantiationException, match="ignore_index: expected an integer"):
+        made(name, 1.5)
+
+
+@every_loss
+def test_labels_may_be_of_any_integer_type(name):
+    logits, labels = batch()
+    for dtype in (torch.uint8, torch.uint16, torch.int32, torch.uint32):
+        assert_close(made(name)(logits, labels.to(dtype)), made(name)(logits, labels), rtol=0, atol=0)
 
 
 class Product(nn.Module):

@@ -35,7 +35,12 @@ LABELS = torch.zeros(2, 4, 4, dtype=torch.long)
             torch.zeros(2, 3, 4, 4),
             LABELS[..., 1:],
         ),
-        (r"labels of the same shape.*logits \(2, 4, 4\)", LABELS.float(), LABELS),
+        (r"labels of the same shape.*logits \(2, 4, 4\).* torch.stack", LABELS.float(), LABELS),
+        (r"2 classes or more, got 1: .* torch.cat\(\[torch.zeros_like\(z\), z\]", torch.zeros(2, 1, 4, 4), LABELS),
+        (r"predictions must be class indices .*torch.bool: convert them by predictions.long", LABELS.bool(), LABELS),
+        (r"predicted classes of the shape of the labels.*labels\.squeeze\(1\)$", LABELS, LABELS[:, None]),
+        (r"predicted classes of the shape of the labels.*preds\.squeeze\(1\)$", LABELS[:, None], LABELS),
+        (r"predictions and labels on one device, got meta and cpu", LABELS.to("meta"), LABELS),
     ],
 )
 def test_wrong_input_is_told_and_not_counted(message, preds, labels):
@@ -70,8 +75,35 @@ def test_unknown_names_and_options_are_told():
 @pytest.mark.parametrize("num_classes", [None, -3, 0, 4.0, "4", True])
 def test_a_number_of_classes_that_is_none_is_told(num_classes):
     for make in (metrics.MeanIoU, segmentation_metrics):
-        with pytest.raises(InputError, match=f"num_classes: expected an integer of 1 or more, got {num_classes!r}"):
+        with pytest.raises(InputError, match=f"num_classes: expected an integer of 2 or more, got {num_classes!r}"):
             make(num_classes)
+
+
+def test_one_class_is_told_to_be_two():
+    for make in (metrics.MeanIoU, segmentation_metrics):
+        with pytest.raises(
+            InputError, match=r"2 or more, got 1: of the logit z of a single foreground make two channels"
+        ):
+            make(1)
+
+
+@pytest.mark.parametrize("ignore_index", ["a", "255", 1.5, 255.0, True])
+def test_a_label_to_ignore_that_is_none_is_told(ignore_index):
+    for make in (metrics.MeanIoU, segmentation_metrics):
+        with pytest.raises(InputError, match=f"ignore_index: expected an integer, .* got {ignore_index!r}"):
+            make(3, ignore_index)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int8, torch.uint16, torch.int32, torch.uint32, torch.uint64], ids=str
+)
+@pytest.mark.parametrize("name", ["miou", "biou", "bf1"])
+def test_integers_of_any_type_give_the_same(name, dtype):
+    preds, labels = torch.randint(3, (2, 2, 9, 9), generator=torch.Generator().manual_seed(0))
+    labels[:, :2] = 100
+    expected = FormulaMetric(name, 3, ignore_index=100)(preds, labels)
+    for given in ((preds.to(dtype), labels), (preds, labels.to(dtype)), (preds.to(dtype), labels.to(dtype))):
+        assert FormulaMetric(name, 3, ignore_index=100)(*given) == expected
 
 
 def test_two_metrics_of_one_name_are_told():

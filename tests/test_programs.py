@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, TINY
 
-from autosegloss.cli.errors import run_program, silent_broken_pipe
+from autosegloss.cli.errors import run_program
+from autosegloss.cli.streams import guarded_output
 from autosegloss.errors import InputError
 
 GRID = ["hydra.mode=MULTIRUN", "seed=0,1"]
@@ -71,7 +72,7 @@ def test_a_training_whose_scores_have_no_reader_ends_in_silence(tmp_path):
 
 
 def test_a_broken_pipe_that_is_not_the_console_is_an_error(capfd):
-    with pytest.raises(BrokenPipeError), silent_broken_pipe():
+    with pytest.raises(BrokenPipeError), guarded_output():
         raise BrokenPipeError
 
 

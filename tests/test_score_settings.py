@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from PIL import Image
 
+from autosegloss import ThetaCard
 from autosegloss.errors import InputError
 from autosegloss.report.summary import write_tables
 from autosegloss.training.outcome import Result, scored_at
@@ -150,6 +151,8 @@ def test_a_search_scores_its_trials_at_the_input_and_its_table_at_the_masks(comm
     ]
     out = command("search", *mixed, *small, *around, "hydra.sweep.dir=found", tiny=False)
     assert "on the hold-out images, at 32x32." in out
+    origin = ThetaCard.load(tmp_path / "found/theta.yaml").provenance["origin"]
+    assert origin.endswith("its MeanIoU on the hold-out images, at 32x32")
     assert "Scored at the masks' own size." in " ".join(out.split())
     sizes = {path.parent.name: Result.load(path.parent).scored_at for path in (tmp_path / "found").rglob("result.json")}
     assert sizes == {"trial_000": "32x32", "trial_001": "32x32", "seed_0": OWN}

@@ -1,7 +1,9 @@
 """Scores do not depend on what shares a batch, and are those at the masks' own size: against one image at a time."""
 
 import datetime
+import io
 import math
+import pickle
 import subprocess
 import sys
 
@@ -202,6 +204,19 @@ def test_held_out_images_alone_are_kept_with_masks_of_their_own_size(source):
     assert_close(found, [samples[i].load()[1].long() for i in data.parts[1]])
     again = SegmentationData(source, size=(20, 28), batch_size=2, holdout=2, block=2).val_dataloader()
     assert again.dataset.split is loader.dataset.split  # decoded once per process
+
+
+def test_workers_get_few_tensors_however_many_masks_there_are(source):
+    """Each may be an open file, of which a process has a thousand at most."""
+    tensors = []
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value):
+            tensors.extend([value] if isinstance(value, torch.Tensor) else [])
+
+    data = SegmentationData(source, size=(20, 28), batch_size=2)
+    Pickler(io.BytesIO()).dump(data.val_dataloader().dataset.split)
+    assert len(tensors) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 MAX_CHOICES = 12  # names that a message lists at most
+CLOSED_PIPE = 141  # exit code of a process that SIGPIPE has killed; Windows has no such signal
 
 
 class InputError(ValueError):
@@ -68,3 +69,8 @@ def positive(name: str, value: float) -> float:
     if not (is_number(value) and value > 0):
         raise InputError(f"{name}: expected a number above 0, got {value!r}")
     return value
+
+
+def console_is_gone(error: BaseException) -> bool:
+    """Whether `error` is the answer of the progress bar to a reader of the console that has gone: rich exits."""
+    return isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)

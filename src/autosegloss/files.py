@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
 @contextmanager
@@ -16,7 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # unique: two threads or hosts may write the same file
     try:
         yield draft
-        with draft.open("rb") as file:
+        with draft.open("r+b") as file:  # Windows writes no file to the disk that is open for reading alone
             os.fsync(file.fileno())
         os.replace(draft, path)
         sync_folder(path.parent)
@@ -55,3 +58,11 @@ def short_path(path: Path) -> Path:
     """The path relative to the current folder if it lies below that, else the absolute path."""
     absolute, here = path.absolute(), Path.cwd()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+
+
+def disk_error(error: BaseException) -> str | None:
+    """One line about a disk that is full, read-only or broken; None if `error` is another one."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
+        return None
+    what = short_path(Path(os.fsdecode(error.filename))) if isinstance(error.filename, (str, bytes)) else "the output"
+    return f"{what} cannot be written ({error.strerror}): make room on that disk, or write to another"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ from torch import Tensor, nn
 
 from autosegloss import theta as thetas
 from autosegloss.algebra import DenseMap, LabelMap, Map, Prediction, SoftLogic
-from autosegloss.algebra.inputs import check_shapes, compute_dtype, label_map, soft_map
+from autosegloss.algebra.checks import check_channels, check_ignore_index, check_num_classes, check_shapes
+from autosegloss.algebra.inputs import compute_dtype, counted, full_precision, label_map, soft_map
 from autosegloss.curves import Curve, CurveFamily
-from autosegloss.errors import InputError, unknown
+from autosegloss.errors import unknown
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
 from autosegloss.formulas.formula import values
 from autosegloss.kernels.fused import evaluate
 from autosegloss.kernels.recompute import recomputed_sums
 from autosegloss.theta_card import ThetaCard
+
+SYNC_TIMEOUT = timedelta(minutes=10)
+"""The time after which a sum over processes ends in an error; NCCL ends it by the timeout of the process group."""
 
 _CORNER = 32  # pixels a side that are read to learn whether a formula needs maps
 
@@ -36,14 +41,17 @@ class SurrogateLoss(nn.Module):
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
         theta: (D,) numbers in [0, 1], or by operation name; None is the identity, the paper's naive surrogate.
         curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
-        ignore_index: label of pixels that count for nothing; None counts all pixels.
+        ignore_index: label of pixels that count for nothing; None counts all pixels. The id of a class leaves the class
+            out of the average, too: where it is predicted at other pixels, their classes lose.
         classes: average over "all" classes (1/C, as the paper) or over those "present" in the batch.
         num_classes: the number of channels that logits must have; None takes any.
         sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
-            optimises the loss of the whole batch (with gradients averaged over processes, as DDP does).
+            optimises the loss of the whole batch (with gradients averaged over processes, as DDP does). Each process
+            must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
 
     Raises:
         InputError: for options, theta, logits or labels of another form.
+        RuntimeError: if the other processes have not joined in the sum after `SYNC_TIMEOUT`.
 
     Example:
         >>> import torch
@@ -73,8 +81,9 @@ class SurrogateLoss(nn.Module):
         self.curve: CurveFamily = CurveFamily.resolve(curve)
         if classes not in LOSS_RULES:
             raise unknown("class average", classes, LOSS_RULES)
-        self.num_classes = num_classes
-        self.ignore_index, self.classes, self.sync_statistics = ignore_index, classes, sync_statistics
+        self.num_classes = None if num_classes is None else check_num_classes(num_classes)
+        self.ignore_index, self.classes = check_ignore_index(ignore_index), classes
+        self.sync_statistics = sync_statistics
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
         self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
@@ -124,13 +133,13 @@ class SurrogateLoss(nn.Module):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         check_shapes(logits, labels)
-        if self.num_classes is not None and logits.shape[1] != self.num_classes:
-            raise InputError(f"expected logits with num_classes={self.num_classes} channels, got {logits.shape[1]}")
-        with torch.autocast(logits.device.type, enabled=False):
+        if self.num_classes is not None:
+            check_channels(logits, self.num_classes)
+        with full_precision(logits.device):
             sums = self.statistics(logits, labels)
             if self.sync_statistics and dist.is_available() and dist.is_initialized():
                 sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
-            loss = 1 - self.formula.score(sums, self.classes)
+            loss = 1 - self.formula.score(counted(sums, self.ignore_index), self.classes)
             return loss.where(sums["true"].sum() > 0, 0)
 
     def statistics(self, logits: Tensor, labels: Tensor) -> Sums:
@@ -203,7 +212,13 @@ class SumOverProcesses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
         value = value.clone()
-        dist.all_reduce(value)
+        try:
+            dist.all_reduce(value, async_op=True).wait(SYNC_TIMEOUT)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"sync_statistics: the sum over the processes failed or took more than {SYNC_TIMEOUT}: each process "
+                "must call the loss equally often; under Join, or on one rank alone, use sync_statistics=False"
+            ) from error
         return value
 
     @staticmethod

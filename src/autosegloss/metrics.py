@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +13,9 @@ from torchmetrics import Metric, MetricCollection
 
 from autosegloss import formulas
 from autosegloss.algebra import ExactLogic, LabelMap
-from autosegloss.algebra.inputs import check_shapes, check_tensors, label_map, predicted_map
-from autosegloss.errors import InputError, whole_number
+from autosegloss.algebra.checks import check_ignore_index, check_num_classes
+from autosegloss.algebra.inputs import counted, label_map, predicted_classes, predicted_map, with_ignored
+from autosegloss.errors import InputError
 from autosegloss.formulas import PAPER, Formula, resolve
 from autosegloss.formulas.formula import values
 
@@ -23,12 +24,13 @@ class FormulaMetric(Metric):
     """Any formula as an evaluation metric over a data set: exact integer counts, summed over batches and processes.
 
     `compute` returns a value in [0, 1], nan if no class is defined; with `per_class` the class scores (C,), nan for
-    undefined classes. The keyword arguments are those of `torchmetrics.Metric`.
+    undefined classes. The keyword arguments are those of `torchmetrics.Metric`: of several processes each must call
+    `compute`, which waits for the others unless `sync_on_compute=False`.
 
     Args:
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
         num_classes: C.
-        ignore_index: label of pixels that count for nothing; None counts all pixels.
+        ignore_index: label of pixels that count for nothing, and of a class that is in no average; None: all count.
         per_class: return the class scores instead of their average.
 
     Raises:
@@ -63,13 +65,20 @@ class FormulaMetric(Metric):
                 f"{type(self).__name__}: {error}; '{formula.name}' has the options {known}, and torchmetrics its own"
             ) from None
         self.formula: Formula = formula
-        self.num_classes = whole_number("num_classes", num_classes, least=1)
-        self.ignore_index, self.per_class = ignore_index, per_class
+        self.num_classes, self.per_class = check_num_classes(num_classes), per_class
+        self.ignore_index = check_ignore_index(ignore_index)
         ignored = label_map(torch.zeros(1, 32, 32, dtype=torch.int32), self.num_classes, ignore_index=0)
-        for name, value in self._sums(ignored, ignored).items():  # the formula itself names its states
+        states = self._sums(ignored, ignored)  # the formula itself names its states
+        self._statistics = tuple(states)
+        for name, value in {**states, self._mark(): torch.empty(0, dtype=torch.int64)}.items():
             if hasattr(self, name):
                 raise InputError(f"metric '{formula.name}': torchmetrics uses the name '{name}': rename the statistic")
             self.add_state(name, value, dist_reduce_fx="sum")
+
+    def _mark(self) -> str:
+        """The name of an empty state: a MetricCollection shares states of equal names and equal values at first."""
+        settings = f"{self.formula.summed_as()} {self.num_classes} {self.ignore_index}"
+        return f"sums_of_{sha256(settings.encode()).hexdigest()[:16]}"
 
     def _sums(self, pred: LabelMap, true: LabelMap) -> dict[str, Tensor]:
         return values(self.formula.plan(ExactLogic(self.formula.operations), pred, true, true.mask))
@@ -84,32 +93,20 @@ class FormulaMetric(Metric):
         Raises:
             InputError: for predictions or labels of another form.
         """
-        check_tensors(preds, labels)
+        preds = predicted_classes(preds, labels, self.num_classes)
         true = label_map(labels, self.num_classes, self.ignore_index, dtype=torch.int32)
-        pred = predicted_map(self._classes(preds, labels), true)
-        for name, value in self._sums(pred, true).items():
+        for name, value in self._sums(predicted_map(preds, true), true).items():
             setattr(self, name, getattr(self, name) + value)
 
-    def _classes(self, preds: Tensor, labels: Tensor) -> Tensor:
-        if not preds.is_floating_point():
-            if preds.shape != labels.shape:
-                raise InputError(
-                    "expected predicted classes of the shape of the labels, or floating point logits (N, C, H, W), "
-                    f"got {preds.dtype} {tuple(preds.shape)} and labels {tuple(labels.shape)}"
-                )
-            return preds
-        check_shapes(preds, labels)
-        if preds.shape[1] != self.num_classes:
-            raise InputError(f"expected logits with num_classes={self.num_classes} channels, got {preds.shape[1]}")
-        return preds.argmax(dim=1)
-
     def compute(self) -> Tensor:
-        sums = {name: getattr(self, name) for name in self._defaults}
+        sums = counted({name: getattr(self, name) for name in self._statistics}, self.ignore_index)
         if self.per_class:
             scores = self.formula.class_scores(sums).where(self.formula.defined(sums), torch.nan)
-        else:
-            scores = self.formula.score(sums).where(self.formula.class_weights(sums, "defined").any(), torch.nan)
-        return scores.float()
+            return with_ignored(scores, self.num_classes, self.ignore_index).float()
+        return self.formula.score(sums).where(self.formula.class_weights(sums, "defined").any(), torch.nan).float()
+
+    def extra_repr(self) -> str:
+        return f"{self.formula}, num_classes={self.num_classes}, ignore_index={self.ignore_index}"
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Any = None) -> Any:
         """Figure and axes of matplotlib with a value, or with several in their order; None computes it."""
@@ -182,7 +179,7 @@ class BoundaryIoU(_PaperMetric):
     """mIoU within a band around the boundaries of the ground truth (eq. 5); other arguments as `FormulaMetric`.
 
     Args:
-        width: of the band: whole pixels, or below 1 a fraction of the image diagonal.
+        width: of the band: whole pixels, or below 1 a fraction of the diagonal, that of padded images if padded.
 
     Example:
         >>> import torch
@@ -198,7 +195,7 @@ class BoundaryF1(_PaperMetric):
     """Class mean of the F1 of boundaries within a tolerance (eq. 6); other arguments as `FormulaMetric`.
 
     Args:
-        tolerance: whole pixels, or below 1 a fraction of the image diagonal.
+        tolerance: whole pixels, or below 1 a fraction of the diagonal, that of padded images if padded.
 
     Example:
         >>> import torch
@@ -245,7 +242,7 @@ def segmentation_metrics(
         )
     groups = defaultdict(list)
     for formula in members:  # formulas that keep the same sums count them once
-        groups[formula.summed_by(), json.dumps(formula.options())].append(formula.name)
+        groups[formula.summed_as()].append(formula.name)
     return MetricCollection(
         {formula.name: FormulaMetric(formula, num_classes, ignore_index, per_class) for formula in members},
         compute_groups=list(groups.values()),

@@ -81,7 +81,7 @@ class ThetaCard:
         """
         path = _find(str(name_or_path))
         try:
-            page = yaml.safe_load(path.read_text())
+            page = yaml.safe_load(path.read_text(encoding="utf-8"))
             metric = from_entry(page["metric"])
             curve = CurveFamily.from_entry(page["curve"])
             theta = by_name(page["theta"], metric, curve)

@@ -48,3 +48,14 @@ class Interrupt(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         if trainer.is_global_zero and trainer.global_step == 1:
             os.kill(self.process, signal.SIGINT)
+
+
+class Signal(pl.Callback):
+    """A signal of the system, which goes to this process after the first step."""
+
+    def __init__(self, name: str):
+        self.number = getattr(signal, name)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == 1:
+            os.kill(os.getpid(), self.number)

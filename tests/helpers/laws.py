@@ -17,7 +17,7 @@ IGNORE = 255
 @st.composite
 def scenes(draw):
     """(labels, preds, num_classes): small label maps with ignored pixels, in blobs and in noise."""
-    num_classes = draw(st.integers(1, 4))
+    num_classes = draw(st.integers(2, 4))
     shape = [
         draw(st.integers(1, 3)),
         *(draw(st.integers(1, 9)) for _ in range(draw(st.sampled_from([2, 2, 2, 3])))),

@@ -4,14 +4,17 @@ tests/test_light_core.py runs it without the packages of the extras.
 """
 # ruff: noqa: E402 (the library is imported after Windows is imitated)
 
+import fcntl
 import os
 import sys
+import warnings
 from pathlib import Path
 
-for missing_on_windows in ("fcntl", "triton"):
+posix_open, posix_fsync, flags_of = os.open, os.fsync, lambda descriptor: fcntl.fcntl(descriptor, fcntl.F_GETFL)
+for missing_on_windows in ("fcntl", "triton", "resource", "pwd", "grp", "termios"):
     sys.modules[missing_on_windows] = None
-del os.O_DIRECTORY
-posix_open = os.open
+for missing_on_windows in ("O_DIRECTORY", "fork", "getuid", "geteuid", "killpg", "setsid"):
+    delattr(os, missing_on_windows)
 
 
 def open_file(path, *arguments, **options):
@@ -21,7 +24,16 @@ def open_file(path, *arguments, **options):
     return posix_open(path, *arguments, **options)
 
 
-os.open = open_file
+def write_to_disk(descriptor):
+    """As `os.fsync` of Windows, which takes no file that is open for reading alone."""
+    if flags_of(descriptor) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(9, "Bad file descriptor")
+    posix_fsync(descriptor)
+
+
+os.open, os.fsync = open_file, write_to_disk
+# Windows reads text in an encoding of its own unless one is given; by -X warn_default_encoding Python tells where.
+warnings.filterwarnings("error", category=EncodingWarning, module="autosegloss")
 
 import torch
 

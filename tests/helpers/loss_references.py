@@ -50,12 +50,12 @@ def distance_penalized_cross_entropy(logits, labels):
     return sum(terms) / len(terms)
 
 
-def ssim(logits, labels):
+def ssim(logits, labels, left_out=None):
     """1 - SSIM, every window gathered pixel by pixel, mirrored at the border without repeating it."""
     p = softmax(logits)
     height, width = labels.shape[1:]
     terms = []
-    for (n, i, j), c in product(valid_pixels(labels), range(p.shape[1])):
+    for (n, i, j), c in product(valid_pixels(labels), set(range(p.shape[1])) - {left_out}):
         weights, a, b = [], [], []
         for di, dj in product(range(-5, 6), repeat=2):
             k, m = _mirrored(i + di, height), _mirrored(j + dj, width)

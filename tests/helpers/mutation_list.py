@@ -50,6 +50,12 @@ MUTATIONS = (
         ("tests/algebra/test_morphology.py::test_neither_the_border_nor_an_ignored_region_erodes",),
     ),
     Mutation(
+        "algebra: a class that is ignored stays in the averages",
+        "return ignore_index is not None and 0 <= ignore_index < num_classes",
+        "return False",
+        ("tests/test_ignored_class.py::test_the_mean_is_that_of_the_other_classes",),
+    ),
+    Mutation(
         "kernels: the slope of a masked sum is not masked",
         "block.of(slopes).copy_(_masked_(slope, mask, block))",
         "block.of(slopes).copy_(slope)",
@@ -119,8 +125,8 @@ MUTATIONS = (
     ),
     Mutation(
         "loss: the average over present classes is that over all",
-        "self.formula.score(sums, self.classes)",
-        'self.formula.score(sums, "all")',
+        "self.formula.score(counted(sums, self.ignore_index), self.classes)",
+        'self.formula.score(counted(sums, self.ignore_index), "all")',
         ("tests/test_loss.py::test_present_averages_over_fewer_classes_than_all",),
     ),
     Mutation(
@@ -140,6 +146,12 @@ MUTATIONS = (
         "setattr(self, name, getattr(self, name) + value)",
         "setattr(self, name, value)",
         ("tests/test_metrics.py::test_merging_two_halves_is_the_whole",),
+    ),
+    Mutation(
+        "metrics: all metrics bear the same mark, so that a collection ties them",
+        "{**states, self._mark(): torch",
+        '{**states, "mark": torch',
+        ("tests/test_metric_collections.py::test_metrics_that_differ_in_their_sums_stay_apart",),
     ),
     Mutation(
         "theta: the operations are sorted by name",
@@ -202,6 +214,18 @@ MUTATIONS = (
         "shifted = labels[:, None].float() - ignore_index",
         "shifted = labels[:, None].float().flip(3) - ignore_index",
         ("tests/data/test_transforms.py::test_a_flip_mirrors_left_and_right",),
+    ),
+    Mutation(
+        "data: masks to judge are resized like the images",
+        "return resize.image(image), resize.shown(label)",
+        "return resize(image, label)",
+        ("tests/test_score_size.py::test_a_batch_holds_a_stack_for_each_size",),
+    ),
+    Mutation(
+        "training: logits are scaled by the corners of pixels",
+        'tuple(size), mode="bilinear", align_corners=False)',
+        'tuple(size), mode="bilinear", align_corners=True)',
+        ("tests/test_score_size.py::test_logits_of_half_precision_are_scaled_in_float32",),
     ),
     Mutation(
         "training: the head learns as slowly as the encoder",

@@ -15,6 +15,7 @@ LIGHT = [
     "errors.py",
     "files.py",
     *(f"runtime/{name}.py" for name in ("member", "crew", "devices", "owner", "worker")),
+    "training/environment.py",
     "training/outcome.py",
 ]
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
+from autosegloss.algebra.checks import (
+    check_channels,
+    check_integers,
+    check_mask,
+    check_predictions,
+    check_shapes,
+    check_tensors,
+    outside,
+)
 from autosegloss.algebra.maps import ClassSets, Map, Union
 from autosegloss.algebra.morphology import pooled
 from autosegloss.algebra.sums import Sum
-from autosegloss.errors import InputError
+
+WITH_FLOAT64 = ("cpu", "cuda")
+"""The types of devices that surely have float64; that of Apple has not."""
 
 _trusted: ContextVar[bool] = ContextVar("trusted", default=False)
 
@@ -106,20 +117,30 @@ def label_map(labels: Tensor, num_classes: int, ignore_index: int | None, dtype:
     return LabelMap(zero_ignored(labels, valid, dtype), valid, num_classes)
 
 
+def predicted_classes(preds: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Predicted classes (N, *S), integers, of such or of logits (N, C, *S); raises InputError for another form."""
+    check_tensors(preds, labels)
+    if preds.is_floating_point():
+        check_shapes(preds, labels)
+        check_channels(preds, num_classes)
+        return preds.argmax(dim=1)
+    check_predictions(preds, labels)
+    return preds
+
+
 def predicted_map(preds: Tensor, true: LabelMap) -> LabelMap:
     """The one-hot map of predicted classes (N, *S), valid where the labels are.
 
     Raises InputError unless the classes at valid pixels lie in [0, C).
     """
-    _check_range("predictions", preds, true.mask.squeeze(1), true.num_classes, None)
+    _check_range("predictions", preds.long(), true.mask.squeeze(1), true.num_classes, None)
     return LabelMap(zero_ignored(preds, true.mask, true.labels.dtype), true.mask, true.num_classes)
 
 
 def valid_map(labels: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
     """The valid map (N, 1, *S), bool, of labels (N, *S); raises InputError as `label_map` does."""
     check_tensors(labels)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InputError(f"labels must be class indices of an integer type, got {labels.dtype}")
+    check_integers("labels", labels)
     labels = labels.long()
     valid = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
     _check_range("labels", labels, valid, num_classes, ignore_index)
@@ -148,14 +169,45 @@ def sum_by_label(labels: Tensor, num_classes: int, values: Tensor | None = None)
     return values.new_zeros(num_classes).index_add(0, index, values)  # bincount has no gradient and waits for a GPU
 
 
+def is_class(ignore_index: int | None, num_classes: int) -> TypeGuard[int]:
+    """Whether the label to ignore is the id of a class, which then is out of every average."""
+    return ignore_index is not None and 0 <= ignore_index < num_classes
+
+
+def counted(sums: Mapping[str, Tensor], ignore_index: int | None) -> dict[str, Tensor]:
+    """Sums (C,) without the entry of a class that is ignored."""
+    return {name: without_ignored(value, ignore_index) for name, value in sums.items()}
+
+
+def without_ignored(values: Tensor, ignore_index: int | None, axis: int = 0) -> Tensor:
+    """Values of C classes along an axis, without those of a class that is ignored."""
+    if not is_class(ignore_index, size := values.shape[axis]):
+        return values
+    before, after = values.narrow(axis, 0, ignore_index), values.narrow(axis, ignore_index + 1, size - ignore_index - 1)
+    return torch.cat([before, after], dim=axis)
+
+
+def with_ignored(scores: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
+    """Scores (C,), with nan for a class that is ignored, of those of the other classes."""
+    if not is_class(ignore_index, num_classes):
+        return scores
+    return torch.cat([scores[:ignore_index], scores.new_full((1,), torch.nan), scores[ignore_index:]])
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """A context in which autocast changes no operation on a device; some devices have no autocast."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """The type of probabilities and sums for logits of `dtype`."""
     return torch.promote_types(dtype, torch.float32)
 
 
 def accumulation_dtype(device: torch.device) -> torch.dtype:
-    """The type in which single pixels are added up: in float32 so many lose digits."""
-    return torch.float64 if device.type in ("cpu", "cuda") else torch.float32
+    """The type in which single pixels are added up and counts divided: in float32 so many lose digits."""
+    return torch.float64 if device.type in WITH_FLOAT64 else torch.float32
 
 
 def smallest_integer(largest: int) -> torch.dtype:
@@ -176,39 +228,10 @@ def labels_are_classes() -> Iterator[None]:
         _trusted.reset(token)
 
 
-def check_mask(mask: Tensor, shape: torch.Size) -> None:
-    """Raise TypeError unless a mask of maps (N, C, *S) is a bool tensor (N, 1, *S)."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (shape[0], 1, *shape[2:]):
-        found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"a mask must be a bool tensor {(shape[0], 1, *shape[2:])}, got {found}")
-
-
-def check_tensors(*values: Tensor) -> None:
-    """Raise InputError for anything but tensors, such as arrays of numpy."""
-    for value in values:
-        if not isinstance(value, Tensor):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-            raise InputError(f"expected torch tensors, got {kind}: convert it with torch.as_tensor")
-
-
-def check_shapes(logits: Tensor, labels: Tensor) -> None:
-    """Raise InputError unless logits (N, C, *S) are floating point and fit labels (N, *S), with 2 or 3 axes in S."""
-    check_tensors(logits, labels)
-    if not logits.is_floating_point():
-        raise InputError(f"logits must be floating point scores (N, C, H, W), got {logits.dtype}")
-    if logits.ndim not in (4, 5) or logits.shape[:1] + logits.shape[2:] != labels.shape:
-        raise InputError(
-            "expected logits (N, C, H, W) or (N, C, D, H, W) and labels of the same shape without C, "
-            f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}"
-        )
-
-
 def _check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
     if _trusted.get():
         return
     seen = values.where(valid, 0)
     low, high = torch.stack(seen.aminmax()).tolist() if seen.numel() else (0, 0)  # one wait for the device
     if low < 0 or high >= num_classes:
-        found = seen[(seen < 0) | (seen >= num_classes)].unique()[:5].tolist()
-        remedy = f"; pixels to leave out must be {ignore_index} (ignore_index)" if ignore_index is not None else ""
-        raise InputError(f"{what} must lie in [0, {num_classes}), got {found}{remedy}")
+        raise outside(what, values[valid], num_classes, ignore_index)

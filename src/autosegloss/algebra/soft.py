@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.inputs import LabelMap, check_mask, soft_map, sum_by_label
+from autosegloss.algebra.checks import check_mask
+from autosegloss.algebra.inputs import LabelMap, accumulation_dtype, soft_map, sum_by_label
 from autosegloss.algebra.logic import Logic, undeclared
 from autosegloss.algebra.maps import DenseMap, Map
 from autosegloss.algebra.sums import CurveSum, Sum
@@ -63,11 +64,14 @@ class BentMap(Map):
         self.shape, self.crisp = values.shape, values.dtype == torch.bool
 
     def dense(self) -> Tensor:
-        return self.curve(self.values)
+        return self._bent(self.values)
 
     def at(self, where: LabelMap) -> Tensor:
         """g(m) at the labels (N, *S)."""
-        return self.curve(where.at(self.values))
+        return self._bent(where.at(self.values))
+
+    def _bent(self, values: Tensor) -> Tensor:
+        return self.curve.of_crisp(values, accumulation_dtype(values.device)) if self.crisp else self.curve(values)
 
     def total_at(self, where: LabelMap, mask: Tensor) -> Sum:
         """Sum of g(m) at the labels, within mask (N, 1, *S), bool -> (C,)."""

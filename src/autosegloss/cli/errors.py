@@ -1,17 +1,15 @@
-"""The end of a program: an error of the user in one line, Ctrl-C and a closed pipe without a traceback."""
+"""The end of a program: an error of the user, a full disk and Ctrl-C in one line, a bug with its traceback."""
 
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
+from autosegloss.cli.streams import guarded_output, open_closed_streams, silent_logging
 from autosegloss.errors import unknown
 from autosegloss.training.failures import describe_mistake, key_first
 
@@ -25,9 +23,9 @@ def run_program(main: Callable[[], object]) -> None:
         main()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us
-    _open_closed_streams()
+    open_closed_streams()
     try:
-        with silent_broken_pipe():
+        with silent_logging(), guarded_output():
             main()
     except KeyboardInterrupt as error:
         sys.exit(f"interrupted {error}".rstrip())
@@ -35,21 +33,6 @@ def run_program(main: Callable[[], object]) -> None:
         if message := describe_error(error):
             sys.exit(f"error: {message}")
         raise
-
-
-@contextmanager
-def silent_broken_pipe() -> Iterator[None]:
-    """Within it, a reader of stdout that goes away (`| head`) ends the program as SIGPIPE does, without a message."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        if not _stdout_is_closed():
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
-        sys.exit(128 + signal.SIGPIPE)
 
 
 def describe_error(error: Exception) -> str | None:
@@ -68,21 +51,3 @@ def _hydra_message(error: HydraException) -> str:
     if cause is not None and str(cause) not in text:
         text = f"{text}: {cause}"
     return key_first(text, cause.full_key if isinstance(cause, OmegaConfBaseException) else None)
-
-
-def _open_closed_streams() -> None:
-    """Let a program that was started without streams (`>&-`) read from and write to the null device."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number, this one
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # for as long as the program runs
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-
-
-def _stdout_is_closed() -> bool:
-    """Whether the reader of stdout has gone."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from autosegloss.cli.errors import silent_broken_pipe
+from autosegloss.cli.streams import guarded_output
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
+from autosegloss.training.environment import local_rank, one_of_several
 from autosegloss.training.failures import record_failure
 from autosegloss.training.outcome import Outcome, Result
 
@@ -24,9 +24,9 @@ def job(cfg: DictConfig) -> dict[str, float]:
     A failure ends the program with one line, in a grid of runs it fails the job.
     """
     folder = HydraConfig.get().runtime.output_dir
-    with silent_broken_pipe():
+    with guarded_output():
         result = _result(_train(cfg, folder))
-        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        if local_rank() == 0:
             _show(result, folder)
     return result.scores
 
@@ -61,8 +61,7 @@ def _train(cfg: DictConfig, folder: str) -> Outcome:
 
 def _needs_processes(cfg: DictConfig) -> bool:
     """Whether several devices train together and neither torchrun nor srun has started their processes."""
-    started = "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
-    return not started and Devices.of(cfg.trainer).count > 1
+    return not one_of_several() and Devices.of(cfg.trainer).count > 1
 
 
 def _result(outcome: Outcome) -> Result:
@@ -71,9 +70,14 @@ def _result(outcome: Outcome) -> Result:
         return outcome
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt(outcome.message)
+    raise _ending(outcome.message)
+
+
+def _ending(message: str) -> BaseException:
+    """The exception that ends a program, or fails the job of a grid, with one line."""
     if HydraConfig.get().mode == RunMode.RUN:  # Hydra prints a line of its own for any Exception
-        raise SystemExit(f"error: {outcome.message}")
-    raise CompactHydraException(outcome.message)
+        return SystemExit(f"error: {message}")
+    return CompactHydraException(message)
 
 
 def _show(result: Result, folder: str) -> None:
@@ -82,3 +86,5 @@ def _show(result: Result, folder: str) -> None:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
     print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
+    if result.unsaved:
+        raise _ending(f"{result.unsaved}: make room; the scores above are complete")

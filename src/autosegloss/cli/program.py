@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from autosegloss.cli.streams import guarded_output
 from autosegloss.errors import not_installed
 
 
@@ -39,7 +41,8 @@ def main() -> None:
     )
     parser.add_argument("program", choices=PROGRAMS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the program; --help lists them")
-    chosen = parser.parse_args()
+    with guarded_output():
+        chosen = parser.parse_args()
     sys.argv[1:] = chosen.arguments
     PROGRAMS[chosen.program]()
 
@@ -61,6 +64,8 @@ def _run(config_name: str, task: Callable[[Any], Any]) -> None:
 
 
 def _require_training() -> None:
-    """End the program with one line where the packages of the extra `train` are missing."""
+    """End the program with one line where the system, or a package of the extra `train`, is missing."""
+    if not hasattr(os, "killpg"):
+        sys.exit("error: train and search need Linux or macOS, or WSL on Windows; losses and metrics work here")
     if missing := [package for package in ("hydra", "pytorch_lightning") if find_spec(package) is None]:
         sys.exit(f"error: {not_installed('training', ' and '.join(missing), extra='train')}")

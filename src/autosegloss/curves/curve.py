@@ -35,8 +35,13 @@ class Curve:
     def __call__(self, y: Tensor) -> Tensor:
         """g(y) elementwise, differentiable once; a crisp (bool) map gives the end values, as float64."""
         if y.dtype == torch.bool:
-            return torch.where(y, self.points[-1, 1], self.points[0, 1])
+            return self.of_crisp(y, self.points.dtype)
         return y if self.straight else _Bend.apply(y, self)
+
+    def of_crisp(self, y: Tensor, dtype: torch.dtype) -> Tensor:
+        """g(1) where a bool tensor holds, g(0) elsewhere, in a floating point type that its device has."""
+        low, high = (y.new_full((), end, dtype=dtype) for end in self.ends)
+        return torch.where(y, high, low)
 
     def read(self, y: Tensor, g: Tensor, slope: Tensor, work: Tensor) -> None:
         """Write g(y) and g'(y) elementwise; g, slope and work have the shape of y and share no memory.
@@ -63,6 +68,11 @@ class Curve:
     def fixes_endpoints(self) -> bool:
         """Whether g(0) = 0 and g(1) = 1."""
         return self.family.fixes_endpoints
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """g(0) and g(1)."""
+        return self.points[0, 1].item(), self.points[-1, 1].item()
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...] | None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
+from math import prod
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from autosegloss.data.datasets.source import Source
@@ -14,23 +18,36 @@ from autosegloss.data.reading import load_sample, map_in_threads
 from autosegloss.data.splits import Split
 
 
+class Place(NamedTuple):
+    """Where a sample lies in an `OwnSizeSplit`: its image, the first pixel of its label, the size of that (H', W')."""
+
+    image: int
+    begin: int
+    size: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class OwnSizeSplit(Split):
     """Some samples of a split, in memory; shared between runs, so read-only.
 
-    samples: by the index in the split the image (B, H, W) and the label uint8 (H', W'); labels may differ in size.
+    There are two tensors however many samples: a worker process may get each tensor as an open file.
+
+    images: (n, B, H, W). pixels: uint8, the labels one after the other, each in rows. places: by index in the split.
     """
 
-    samples: Mapping[int, tuple[Tensor, Tensor]]
+    images: Tensor
+    pixels: Tensor
+    places: Mapping[int, Place]
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.places)
 
     def stacks(self, indices: Sequence[int]) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """One stack per sample."""
         for k, index in enumerate(indices):
-            image, label = self.samples[index]
-            yield slice(k, k + 1), image[None], label[None]
+            image, begin, size = self.places[index]
+            label = self.pixels[begin : begin + prod(size)].view(1, *size)
+            yield slice(k, k + 1), self.images[image : image + 1], label
 
 
 @lru_cache(maxsize=4)  # validation and test of two data sets
@@ -50,4 +67,10 @@ def decode_own_size(source: Source, split: str, indices: tuple[int, ...], resize
         image, label = load_sample(samples[index], source)
         return resize.image(image), resize.shown(label)
 
-    return OwnSizeSplit(dict(zip(indices, map_in_threads(load, indices), strict=True)))
+    images, labels = zip(*map_in_threads(load, indices), strict=True)
+    begins = accumulate((label.numel() for label in labels), initial=0)
+    places = {
+        index: Place(image, begin, tuple(label.shape))
+        for image, (index, begin, label) in enumerate(zip(indices, begins, labels, strict=False))
+    }
+    return OwnSizeSplit(torch.stack(images), torch.cat([label.flatten() for label in labels]), places)

@@ -36,7 +36,8 @@ class BoundaryIoU(MeanIoU):
     The band is the union over classes of true_c XOR MinPool(true_c), kernel 2 width + 1.
 
     Args:
-        width: of the band: whole pixels, or below 1 a fraction of the image diagonal.
+        width: of the band: whole pixels, or below 1 a fraction of the diagonal of the tensors. In a batch that is
+            padded to one size that is the padded size: for a fraction of each image, take images of one size at a time.
 
     Raises:
         InputError: for another width.
@@ -62,7 +63,7 @@ class BoundaryF1(Formula):
     P = |BD(pred) AND MaxPool(BD(true))| / |BD(pred)| and R its mirror image; MaxPool has kernel 2 tolerance + 1.
 
     Args:
-        tolerance: whole pixels, or below 1 a fraction of the image diagonal.
+        tolerance: whole pixels, or below 1 a fraction of the diagonal of the tensors, as the width of `BoundaryIoU`.
 
     Raises:
         InputError: for another tolerance.

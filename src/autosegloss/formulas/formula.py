@@ -21,7 +21,10 @@ Statistics = dict[str, Sum]
 """What a formula sums over pixels and images, by name."""
 
 Sums = Mapping[str, Tensor]
-"""The values (C,) of statistics: int64 when read exactly, floating point when read softly."""
+"""The values (C,) of statistics: int64 when read exactly, floating point when read softly.
+
+A score gets those of the classes that count: a class whose id is the ignored label has no entry.
+"""
 
 
 class Formula(Registered, ABC):
@@ -106,6 +109,11 @@ class Formula(Registered, ABC):
         parents = [parent for parent in cls.__bases__ if issubclass(parent, Formula)]
         return parents[0].summed_by() if score_only and parents and cls is not Formula else cls
 
+    def summed_as(self) -> str:
+        """A text that two formulas share only if they have the same sums: their class and its options."""
+        kind = self.summed_by()
+        return f"{kind.__module__}.{kind.__qualname__} {self.options()} {getattr(self, '__dict__', {})}"
+
     def defined(self, sums: Sums) -> Tensor:
         """Classes (C,) the evaluation metric averages over: those present in the ground truth."""
         return sums["true"] > 0
@@ -137,6 +145,17 @@ _MAPS = (
 )
 
 
+def check_operations(formula: Formula) -> Formula:
+    """Return the formula; raises InputError unless its operations are a tuple or list of names that theta can have."""
+    names = formula.operations
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"metric '{formula.name}': operations must be a tuple of names, as ('and',), got {names!r}")
+    for name in names:
+        if not name or "." in name or names.count(name) > 1:
+            raise InputError(f"metric '{formula.name}': operation '{name}' needs a name of its own, without a dot")
+    return formula
+
+
 def values(statistics: Statistics, curve_sums: Mapping[CurveSum, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
     """The values (C,) of statistics, given those of their curve sums; counts stay int64 unless scaled by a fraction."""
     return {name: reduce(operator.add, _scaled(total, curve_sums)) for name, total in statistics.items()}
@@ -151,7 +170,7 @@ def _scaled(total: Sum, curve_sums: Mapping[CurveSum, Tensor]) -> Iterator[Tenso
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """numerator / denominator with 0 / 0 = 0; counts divide in float64, and a vanishing soft sum has a finite slope."""
+    """numerator / denominator with 0 / 0 = 0; a vanishing soft sum has a finite slope, and counts divide in float64."""
     if not denominator.is_floating_point():
-        denominator = denominator.double()
+        denominator = denominator.to(accumulation_dtype(denominator.device))
     return numerator / denominator.clamp_min(1e-6)

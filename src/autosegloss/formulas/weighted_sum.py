@@ -15,7 +15,7 @@ from torch import Tensor
 from autosegloss.algebra import Logic, Map
 from autosegloss.algebra.logic import Prefixed
 from autosegloss.errors import InputError, is_number
-from autosegloss.formulas.formula import Formula, Statistics, Sums, ratio
+from autosegloss.formulas.formula import Formula, Statistics, Sums, check_operations, ratio
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def weighted_sum(
         >>> weighted_sum(["miou", BoundaryIoU(width=3)], weights=[2, 1]).name
         'miou+biou'
     """
-    made = tuple(Formula.from_entry(term) if isinstance(term, Mapping) else Formula.resolve(term) for term in terms)
+    resolved = (Formula.from_entry(term) if isinstance(term, Mapping) else Formula.resolve(term) for term in terms)
+    made = tuple(map(check_operations, resolved))
     names = [term.name for term in made]
     if len(names) < 2 or (twice := [name for name, count in Counter(names).items() if count > 1]):
         found = f"{', '.join(twice)} more than once" if len(names) > 1 else ", ".join(names) or "none"
@@ -125,5 +126,5 @@ def from_entry(entry: str | Mapping[str, Any]) -> Formula:
 
 
 def resolve(metric: str | Formula) -> Formula:
-    """A metric by name or as a formula; raises InputError for anything else."""
-    return named(metric) if isinstance(metric, str) else Formula.resolve(metric)
+    """A metric by name or as a formula; raises InputError for anything else, and for operations without names."""
+    return check_operations(named(metric) if isinstance(metric, str) else Formula.resolve(metric))

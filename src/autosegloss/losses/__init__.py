@@ -6,9 +6,17 @@ ignored pixels change neither value nor gradient, even if their logits are nan; 
 """
 
 from autosegloss.losses.distance_penalty import DistancePenalizedCrossEntropy
-from autosegloss.losses.library import LibraryLoss
+from autosegloss.losses.library import ClassMeanLoss, LibraryLoss, SinglePrecisionLoss
 from autosegloss.losses.ssim import SSIMLoss
 from autosegloss.losses.weighted_cross_entropy import WeightedCrossEntropy
 from autosegloss.losses.weighted_sum import WeightedSum
 
-__all__ = ["DistancePenalizedCrossEntropy", "LibraryLoss", "SSIMLoss", "WeightedCrossEntropy", "WeightedSum"]
+__all__ = [
+    "ClassMeanLoss",
+    "DistancePenalizedCrossEntropy",
+    "LibraryLoss",
+    "SSIMLoss",
+    "SinglePrecisionLoss",
+    "WeightedCrossEntropy",
+    "WeightedSum",
+]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from autosegloss.algebra.checks import check_ignore_index
 from autosegloss.errors import not_installed
 from autosegloss.losses.pixels import cross_entropy, mean
 
@@ -30,7 +31,7 @@ class DistancePenalizedCrossEntropy(nn.Module):
         super().__init__()
         if find_spec("scipy") is None:
             raise not_installed(type(self).__name__, "scipy", extra="train")
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignore_index(ignore_index)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         losses, valid = cross_entropy(logits, labels, self.ignore_index)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
+from autosegloss.algebra.checks import check_ignore_index, check_shapes
+from autosegloss.algebra.inputs import full_precision, is_class
 from autosegloss.losses.pixels import masked
 
 
@@ -15,13 +16,15 @@ class LibraryLoss(nn.Module):
 
     If all pixels are ignored, the libraries' losses return nan (cross-entropy, focal) or no scalar (Lovász). They also
     propagate nan from ignored logits into the gradient, and compute in half precision. The values of other batches do
-    not change.
+    not change. If the ignored label is the id of a class, its pixels are left out, and the library decides what its
+    channel is at the others.
 
     Args:
         loss: makes the loss when called with `ignore_index=...`.
         ignore_index: the label of pixels to ignore; None counts all pixels.
 
     Example:
+        >>> import torch
         >>> from autosegloss.losses import LibraryLoss
         >>> loss = LibraryLoss(torch.nn.CrossEntropyLoss)
         >>> loss(torch.zeros(1, 2, 4, 4), torch.ones(1, 4, 4, dtype=torch.long))
@@ -30,12 +33,32 @@ class LibraryLoss(nn.Module):
 
     def __init__(self, loss: Callable[..., nn.Module], ignore_index: int | None = 255):
         super().__init__()
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignore_index(ignore_index)
         self.loss = loss() if ignore_index is None else loss(ignore_index=ignore_index)  # torch rejects None
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        with torch.autocast(logits.device.type, enabled=False):
+        with full_precision(logits.device):
             logits, valid = masked(logits, labels, self.ignore_index)
             if not valid.any():
                 return logits.sum()  # all are masked: 0, with gradient 0
             return self.loss(logits, labels.long())
+
+
+class ClassMeanLoss(LibraryLoss):
+    """A loss of a library that is the mean over all C classes, where absent ones add 0.
+
+    If the ignored label is the id of a class, the mean is that of the others.
+    """
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        mean = super().forward(logits, labels)
+        channels = logits.shape[1]
+        return mean * (channels / (channels - 1)) if is_class(self.ignore_index, channels) else mean
+
+
+class SinglePrecisionLoss(LibraryLoss):
+    """A loss of a library that computes in float32 only, also of float64 logits."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        check_shapes(logits, labels)
+        return super().forward(logits.float(), labels)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosegloss.algebra.inputs import check_shapes, compute_dtype, valid_map, zero_ignored
+from autosegloss.algebra.checks import check_shapes
+from autosegloss.algebra.inputs import compute_dtype, valid_map, zero_ignored
 
 
 def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
@@ -20,13 +23,13 @@ def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Te
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, ignore_index: int | None, weight: Tensor | None = None
+    logits: Tensor, labels: Tensor, ignore_index: int | None, weight: Sequence[float] | None = None
 ) -> tuple[Tensor, Tensor]:
     """-w_y log softmax(logits)_y of each pixel, 0 at ignored pixels, and the valid map; both (N, *S)."""
     logits, valid = masked(logits, labels, ignore_index)
     classes, valid = zero_ignored(labels, valid), valid.squeeze(1)
-    weight = None if weight is None else weight.to(logits)
-    return F.cross_entropy(logits, classes, weight, reduction="none") * valid, valid
+    weights = None if weight is None else logits.new_tensor(weight)
+    return F.cross_entropy(logits, classes, weights, reduction="none") * valid, valid
 
 
 def mean(values: Tensor, valid: Tensor) -> Tensor:

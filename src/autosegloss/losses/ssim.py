@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from autosegloss.algebra.inputs import label_map
+from autosegloss.algebra.checks import check_ignore_index
+from autosegloss.algebra.inputs import full_precision, label_map, without_ignored
 from autosegloss.errors import InputError
 from autosegloss.losses.pixels import masked
 
@@ -18,10 +18,11 @@ class SSIMLoss(nn.Module):
 
     SSIM = (2 mu_p mu_y + C1) (2 s_py + C2) / ((mu_p^2 + mu_y^2 + C1) (s_p^2 + s_y^2 + C2)) of the probabilities p_c
     and the one-hot labels y_c, with means and (co)variances in a Gaussian 11x11 window of sigma 1.5, C1 = 0.01^2 and
-    C2 = 0.03^2. Both maps are 0 at ignored pixels and reflected at the border of the image.
+    C2 = 0.03^2. Both maps are 0 at ignored pixels and reflected at the border of the image: so the pixels at its edge
+    count otherwise if it is padded by ignored pixels.
 
     Args:
-        ignore_index: the label of pixels to ignore; None counts all pixels.
+        ignore_index: the label of pixels to ignore; None counts all pixels. The id of a class leaves the class out.
 
     Raises:
         InputError: when called with images of 5 pixels or less per side.
@@ -31,18 +32,19 @@ class SSIMLoss(nn.Module):
 
     def __init__(self, ignore_index: int | None = 255):
         super().__init__()
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignore_index(ignore_index)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        with torch.autocast(logits.device.type, enabled=False):
+        with full_precision(logits.device):
             logits, _ = masked(logits, labels, self.ignore_index)
             true = label_map(labels, logits.shape[1], self.ignore_index)
             if min(size := tuple(logits.shape[2:])) <= RADIUS:
                 raise InputError(f"SSIM needs images of {RADIUS + 1} pixels a side or more, got {size}")
             # Variances are small differences. GPUs convolve channels_last maps in TF32, which is too coarse for them.
-            probs = (logits.softmax(dim=1) * true.mask).contiguous()
+            probs = without_ignored(logits.softmax(dim=1) * true.mask, self.ignore_index, axis=1).contiguous()
+            truth = without_ignored(true.dense().to(probs), self.ignore_index, axis=1)
             _, similarity = structural_similarity_index_measure(
-                probs, true.dense().to(probs), sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
+                probs, truth, sigma=1.5, data_range=1.0, reduction="none", return_full_image=True
             )
             pixels = true.mask.sum().clamp_min(1) * probs.shape[1]
             return ((1 - similarity) * true.mask).sum() / pixels

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from autosegloss.algebra.checks import check_ignore_index, check_shapes
+from autosegloss.algebra.inputs import is_class
 from autosegloss.errors import InputError, is_number
 from autosegloss.losses.pixels import cross_entropy, mean
 
@@ -26,15 +28,15 @@ class WeightedCrossEntropy(nn.Module):
 
     def __init__(self, weights: Sequence[float] | None = None, ignore_index: int | None = 255):
         super().__init__()
-        self.ignore_index = ignore_index
+        self.ignore_index = check_ignore_index(ignore_index)
         self.given = weights is not None
-        self.weights = None if weights is None else _checked(weights)
+        self.weights = None if weights is None else _checked(weights)  # no buffer: `half()` would round it
 
     def measure(self, counts: Tensor) -> None:
         """Set the weights to inverse class frequencies, unless weights were given.
 
         w_c = N / (K n_c), where N pixels belong to K classes that occur, so that the mean weight of a pixel is 1. A
-        class that does not occur has weight 0.
+        class that does not occur or is ignored has weight 0.
 
         Args:
             counts: n_c (C,), the number of pixels of each class in the training set.
@@ -44,7 +46,9 @@ class WeightedCrossEntropy(nn.Module):
         """
         if self.given:
             return
-        counts = torch.as_tensor(counts, dtype=torch.float64)
+        counts = torch.as_tensor(counts).cpu().to(torch.float64, copy=True)
+        if counts.ndim == 1 and is_class(self.ignore_index, len(counts)):
+            counts[self.ignore_index] = 0
         if counts.ndim != 1 or not (counts >= 0).all() or not 0 < counts.sum() < torch.inf:
             raise InputError(f"expected the pixel counts (C,) of a training set, got {counts.tolist()}")
         fair = counts.sum() / (counts > 0).sum()  # pixels of a class if all had equally many
@@ -53,10 +57,10 @@ class WeightedCrossEntropy(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.weights is None:
             raise InputError("the class weights are not measured: call measure(pixel counts), or give weights=[...]")
+        check_shapes(logits, labels)
         if (channels := logits.shape[1]) != len(self.weights):
             raise InputError(f"loss.weights: expected {channels} numbers, one a class, got {len(self.weights)}")
-        weight = torch.tensor(self.weights, dtype=torch.float64)  # not a buffer: `half()` would round it
-        return mean(*cross_entropy(logits, labels, self.ignore_index, weight))
+        return mean(*cross_entropy(logits, labels, self.ignore_index, self.weights))
 
     def extra_repr(self) -> str:
         return f"weights={self.weights}, ignore_index={self.ignore_index}"

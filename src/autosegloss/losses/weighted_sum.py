@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from autosegloss.algebra.checks import check_ignore_index
 from autosegloss.errors import InputError, is_number
 
 
@@ -28,6 +29,7 @@ class WeightedSum(nn.Module):
         ignore_index: int | None = 255,
     ):
         super().__init__()
+        check_ignore_index(ignore_index)
         made = [loss if isinstance(loss, nn.Module) else loss(ignore_index=ignore_index) for loss in losses]
         self.losses, self.weights, self.ignore_index = nn.ModuleList(made), list(weights), ignore_index
         if not made or len(made) != len(self.weights) or not all(is_number(w) and w > 0 for w in self.weights):

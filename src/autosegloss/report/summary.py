@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from autosegloss.curves import Curve
+from autosegloss.files import write_whole
 from autosegloss.formulas import PAPER
 from autosegloss.report.comparison import comparison_table
 from autosegloss.report.figures import curves_figure, save, search_figure
@@ -66,7 +67,7 @@ def write_tables(directory: Path, rows: Mapping[str, Sequence[Result]], target: 
         if any(scores.values())
     ]
     if tables:
-        (directory / "comparison.md").write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
+        write_whole(directory / "comparison.md", "\n".join(table.markdown() for table in tables))
     return tables
 
 

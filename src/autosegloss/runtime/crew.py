@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autosegloss.runtime.member import Member, Report, environment, free_port
-from autosegloss.training.outcome import DISOWNED, Failure, Outcome, log_name
+from autosegloss.training.outcome import DISOWNED, Checked, Failure, Outcome, Planned, Result, log_name
 
 STARTUP = 600.0  # seconds that the imports may take, on the slowest network drive
 EXIT = 10.0  # seconds that a process has to end after it has closed its pipe
@@ -74,6 +74,18 @@ class Crew:
                 outcome.save(folder)
         return outcome
 
+    def check(self, runs: Mapping[str, Planned], read: bool) -> Checked | Failure:
+        """Check runs as `training.check.check_runs` does; what the processes print is lost."""
+        try:
+            for member in self._members:
+                member.settle(Path(os.devnull))
+            checked = self._exchange({"runs": dict(runs), "read": read}, None, lambda: True)
+        except BaseException:
+            self.close()
+            raise
+        assert isinstance(checked, (Checked, Failure))
+        return checked
+
     def close(self) -> None:
         """Kill the processes and all that they have started."""
         for member in self._members:
@@ -94,16 +106,20 @@ class Crew:
 
     def _run(self, request: Request, folder: Path, timeout: float | None, is_alive: Callable[[], bool]) -> Outcome:
         self._prepare(request, folder)
+        outcome = self._exchange({"config": request.config, "folder": str(folder)}, timeout, is_alive)
+        assert isinstance(outcome, (Result, Failure))  # a worker says only once that it is ready
+        return outcome
+
+    def _exchange(self, work: Mapping[str, Any], timeout: float | None, is_alive: Callable[[], bool]) -> Report:
+        """Give work to the processes, as soon as they are ready; returns their report on it."""
         if not self._ready:
             report = self._wait(self.startup, "the processes did not start", is_alive)
             if report is not None:
                 return report
             self._ready = True
         for member in self._members:
-            member.send(request.config, folder)
-        outcome = self._wait(timeout, "no result", is_alive)
-        assert outcome is not None  # a worker says only once that it is ready
-        return outcome
+            member.send(work)
+        return self._wait(timeout, "no result", is_alive)
 
     def _prepare(self, request: Request, folder: Path) -> None:
         """Direct the output of the processes to the folder; start others if the run is on other devices."""

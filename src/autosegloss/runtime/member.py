@@ -14,13 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autosegloss.training.outcome import Failure, Outcome
+from autosegloss.training.environment import without_launcher
+from autosegloss.training.outcome import Checked, Failure, Outcome
 
-_RANKS = {f"{of}{name}" for name in ("RANK", "WORLD_SIZE") for of in ("", "LOCAL_", "GROUP_", "NODE_", "ROLE_")}
-_FOREIGN = ("TORCHELASTIC_", "SLURM_", "SUBMITIT_", "LSB_", "JSM_", "OMPI_", "PMI_", "PMIX_", "PL_", "MASTER_")
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 
-Report = Outcome | None  # how a process ended its part; None: its imports are done, it waits for work
+Report = Outcome | Checked | None  # how a process ended its part; None: its imports are done, it waits for work
 
 
 class Member:
@@ -50,9 +49,9 @@ class Member:
         """Direct its output to `log`, None is the console; it takes over our working folder and our module path."""
         self._write({"log": log and str(log), "cwd": os.getcwd(), "path": sys.path})
 
-    def send(self, config: Mapping[str, Any], folder: Path) -> None:
-        """Have it run once; it reports the outcome."""
-        self._write({"config": config, "folder": str(folder)})
+    def send(self, work: Mapping[str, Any]) -> None:
+        """Have it run or check; it reports the outcome."""
+        self._write(work)
 
     def _write(self, message: Mapping[str, Any]) -> None:
         with suppress(BrokenPipeError):  # it has died, as `report` will tell
@@ -91,8 +90,7 @@ class Member:
 
 def environment(rank: int, size: int, port: int) -> dict[str, str]:
     """This process's environment with our variables for the ranks in the place of a launcher's."""
-    own = {name for name in os.environ if name not in _RANKS and not name.startswith(_FOREIGN)}
-    env = {name: os.environ[name] for name in own}
+    env = without_launcher()
     if size > 1:
         ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "NODE_RANK": 0, "MASTER_PORT": port}
         env |= {name: str(value) for name, value in ranks.items()} | {"MASTER_ADDR": "127.0.0.1"}

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, NoReturn
 
-from autosegloss.training.outcome import Failure, Outcome
+from autosegloss.training.outcome import Checked, Failure, Outcome
 
 
 def main(reports: BinaryIO) -> NoReturn:
@@ -34,9 +34,15 @@ def main(reports: BinaryIO) -> NoReturn:
         if "log" in request:
             _settle(console, **request)
         else:
-            outcome = run(**request)
+            outcome = _checked(**request) if "runs" in request else run(**request)
             _flush()  # the log is to be whole when the report arrives
             _report(reports, outcome)
+
+
+def _checked(**request: Any) -> Checked | Failure:
+    from autosegloss.training.check import check_runs
+
+    return check_runs(**request)
 
 
 def _requests() -> queue.SimpleQueue[dict[str, Any]]:
@@ -75,7 +81,7 @@ def _point(streams: Sequence[int], target: int) -> None:
     os.close(target)
 
 
-def _report(reports: BinaryIO, outcome: Outcome | None) -> None:
+def _report(reports: BinaryIO, outcome: Outcome | Checked | None) -> None:
     """None: the imports are done."""
     pickle.dump(outcome, reports)
     reports.flush()

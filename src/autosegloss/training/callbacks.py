@@ -1,10 +1,12 @@
-"""Lightning's hooks: stop a training that diverges, share batch normalisation between GPUs."""
+"""Lightning's hooks: stop a training that diverges, validate by steps, log, share batch normalisation between GPUs."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins import TorchSyncBatchNorm
 from torch import nn
 
@@ -26,6 +28,39 @@ class StopIfDiverged(pl.Callback):
         due = loss.device.type == "cpu" or trainer.global_step % self.every_n_steps == 0
         if due and not loss.isfinite():
             raise DivergedError(f"the training diverged: its loss is {loss.item()} after {trainer.global_step} steps")
+
+
+class ValidateEvery(pl.Callback):
+    """Validates after every `steps` steps; Lightning by itself counts batches, of which a step may take several."""
+
+    def __init__(self, steps: int):
+        self.steps, self.validated = steps, 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        step = trainer.global_step
+        due = step % self.steps == 0 and step > self.validated
+        trainer.val_check_batch = 1 if due else sys.maxsize  # Lightning validates at the multiples of this batch
+        self.validated = step if due else self.validated
+
+
+class LogFile(CSVLogger):
+    """Lightning's CSVLogger; a training goes on if the file cannot be written, which one line on stderr tells."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._told = False
+
+    def save(self) -> None:
+        """Write what has been logged since the last time; what cannot be written is tried again the next time."""
+        try:
+            super().save()
+        except OSError as error:
+            if not self._told:
+                print(
+                    f"note: {self.log_dir} cannot be written ({error.strerror}): the log stays unfinished",
+                    file=sys.stderr,
+                )
+            self._told = True
 
 
 class SyncOnGPU(TorchSyncBatchNorm):

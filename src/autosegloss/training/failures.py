@@ -7,7 +7,8 @@ from pathlib import Path
 from hydra.errors import InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from autosegloss.errors import DivergedError, InputError, RunError
+from autosegloss.errors import DivergedError, InputError, RunError, console_is_gone
+from autosegloss.files import disk_error
 from autosegloss.training.outcome import LONGEST, Failure
 
 _MACHINE = (OSError, RuntimeError, MemoryError)  # the same config may train the next time
@@ -30,6 +31,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("diverged", str(error))
     if isinstance(error, RunError):
         return Failure("failed", str(error))
+    if full := disk_error(error):
+        return Failure("failed", full)
     if isinstance(error, InstantiationException) and isinstance(error.__cause__, _MACHINE):
         return Failure.unexpected(error.__cause__)
     if mistake := describe_mistake(error):
@@ -68,11 +71,6 @@ def _input_error(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return error
-
-
-def console_is_gone(error: BaseException) -> bool:
-    """Whether `error` is the answer of the progress bar to a reader of the console that has gone: rich exits."""
-    return isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
 
 
 def _is_interrupt(error: BaseException) -> bool:

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import yaml
 
 from autosegloss.files import write_whole
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 RESULT, FAILURE, RUN_LOG, WEIGHTS = "result.json", "failure.json", "run.log", "weights.pt"
+DATA = "data.yaml"  # what a run, or a search, takes its data for
 LONGEST = 2000  # characters of a failure's message
 
 Kind = Literal["mistake", "diverged", "failed", "interrupted", "lost"]
@@ -22,7 +28,8 @@ class Result:
     """Scores of the six metrics and the target on the validation data, and on the test data if the config says so.
 
     seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
-    the validation and test at its end. scored_at: the size that the scores were measured at, in words.
+    the validation and test at its end. scored_at: the size that the scores were measured at, in words. unsaved: why
+    weights.pt, or this result, is not on the disk; "" if all is.
     """
 
     scores: dict[str, float]
@@ -31,6 +38,7 @@ class Result:
     fit_seconds: float = 0.0
     eval_seconds: float = 0.0
     scored_at: str | None = None  # of an earlier version, which did not tell
+    unsaved: str = ""
 
     def save(self, folder: str | Path) -> None:
         """Write result.json whole or not at all; it takes the place of a failure.json."""
@@ -74,6 +82,29 @@ class Failure:
         with suppress(OSError):
             Path(folder, RESULT).unlink(missing_ok=True)
             write_whole(Path(folder, FAILURE), json.dumps(asdict(self), indent=1))
+
+
+class Planned(NamedTuple):
+    """A run to check: its config, the devices that train, and those that normalise over a batch together."""
+
+    config: DictConfig
+    devices: int
+    synchronised: int
+
+
+class Checked(NamedTuple):
+    """The outcome of a check: what runs take their data for, as `autosegloss.data.description` tells."""
+
+    data: dict[str, Any]
+
+    def tell(self) -> None:
+        """Print what is taken for granted about the data, and what is doubtful."""
+        for note in self.data["notes"]:
+            print(f"note: {note}")
+
+    def save(self, folder: str | Path) -> None:
+        """Write data.yaml."""
+        write_whole(Path(folder, DATA), yaml.safe_dump(self.data, sort_keys=False, allow_unicode=True))
 
 
 Outcome = Result | Failure

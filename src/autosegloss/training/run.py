@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gc
-import logging
+import io
 import os
 import pickle
-import signal
 import time
 import traceback
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +18,21 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities.warnings import PossibleUserWarning
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
-from autosegloss.errors import DivergedError, InputError
-from autosegloss.files import whole_file
+from autosegloss.data.description import describe
+from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
+from autosegloss.files import disk_error, short_path, whole_file
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
 from autosegloss.metrics import segmentation_metrics
-from autosegloss.training.failures import console_is_gone, record_failure
+from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
-from autosegloss.training.outcome import WEIGHTS, Outcome, Result, scored_at
+from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
+from autosegloss.training.settings import check_settings
+from autosegloss.training.trainer import make_trainer, tamed_lightning
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -54,8 +55,8 @@ def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         failure = record_failure(error, folder)
         if console_is_gone(error):
-            raise SystemExit(128 + signal.SIGPIPE) from None
-        if failure.kind == "failed":
+            raise SystemExit(CLOSED_PIPE) from None
+        if failure.kind == "failed" and not disk_error(error):
             traceback.print_exc()
         outcome = failure
     if torch.cuda.is_initialized():  # the next training on this GPU, maybe of another process, needs the memory
@@ -71,28 +72,46 @@ def train(cfg: DictConfig, folder: Path) -> Result:
     KeyboardInterrupt.
     """
     start = time.perf_counter()
-    check_numbers(cfg)
-    with _quiet_lightning():
+    check_settings(cfg)
+    with tamed_lightning():
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
-        trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(folder))
+        trainer = make_trainer(cfg, folder)
         data: SegmentationData = instantiate(cfg.data, device=trainer.strategy.root_device)
         data.check(trainer.world_size, cfg.test and data.has_test)
         loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
-        fit_seconds = _fit(cfg, trainer, module, *loaders, folder)
+        if trainer.is_global_zero:
+            if OmegaConf.select(cfg, "notes"):
+                checked = Checked(describe(data))
+                checked.tell()
+                checked.save(folder)
+            _discard_earlier(cfg, folder)
+        fit_seconds, unsaved = _fit(cfg, trainer, module, *loaders, folder)
         trained = time.perf_counter()
-        scores = trainer.validate(module, loaders[1], verbose=False)[0]
-        test = trainer.test(module, tests, verbose=False)[0] if tests else {}
+        scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
     seconds = end - start, fit_seconds, end - trained
-    result = Result(_without_prefix(scores), _without_prefix(test), *seconds, scored_at=scored_at(cfg.data))
+    result = Result(scores, test, *seconds, scored_at(cfg.data), unsaved)
     if trainer.is_global_zero:
-        result.save(folder)
+        try:
+            result.save(folder)
+        except OSError as error:  # the scores are worth showing all the same
+            return replace(
+                result, unsaved="; ".join([_cannot_be_written(folder / RESULT, error), *filter(None, [unsaved])])
+            )
     return result
+
+
+def _discard_earlier(cfg: DictConfig, folder: Path) -> None:
+    """Remove what an earlier run has left in `folder`: its results are not those of the config that lies there now."""
+    discard_outcome(folder)
+    initial = Path(cfg.init_weights or "")
+    if not (initial.exists() and (folder / WEIGHTS).exists() and initial.samefile(folder / WEIGHTS)):
+        (folder / WEIGHTS).unlink(missing_ok=True)
 
 
 def _fit(
@@ -102,35 +121,57 @@ def _fit(
     train_loader: DataLoader,
     val_loader: DataLoader,
     folder: Path,
-) -> float:
-    """Train, save the weights if save_weights is set, and return the seconds that the training took."""
+) -> tuple[float, str]:
+    """Train, and save the weights if save_weights is set.
+
+    Returns the seconds that the training took, and why the weights are not saved ("" if they are).
+    """
     interrupted: BaseException | None = None
     start = time.perf_counter()
     try:
         trainer.fit(module, train_loader, val_loader if cfg.validate_every < trainer.max_steps else None)
     except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
         interrupted = error
+    except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
+        interrupted = error
     seconds = time.perf_counter() - start
-    if cfg.save_weights and trainer.is_global_zero:
-        with whole_file(folder / WEIGHTS) as draft:
-            torch.save(module.network.state_dict(), draft)
-    if interrupted and console_is_gone(interrupted):
+    unsaved = _save_weights(module.network, folder) if cfg.save_weights and trainer.is_global_zero else ""
+    if isinstance(interrupted, OSError) or (interrupted and console_is_gone(interrupted)):
         raise interrupted
     if interrupted:
-        kept = f"; the weights are kept in {folder}" if cfg.save_weights else ""
+        kept = f"; {unsaved or f'the weights are kept in {folder}'}" if cfg.save_weights else ""
         raise KeyboardInterrupt(f"after {trainer.global_step} of {trainer.max_steps} steps{kept}")
     if not all(p.isfinite().all() for p in module.network.parameters()):
         raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
-    return seconds
+    return seconds, unsaved
 
 
-def check_numbers(cfg: DictConfig) -> None:
-    """Raise InputError if a count in `cfg` is not a whole number, or too small."""
-    ones = dict.fromkeys(("threads", "trials_per_gpu", "trainer.max_steps", "validate_every"), 1)
-    for key, least in {"seed": 0, **ones}.items():
-        value = OmegaConf.select(cfg, key)
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
+def _save_weights(network: nn.Module, folder: Path) -> str:
+    """Write weights.pt; returns why it cannot be written, "" if it can: scores are still to come."""
+    state = io.BytesIO()  # torch.save into a file hides the system's error behind one of its own
+    torch.save(network.state_dict(), state)
+    try:
+        with whole_file(folder / WEIGHTS) as draft:
+            draft.write_bytes(state.getbuffer())
+    except OSError as error:
+        return _cannot_be_written(folder / WEIGHTS, error)
+    return ""
+
+
+def _cannot_be_written(path: Path, error: OSError) -> str:
+    return f"{short_path(path)} cannot be written ({error.strerror})"
+
+
+def _judge(
+    trainer: pl.Trainer, module: SegmentationModule, val_loader: DataLoader, test_loader: DataLoader | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The scores on the validation data, and on the test data if there are any."""
+    try:
+        scores = trainer.validate(module, val_loader, verbose=False)[0]
+        test = trainer.test(module, test_loader, verbose=False)[0] if test_loader else {}
+    except SIGTERMException:
+        raise KeyboardInterrupt("by SIGTERM after the training, before its network was judged") from None
+    return _without_prefix(scores), _without_prefix(test)
 
 
 def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: int | None = None) -> SegmentationModule:
@@ -180,21 +221,3 @@ def _without_prefix(scores: Mapping[str, float]) -> dict[str, float]:
     """Scores without "val/" or "test/", in the order of the paper."""
     short = {name.split("/")[-1]: value for name, value in scores.items()}
     return {name: short[name] for name in dict.fromkeys([*PAPER, *short]) if name in short}
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's start-up messages, and its advice to use more workers: the data are decoded in memory."""
-    levels = {
-        logging.getLogger(name): logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")
-    }
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PossibleUserWarning)
-            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # Lightning 2.6 on torch 2.14
-            yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)

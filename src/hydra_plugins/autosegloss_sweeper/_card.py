@@ -9,6 +9,7 @@ from typing import Any
 from autosegloss import ThetaCard
 from autosegloss import theta as thetas
 from autosegloss.search import Choice
+from autosegloss.training.outcome import scored_at
 
 from ._task import Task, plain
 
@@ -23,9 +24,9 @@ def theta_card(task: Task, choice: Choice) -> ThetaCard:
 
 def _provenance(task: Task, label: str) -> dict[str, Any]:
     cfg = task.cfg
-    sweeper = plain(cfg.hydra.sweeper)
+    sweeper, metric = plain(cfg.hydra.sweeper), cfg.metric._target_.rpartition(".")[2]
     return {
-        "origin": f"{label}; the score is its {cfg.metric._target_.rpartition('.')[2]} on the hold-out images",
+        "origin": f"{label}; the score is its {metric} on the hold-out images, at {scored_at(cfg.data)}",
         "search": {**{name: sweeper[name] for name in _SETTINGS}, "trial_max_steps": cfg.trainer.max_steps},
         **{group: plain(cfg[group]) for group in ("data", "network", "optimizer")},
         "seed": cfg.seed,

@@ -9,22 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from autosegloss.errors import InputError
 from autosegloss.files import last_lines, short_path
 from autosegloss.report.progress import duration
-from autosegloss.runtime import Devices, Ownership
-from autosegloss.search import Choice
-from autosegloss.search.records import CARD_FILE
-from autosegloss.training import run as training
-from autosegloss.training.failures import describe_mistake
+from autosegloss.runtime import Ownership
 from autosegloss.training.outcome import RESULT, Failure, Result
 
-from ._card import theta_card
+from ._check import check
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
 from ._loop import Search
@@ -69,7 +63,7 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
             phases = list(_phases_left(search, around))
             seconds: list[float | None] = []
             if phases:
-                _check(search, around, scratch)
+                check(search.task, around).tell()
                 steps = min(STEPS, search.task.cfg.trainer.max_steps)
                 timed = _short_trial(search, scratch, steps)
                 seconds = [_seconds(timed, steps, phase) if phase.like_trials else None for phase in phases]
@@ -78,24 +72,6 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
         shutil.rmtree(scratch, ignore_errors=True)
     _print_estimate(short_path(search.task.directory), phases, seconds)
     return {"seconds": sum(filter(None, seconds))}
-
-
-def _check(search: Search, around: Mapping[str, DictConfig], scratch: Path) -> None:
-    """Make the data and the module of every run, with a card in place of the one that the search will find."""
-    task, card = search.task, scratch / CARD_FILE
-    theta_card(task, Choice("mu", tuple(search.strategy.mean.tolist()), 0.0)).save(card)
-    for name, cfg in {"trials": task.cfg, **around}.items():
-        if OmegaConf.select(cfg, "loss.theta") == str(task.card_path):
-            cfg.loss.theta = str(card)
-        try:
-            training.check_numbers(cfg)
-            data = instantiate(cfg.data)
-            data.check(Devices.of(cfg.trainer).count, cfg.test and data.has_test)
-            training.make_module(cfg, data)
-        except Exception as error:
-            if mistake := describe_mistake(error):
-                raise InputError(f"{name}: {mistake}") from error
-            raise
 
 
 def _phases_left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[Phase]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from autosegloss.files import short_path, write_whole
 from autosegloss.report.progress import SearchProgress
+from autosegloss.report.text_table import TextTable
 from autosegloss.search import Choice, History, Strategy
 from autosegloss.search.records import FAILURES_FILE, FINALISTS_FILE
 from autosegloss.training.outcome import Result, scored_at
@@ -30,14 +31,16 @@ class Ending:
 
     def run(self, history: History, strategy: Strategy, init: Sequence[str]) -> Findings:
         """Do what is left of all this; `init` are the overrides that set the initial weights w_0."""
-        from autosegloss.report.summary import write_figures  # imports matplotlib
+        from autosegloss.report.summary import write_figures, write_tables  # they import matplotlib
 
         choice = self._choose(history, strategy, init)
         card = theta_card(self.task, choice)
         if not self.task.card_path.exists():
             card.save(self.task.card_path)
         write_figures(self.task.directory, history, card)
-        return Findings(choice, self._compare(), self.jobs.launched)
+        rows = self._compare()
+        tables = write_tables(self.task.directory, rows, self.task.metric.name)
+        return Findings(choice, rows, tables, self.jobs.launched)
 
     def _choose(self, history: History, strategy: Strategy, init: Sequence[str]) -> Choice:
         """The strategy's own result (section 4.3), or the best finalist if the settings want finalists."""
@@ -77,22 +80,21 @@ class Ending:
 
 
 class Findings(NamedTuple):
-    """The results of a finished search: its choice, the rows of its comparison, and the number of runs launched now."""
+    """The results of a finished search: its choice, the rows and tables of its comparison, the runs launched now."""
 
     choice: Choice
     rows: Mapping[str, list[Result]]
+    tables: Sequence[TextTable]
     launched: int
 
 
 def report(task: Task, findings: Findings) -> None:
     """Print the comparison, the choice, and the command that trains with it."""
-    from autosegloss.report.summary import write_tables
-
     console, where, name = Console(), short_path(task.directory), task.metric.name
     card, at = short_path(task.card_path), scored_at(task.cfg.data)
     if not findings.launched:
         console.print(f"This search is finished: there was nothing left to do in {where}.", highlight=False)
-    for table in write_tables(task.directory, findings.rows, name):
+    for table in findings.tables:
         console.print(table)
     seeds = len(task.settings.comparison_seeds)
     missing = [row for row, results in findings.rows.items() if len(results) < seeds]

@@ -136,11 +136,13 @@ class Jobs:
             return None
 
     def _judged(self, outcome: Outcome) -> Outcome:
-        """The outcome for the search: a score that is not finite is a failure; a mistake of the user is raised."""
+        """The outcome for the search: a failure without a finite score or a file; a mistake of the user is raised."""
         if isinstance(outcome, Failure):
             if outcome.kind == "mistake":
                 raise CompactHydraException(outcome.message)
             return outcome
+        if outcome.unsaved:
+            return Failure("failed", outcome.unsaved)
         if math.isfinite(outcome.scores[self.target]):
             return outcome
         return Failure("failed", f"{self.target} is not defined on the validation images: no class occurs in them")

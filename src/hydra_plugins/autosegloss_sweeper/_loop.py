@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +11,11 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from autosegloss.errors import InputError
-from autosegloss.files import last_lines, short_path
+from autosegloss.files import disk_error, last_lines, short_path
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Step, Strategy, Trial
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
+from autosegloss.training.environment import deaf_to_warnings
 from autosegloss.training.outcome import WEIGHTS, Failure, Outcome
 
 from ._commands import resume_command
@@ -25,8 +25,6 @@ from ._jobs import Jobs, need
 from ._overrides import UNTIMED, quoted, theta_override
 from ._state import State, searched_config
 from ._task import Task
-
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 class Search:
@@ -59,6 +57,11 @@ class Search:
             max_batch_size=settings.max_batch_size,
         )
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its folder holds a state, from which it goes on."""
+        return State.exists(self.task.directory)
+
     def run(self) -> dict[str, Any]:
         """Do what is left of the search.
 
@@ -72,7 +75,7 @@ class Search:
         """
         task = self.task
         try:
-            with sigterm_as_interrupt(), self.progress:
+            with deaf_to_warnings(), sigterm_as_interrupt(), self.progress:
                 init = self._warm_up()
                 for step in range(self.state.step, task.steps):
                     self._step(step, init)
@@ -80,7 +83,7 @@ class Search:
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
         except OSError as error:
-            if error.errno not in _DISK_ERRORS:
+            if not disk_error(error):
                 raise
             raise InputError(
                 f"{short_path(task.directory)} cannot be written ({error.strerror}): what was finished is kept; make "

@@ -86,6 +86,7 @@ class AutoSegLossSweeper(Sweeper):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
+        from ._check import check
         from ._loop import Search
         from ._task import Task
 
@@ -95,9 +96,13 @@ class AutoSegLossSweeper(Sweeper):
         # Composed now, so that a mistake in a run that follows hours of trials shows before them.
         around = {name: self._compose(name, [*arguments, *own]) for name, own in task.runs_around().items()}
         if OmegaConf.select(self.config, "dry_run"):
-            from ._dry_run import dry_run  # imports Lightning and the networks, which a search does not need
+            from ._dry_run import dry_run
 
             return dry_run(search, around)
+        if not search.has_begun:
+            checked = check(task, around)
+            checked.tell()
+            checked.save(directory)
         if not (directory / "multirun.yaml").exists():
             OmegaConf.save(self.config, directory / "multirun.yaml")
         return search.run()

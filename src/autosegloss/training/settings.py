@@ -1,0 +1,38 @@
+"""The settings of a run that are checked before anything is made; light to import."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from autosegloss.errors import InputError, is_whole
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Raise InputError if a count in `cfg` is not a whole number or too small, or if the Trainer cannot be used so."""
+    ones = ("threads", "trials_per_gpu", "trainer.max_steps", "validate_every", "trainer.accumulate_grad_batches")
+    for key, least in {"seed": 0, "trainer.log_every_n_steps": 0, **dict.fromkeys(ones, 1)}.items():
+        value = OmegaConf.select(cfg, key)
+        if value is not None and not is_whole(value, least):
+            raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
+    _check_amounts(cfg)
+    interval = OmegaConf.select(cfg, "trainer.val_check_interval")
+    if interval is not None and interval != OmegaConf.select(cfg, "validate_every"):
+        raise InputError(
+            f"trainer.val_check_interval={interval} counts batches: set validate_every=STEPS, which it follows"
+        )
+
+
+def _check_amounts(cfg: DictConfig) -> None:
+    """Refuse amounts of data without which there is no training or no score."""
+    if OmegaConf.select(cfg, "trainer.overfit_batches"):
+        raise InputError(
+            "trainer.overfit_batches would take images out of the hold-out, too: to train on few images, hold out the "
+            "others, e.g. data.holdout=0.95"
+        )
+    lost = {"train": "to train on", "val": "to judge the run by"}
+    if OmegaConf.select(cfg, "test"):
+        lost["test"] = "to test on, which test=false leaves out"
+    for split, purpose in lost.items():
+        key = f"trainer.limit_{split}_batches"
+        if (amount := OmegaConf.select(cfg, key)) is not None and amount == 0:
+            raise InputError(f"{key}={amount} leaves nothing {purpose}: set it above 0, or leave it out")

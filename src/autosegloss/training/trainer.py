@@ -1,0 +1,61 @@
+"""The Trainer of a run, made from the config alone."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
+
+from autosegloss.errors import InputError
+from autosegloss.training.callbacks import ValidateEvery
+from autosegloss.training.environment import config_decides, deaf_to_warnings, one_of_several, under_srun
+
+_SRUN = {"_target_": "pytorch_lightning.plugins.environments.SLURMEnvironment", "auto_requeue": False}
+
+
+def make_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
+    """The Trainer that `cfg` describes; it validates every cfg.validate_every steps, and requeues no job."""
+    if not one_of_several():
+        # at its import Lightning may have taken it from a leftover of a launcher
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
+    plugins = [*(cfg.trainer.get("plugins") or ()), *([_SRUN] if under_srun() else [])]
+    trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(folder), plugins=plugins)
+    trainer.callbacks.append(ValidateEvery(cfg.validate_every))  # type: ignore[attr-defined]  # it has them
+    return trainer
+
+
+@contextmanager
+def tamed_lightning() -> Iterator[None]:
+    """Within it the config decides what Lightning does, and Lightning is silent; its complaints are InputErrors."""
+    try:
+        with config_decides(), deaf_to_warnings(), _quiet():
+            yield
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's start-up messages, and its advice to use more workers: the data are decoded in memory."""
+    levels = {
+        logging.getLogger(name): logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")
+    }
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # Lightning 2.6 on torch 2.14
+            yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
