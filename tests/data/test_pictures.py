@@ -84,6 +84,15 @@ def test_all_formats_agree_on_an_orientation_tag(tmp_path, tag):
     assert_close(bands(upright(RGB, tag)), turned)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("content", [b"", b"neither II nor MM", exif(6).tobytes()[6:20], b"II*\0\xff\xff\xff\xff"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_broken_exif_says_nothing(tmp_path, suffix, content):
+    for name, extra in (("broken", {"exif": b"Exif\0\0" + content}), ("plain", {})):
+        Image.fromarray(RGB).save(tmp_path / f"{name}.{suffix}", **extra)
+    assert_close(read_image(tmp_path / f"broken.{suffix}"), read_image(tmp_path / f"plain.{suffix}"))
+
+
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_a_mask_is_turned_by_its_own_tag(tmp_path, suffix, tag):
