@@ -152,7 +152,7 @@ def test_data_that_cannot_be_validated_on_are_refused_before_training(command, t
         (["metric=miuo"], "error: unknown metric 'miuo': choose one of miou, "),
         (["loss=searched"], "error: loss.theta is not given: set loss.theta=VALUE"),
         (["trainer.max_steps=0"], "error: trainer.max_steps must be a whole number of 1 or more, got 0"),
-        (["unheard_of=1"], "error: Could not override 'unheard_of'"),
+        (["unheard_of=1"], "error: unknown key 'unheard_of': "),
         *slow(
             [
                 (["curve=bezir"], "error: unknown curve 'bezir': choose one of bezier"),

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from autosegloss.cli.errors import run_program
-from autosegloss.cli.program import config_folder
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import picture
@@ -25,8 +24,9 @@ from autosegloss.data.check.tables import classes_table, splits_table
 from autosegloss.data.datasets.folder import Folder
 from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
-from autosegloss.files import write_whole
+from autosegloss.files import config_folder, write_whole
 from autosegloss.report import save
+from autosegloss.training.keys import check_keys
 
 SHOWN = 3  # faults of a kind, and lines of a proposal, that the console shows without --all
 LONGEST_PROPOSAL = 12
@@ -75,10 +75,13 @@ def compose_source(overrides: Sequence[str]) -> Source:
         overrides: settings in Hydra's grammar, as data=voc.
 
     Raises:
+        InputError: no part of the program reads a key.
         InstantiationException: the data set refuses a setting; its cause is an InputError.
     """
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return instantiate(compose("train", list(overrides)).data).source
+        cfg = compose("train", list(overrides))
+    check_keys(cfg)
+    return instantiate(cfg.data).source
 
 
 def check(source: Source, limit: int | None, out: Path, all_faults: bool = False) -> int:

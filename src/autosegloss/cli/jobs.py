@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.cli.streams import guarded_output
+from autosegloss.cli.typed import check_read, check_typed
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
 from autosegloss.training.environment import local_rank, one_of_several
 from autosegloss.training.failures import record_failure
@@ -53,10 +54,20 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
 
 def _train(cfg: DictConfig, folder: str) -> Outcome:
     try:
+        _check_overrides(cfg)
         subprocess = _needs_processes(cfg)
-    except Exception as error:  # devices that this machine does not have
+    except Exception as error:  # e.g. devices that this machine does not have
         return record_failure(error, folder)
     return run_in_subprocess(cfg, folder, console=True) if subprocess else run_inline(cfg, folder)
+
+
+def _check_overrides(cfg: DictConfig) -> None:
+    """Raise InputError for what was typed in vain."""
+    hydra = HydraConfig.get()
+    keys = [override.partition("=")[0].lstrip("+~") for override in hydra.overrides.task]
+    check_typed(cfg, keys, hydra.job.config_name)
+    if hydra.mode == RunMode.RUN:
+        check_read(cfg, keys)
 
 
 def _needs_processes(cfg: DictConfig) -> bool:

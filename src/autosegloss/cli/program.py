@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from autosegloss.cli.streams import guarded_output
 from autosegloss.errors import not_installed
+from autosegloss.files import config_folder
 
 
 def train() -> None:
@@ -45,13 +45,6 @@ def main() -> None:
         chosen = parser.parse_args()
     sys.argv[1:] = chosen.arguments
     PROGRAMS[chosen.program]()
-
-
-def config_folder() -> Path:
-    """The folder of the configuration: autosegloss/conf of an installed wheel, or conf/ of the checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 def _run(config_name: str, task: Callable[[Any], Any]) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.errors import InputError, is_whole
+from autosegloss.training.keys import check_keys
 
 
 def check_settings(cfg: DictConfig) -> None:
-    """Raise InputError if a count in `cfg` is not a whole number or too small, or if the Trainer cannot be used so."""
+    """Raise InputError for a key that nothing reads, a count in `cfg` that is not a whole number or too small, and a
+    Trainer that cannot be used so.
+    """
+    check_keys(cfg)
     ones = ("threads", "trials_per_gpu", "trainer.max_steps", "validate_every", "trainer.accumulate_grad_batches")
     for key, least in {"seed": 0, "trainer.log_every_n_steps": 0, **dict.fromkeys(ones, 1)}.items():
         value = OmegaConf.select(cfg, key)
