@@ -6,7 +6,6 @@ from helpers.members import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import hydra_plugins.autosegloss_sweeper._check  # noqa: F401  # a fixture replaces a part of it
 from autosegloss.cli.data import compose_source
 from autosegloss.cli.typed import check_read, check_typed
 from autosegloss.errors import InputError
@@ -35,7 +34,7 @@ def config(*overrides: str, entry: str = "train"):
         ("hydra.run.dirr=there", "unknown key 'hydra.run.dirr': nearest are hydra.run.dir, "),
         (
             "trainer.benchmark=true",
-            "trainer.benchmark is not in the configuration, but pytorch_lightning.Trainer takes",
+            "trainer.benchmark is not in the configuration, but pytorch_lightning.Trainer",
         ),
         ("+loss.ignore_index=3", "loss.ignore_index is set by the program, .* set data.source.ignore_index instead"),
         ("+data.device=cuda", "data.device is set by the program, .* set trainer.accelerator instead"),

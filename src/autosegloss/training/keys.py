@@ -35,8 +35,8 @@ _REFERENCE = re.compile(r"\$\{(?:[\w.]+:)?\.*([A-Za-z_]\w*)")
 def check_keys(cfg: DictConfig) -> None:
     """Refuse keys that no part of the program reads, and keys that the program sets itself.
 
-    Read are the keys of the shipped train.yaml and search.yaml, at the top those that another value refers to, and below
-    a `_target_` the arguments of the object that it names.
+    Read are the keys of the shipped train.yaml and search.yaml, at the top those that another value refers to, and
+    below a `_target_` the arguments of the object that it names.
 
     Args:
         cfg: the configuration of a run as it was composed.
@@ -131,9 +131,9 @@ def _keys(node: DictConfig, hydra: bool, path: str = "") -> Iterator[str]:
         if str(name).startswith("_") or (name == "hydra" and not path and not hydra):
             continue
         yield f"{path}{name}"
-        if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name):
-            if isinstance(child := node[name], DictConfig):
-                yield from _keys(child, hydra, f"{path}{name}.")
+        own = not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name)
+        if own and isinstance(child := node[name], DictConfig):
+            yield from _keys(child, hydra, f"{path}{name}.")
 
 
 def _is_part(key: str, other: str) -> bool:

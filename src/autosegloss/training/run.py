@@ -30,6 +30,7 @@ from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
+from autosegloss.training.optimizers import optimizer_with_schedule
 from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.settings import check_settings
 from autosegloss.training.trainer import make_trainer, tamed_lightning
@@ -200,7 +201,7 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())
-    return SegmentationModule(network, loss, metrics, instantiate(cfg.optimizer))
+    return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule))
 
 
 def _load_weights(network: nn.Module, path: str) -> None:

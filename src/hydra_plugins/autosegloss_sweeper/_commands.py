@@ -13,7 +13,13 @@ from autosegloss.files import short_path
 
 from ._overrides import key_of, quoted
 
-_GROUPS = ("metric", "data", "network", "optimizer")  # the parts of a search's configuration that a training shares
+_GROUPS = (
+    "metric",
+    "data",
+    "network",
+    "optimizer",
+    "schedule",
+)  # the parts of a search's configuration that a training shares
 
 
 def resume_command(directory: Path) -> str:
