@@ -125,8 +125,6 @@ class Inline:
 
 @pytest.fixture
 def trainings(monkeypatch):
-    import hydra_plugins.autosegloss_sweeper._check  # noqa: F401  # so that its part below can be replaced
-
     trainings = Trainings()
     monkeypatch.setattr("autosegloss.cli.jobs.run_in_subprocess", trainings)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
