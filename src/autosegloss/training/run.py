@@ -27,7 +27,9 @@ from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_i
 from autosegloss.files import disk_error, short_path, whole_file
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
 from autosegloss.metrics import segmentation_metrics
+from autosegloss.training.advice import notes
 from autosegloss.training.failures import record_failure
+from autosegloss.training.length import set_length
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.optimizers import optimizer_with_schedule
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
-    """Train the network of `config` for trainer.max_steps and judge it.
+    """Train the network of `config` for trainer.max_steps, or trainer.max_epochs, and judge it.
 
     The outcome is written into `folder`, too. An interrupted training saves its weights if save_weights is set.
 
@@ -81,6 +83,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         trainer = make_trainer(cfg, folder)
         data: SegmentationData = instantiate(cfg.data, device=trainer.strategy.root_device)
         data.check(trainer.world_size, cfg.test and data.has_test)
+        cfg = set_length(trainer, cfg, data)
         loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
@@ -90,7 +93,10 @@ def train(cfg: DictConfig, folder: Path) -> Result:
                 checked = Checked(describe(data))
                 checked.tell()
                 checked.save(folder)
+                print(*(f"note: {note}\n" for note in notes(cfg, module)), sep="", end="")
             _discard_earlier(cfg, folder)
+        if cfg.compile:
+            module.network.compile()
         fit_seconds, unsaved = _fit(cfg, trainer, module, *loaders, folder)
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)

@@ -13,11 +13,23 @@ def check_settings(cfg: DictConfig) -> None:
     Trainer that cannot be used so.
     """
     check_keys(cfg)
-    ones = ("threads", "trials_per_gpu", "trainer.max_steps", "validate_every", "trainer.accumulate_grad_batches")
+    ones = (
+        "threads",
+        "trials_per_gpu",
+        "trainer.max_steps",
+        "validate_every",
+        "trainer.accumulate_grad_batches",
+        "early_stopping",
+    )
     for key, least in {"seed": 0, "trainer.log_every_n_steps": 0, **dict.fromkeys(ones, 1)}.items():
         value = OmegaConf.select(cfg, key)
         if value is not None and not is_whole(value, least):
             raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
+    epochs = OmegaConf.select(cfg, "trainer.max_epochs")
+    if epochs not in (None, -1) and not is_whole(epochs, least=1):
+        raise InputError(f"trainer.max_epochs must be a whole number of 1 or more, or null for steps, got {epochs!r}")
+    if cfg.get("early_stopping") is not None and epochs in (None, -1) and cfg.validate_every >= cfg.trainer.max_steps:
+        raise InputError("early_stopping counts validations between steps, here are none: set validate_every=STEPS")
     _check_amounts(cfg)
     interval = OmegaConf.select(cfg, "trainer.val_check_interval")
     if interval is not None and interval != OmegaConf.select(cfg, "validate_every"):
