@@ -44,7 +44,9 @@ class LossSchedule(nn.Module):
         super().__init__()
         self.ignore_index = check_ignore_index(ignore_index)
         if not is_whole(switch_at, least=1) and not (is_number(switch_at) and 0 < switch_at < 1):
-            raise InputError(f"loss.switch_at must be a whole number of steps, or a fraction below 1, got {switch_at!r}")
+            raise InputError(
+                f"loss.switch_at must be a whole number of steps, or a fraction below 1, got {switch_at!r}"
+            )
         self.switch_at = switch_at
         self.losses = nn.ModuleList([first(ignore_index=ignore_index), then(ignore_index=ignore_index)])
         self.current = self.losses[0]

@@ -95,7 +95,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
                 checked.save(folder)
                 print(*(f"note: {note}\n" for note in notes(cfg, module)), sep="", end="")
             _discard_earlier(cfg, folder)
-        if cfg.compile:
+        if cfg.get("compile"):
             module.network.compile()
         fit_seconds, unsaved = _fit(cfg, trainer, module, *loaders, folder)
         trained = time.perf_counter()
