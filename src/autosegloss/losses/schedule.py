@@ -49,7 +49,7 @@ class LossSchedule(nn.Module):
             )
         self.switch_at = switch_at
         self.losses = nn.ModuleList([first(ignore_index=ignore_index), then(ignore_index=ignore_index)])
-        self.current = self.losses[0]
+        self._current = 0
 
     def begin(self, step: int, max_steps: int) -> None:
         """Put the loss of a step in force.
@@ -59,7 +59,12 @@ class LossSchedule(nn.Module):
             max_steps: all steps of the training.
         """
         switch_at = self.switch_at if self.switch_at >= 1 else self.switch_at * max_steps
-        self.current = self.losses[int(step >= switch_at)]
+        self._current = int(step >= switch_at)
+
+    @property
+    def current(self) -> nn.Module:
+        """The loss in force."""
+        return self.losses[self._current]
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.current(logits, labels)
