@@ -65,7 +65,7 @@ def _check_overrides(cfg: DictConfig) -> None:
     """Raise InputError for what was typed in vain."""
     hydra = HydraConfig.get()
     keys = [override.partition("=")[0].lstrip("+~") for override in hydra.overrides.task]
-    check_typed(cfg, keys, hydra.job.config_name)
+    check_typed(cfg, keys, str(hydra.job.config_name))
     if hydra.mode == RunMode.RUN:
         check_read(cfg, keys)
 

@@ -22,7 +22,7 @@ def notes(cfg: DictConfig, module: SegmentationModule) -> Iterator[str]:
         module: made from it.
     """
     count = cfg.trainer.get("accumulate_grad_batches") or 1
-    if count > 1 and any(isinstance(part, _OF_A_BATCH) for part in module.loss.modules()):  # type: ignore[attr-defined]
+    if count > 1 and any(isinstance(part, _OF_A_BATCH) for part in module.loss.modules()):
         size = cfg.data.batch_size
         yield (
             f"trainer.accumulate_grad_batches={count} averages the gradients of {count} losses of {size} images each, "

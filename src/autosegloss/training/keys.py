@@ -96,10 +96,10 @@ def _unread_below(parent: DictConfig | ListConfig, key: Any, path: str) -> Itera
     node = parent[key]
     if isinstance(node, DictConfig) and (arguments := _arguments(node)) is not None:
         known = {*arguments, *_HYDRA, *_READ_BESIDE.get(path, ())}
-        yield from (f"{path}.{name}" for name in node if name not in known)
+        yield from (f"{path}.{name}" for name in map(str, node) if name not in known)
     if isinstance(node, DictConfig | ListConfig):
         for name in node if isinstance(node, DictConfig) else range(len(node)):
-            yield from _unread_below(node, name, f"{path}.{name}")
+            yield from _unread_below(node, name, f"{path}.{name!s}")
 
 
 def _arguments(node: DictConfig) -> set[str] | None:
@@ -127,8 +127,8 @@ def shipped_keys(program: str) -> frozenset[str]:
 
 def _keys(node: DictConfig, hydra: bool, path: str = "") -> Iterator[str]:
     """The keys of a configuration with dots; with `hydra` those of Hydra as well."""
-    for name in node:
-        if str(name).startswith("_") or (name == "hydra" and not path and not hydra):
+    for name in map(str, node):
+        if name.startswith("_") or (name == "hydra" and not path and not hydra):
             continue
         yield f"{path}{name}"
         own = not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(node, name)

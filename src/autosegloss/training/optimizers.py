@@ -34,7 +34,7 @@ def optimizer_with_schedule(optimizer: Mapping[str, Any], schedule: Mapping[str,
     """
     settings = dict(optimizer)
     for name in _NUMBERS:
-        value = settings.get(name, None if name == "lr" else 0)
+        value: Any = settings.get(name, None if name == "lr" else 0)
         if not is_number(value) or value < 0 or (value == 0 and name == "lr"):
             raise InputError(f"optimizer.{name} must be a number of 0 or more (lr: above 0), got {value!r}")
     multiplier = settings.pop("head_multiplier", 1)
