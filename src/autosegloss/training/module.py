@@ -44,9 +44,7 @@ class SegmentationModule(pl.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) of images (N, B, H, W)."""
-        height, width = images.shape[2:]
-        padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
-        return self.network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]
+        return logits_of(self.network, images)
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
@@ -75,8 +73,20 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def logits_of(network: nn.Module, images: Tensor) -> Tensor:
+    """Logits (N, C, H, W) of images (N, B, H, W) of any size, which are padded to a multiple of 32 for the network."""
+    height, width = images.shape[2:]
+    padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
+    return network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]
+
+
+def scaled(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Logits (N, C, H, W) at `size` (H', W')."""
+    if logits.shape[2:] == tuple(size):
+        return logits
+    return F.interpolate(logits.float(), tuple(size), mode="bilinear", align_corners=False)
+
+
 def predicted(logits: Tensor, size: Sequence[int]) -> Tensor:
     """The classes (N, H', W') of logits (N, C, H, W), which are scaled to `size` (H', W') if theirs is another."""
-    if logits.shape[2:] != tuple(size):
-        logits = F.interpolate(logits.float(), tuple(size), mode="bilinear", align_corners=False)
-    return logits.argmax(dim=1)
+    return scaled(logits, size).argmax(dim=1)

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from autosegloss.data.description import describe
 from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
 from autosegloss.files import disk_error, short_path, whole_file
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
@@ -180,27 +180,33 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     effective_batch_size: images that batch normalisation sees at once; None means data.batch_size. Raises InputError
     if a part cannot be made, or if batch normalisation would see one image.
     """
-    architecture = instantiate(cfg.network)
-    network = build_network(
-        architecture.func, classes=data.num_classes, bands=data.source.channels, **architecture.keywords
-    )
+    network = make_network(cfg, data.num_classes, data.source.channels)
     normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
     if normalises and (effective_batch_size or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")
     if cfg.init_weights:
         _load_weights(network, cfg.init_weights)
-    target = instantiate(cfg.metric)
-    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
-    members = {**dict.fromkeys(PAPER), **optional}
-    metrics = segmentation_metrics(
-        data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
-    )
+    metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
     loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())
     return SegmentationModule(network, loss, metrics, instantiate(cfg.optimizer))
+
+
+def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:
+    """Make the network that `cfg` describes: images (N, bands, H, W) -> logits (N, num_classes, H, W)."""
+    architecture = instantiate(cfg.network)
+    return build_network(architecture.func, classes=num_classes, bands=bands, **architecture.keywords)
+
+
+def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
+    """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
+    target = instantiate(cfg.metric)
+    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
+    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    members = {**dict.fromkeys(PAPER), **optional}
+    return [metric or name for name, metric in members.items()]
 
 
 def _load_weights(network: nn.Module, path: str) -> None:
