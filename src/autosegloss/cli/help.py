@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from autosegloss.cli.configs import groups
 
@@ -59,7 +60,7 @@ def own_folders(arguments: Sequence[str]) -> list[str]:
     """The folders that --config-dir names."""
     names = ("--config-dir", "-cd")
     joined = [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
-    return joined + [after for before, after in zip(arguments, arguments[1:], strict=False) if before in names]
+    return joined + [after for before, after in pairwise(arguments) if before in names]
 
 
 def _columns(rows: Mapping[str, str]) -> str:

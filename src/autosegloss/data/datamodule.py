@@ -214,16 +214,17 @@ class SegmentationData(pl.LightningDataModule):
     def _split(self, split: str) -> Split:
         if self.crop:
             return DiskSplit(self.source, split)
-        return decode(self.source, split, self._resize, self.device)
+        return decode(self.source, split, self.resize, self.device)
 
     def judged_split(self, split: str, indices: Sequence[int]) -> Split:
         """The samples at `indices` of a split as they are judged."""
-        if self._resize and self.score_at == "masks":
-            return decode_own_size(self.source, split, tuple(indices), self._resize)
+        if self.resize and self.score_at == "masks":
+            return decode_own_size(self.source, split, tuple(indices), self.resize)
         return self._split(split)
 
     @property
-    def _resize(self) -> Resize | None:
+    def resize(self) -> Resize | None:
+        """What brings images to `size`; None if they keep their own."""
         return Resize(self.size, self.keep_aspect) if self.size else None
 
 
