@@ -162,7 +162,7 @@ def _changed(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         above, _, last = key.rpartition(".")
         parent = OmegaConf.select(config, above)
         if not isinstance(parent, DictConfig) or last not in parent:
-            known = [f"{above}.{name}" for name in parent] if isinstance(parent, DictConfig) else list(config.data)
+            known = [f"{above}.{name!s}" for name in parent] if isinstance(parent, DictConfig) else list(config.data)
             raise unknown("setting", key, known)
         OmegaConf.update(config, key, yaml.safe_load(value))
     return config

@@ -90,8 +90,8 @@ TRAIN = Help(
     {
         "autosegloss train loss=searched_miou": "on generated scenes",
         "autosegloss train data=folder data.root=PATH loss=dice": "on your own images",
-        "autosegloss train data=camvid data.root=PATH network=deeplabv3plus_r50": "with ImageNet weights",
-        "autosegloss train loss=searched loss.theta=searches/miou/DATE/theta.yaml": "with the loss of a search",
+        "autosegloss train data=camvid data.root=PATH network=deeplabv3plus_r50": "a large network",
+        "autosegloss train loss=searched loss.theta=searches/miou/DATE/theta.yaml": "what was found",
         "autosegloss train -m loss=cross_entropy,searched_miou seed=0,1,2": "six runs, compared",
     },
     ("metric", "loss", "curve", "data", "network", "optimizer", "trainer", "experiment"),
@@ -112,7 +112,7 @@ SEARCH = Help(
         "autosegloss search metric=miou": "on generated scenes, minutes",
         "autosegloss search metric=bf1 data=folder data.root=PATH": "on your own images",
         "autosegloss search metric=miou+biou metric.weights=[2,1]": "two metrics at once",
-        "autosegloss search metric=miou hydra/launcher=joblib hydra.launcher.n_jobs=2": "two trials side by side",
+        "autosegloss search hydra/launcher=joblib hydra.launcher.n_jobs=2": "two trials at a time",
         "autosegloss search resume=searches/miou/DATE": "goes on",
     },
     ("metric", "profile", "hydra/sweeper", "curve", "data", "network", "optimizer", "trainer", "experiment"),
@@ -158,9 +158,9 @@ PREDICT = Help(
     },
     {
         "autosegloss predict outputs/train/DATE images=photos out=masks": "a folder",
-        "autosegloss predict RUN images=photo.jpg out=masks overlay=true": "one image, and a picture to look at",
-        "autosegloss predict RUN images=tiles out=masks window=512 overlap=0.5": "large images, in windows",
-        "autosegloss predict RUN images=photos out=masks flip=true": "better, at twice the time",
+        "autosegloss predict RUN images=photo.jpg out=masks overlay=true": "one, and a picture",
+        "autosegloss predict RUN images=tiles out=masks window=512 overlap=0.5": "large images",
+        "autosegloss predict RUN images=photos out=masks flip=true": "twice the time",
         "autosegloss predict RUN/checkpoints/last.ckpt images=photos out=masks": "a checkpoint",
     },
 )
@@ -197,7 +197,7 @@ DATA = Help(
         "autosegloss data check data=folder data.root=PATH data.source.classes=3": "masks of 0, 1 and 2",
         "autosegloss data check data=camvid data.root=PATH limit=20": "a quick look",
         "autosegloss data check data=voc data.root=PATH --all": "every fault",
-        "autosegloss data check data=folder data.root=PATH out=look.png": "another place for the picture",
+        "autosegloss data check data=folder data.root=PATH out=look.png": "the picture there",
     },
     ("data",),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -50,7 +51,7 @@ def network_predictions(
             logits = scaled(logits_of(network, image[None]), label.shape).float()
             calibration = Calibration.of(logits, label[None], data.ignore_index)
             predicted = decode(logits).to(torch.int32)
-        yield Judged(sample.name, label[None].to(torch.int32), predicted, calibration, lambda s=sample: s.load()[0])
+        yield Judged(sample.name, label[None].to(torch.int32), predicted, calibration, partial(_image, sample))
 
 
 def file_predictions(predictions: Path, truth: Path, classes: Classes) -> Iterator[Judged]:
@@ -75,6 +76,10 @@ def file_predictions(predictions: Path, truth: Path, classes: Classes) -> Iterat
             sizes = " and ".join("x".join(map(str, each.shape)) for each in (other, one))
             raise InputError(f"{predicted[name]} and {path} differ in size (HxW): {sizes}")
         yield Judged(name, _batch(one), _batch(other))
+
+
+def _image(sample: Sample) -> Tensor:
+    return sample.load()[0]
 
 
 def _batch(label: Tensor) -> Tensor:

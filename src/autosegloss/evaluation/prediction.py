@@ -54,7 +54,7 @@ class Predictor:
         bands = sliding_logits(self._logits, seen, self.window, self.overlap) if self.window else [self._logits(seen)]
         if seen.shape == image.shape:
             return torch.cat([band.argmax(dim=0).to(torch.uint8).cpu() for band in bands])
-        return scaled_classes(torch.cat(list(bands), dim=1), tuple(image.shape[1:]))
+        return scaled_classes(torch.cat(list(bands), dim=1), (image.shape[1], image.shape[2]))
 
     def _logits(self, part: Tensor) -> Tensor:
         """Logits float32 (C, H, W) of a part (B, H, W) of an image."""
