@@ -84,7 +84,10 @@ def test_the_worst_images_are_those_of_the_lowest_miou_in_order():
     [
         ([], "there is no image to judge"),
         ([Judged("street", torch.full((1, 2, 2), 4), torch.zeros(1, 2, 2).int())], r"^street: labels .* got \[4\]"),
-        ([Judged("street", torch.zeros(1, 2, 2).int(), torch.full((1, 2, 2), 7))], r"^street: predictions .* got \[7\]"),
+        (
+            [Judged("street", torch.zeros(1, 2, 2).int(), torch.full((1, 2, 2), 7))],
+            r"^street: predictions .* got \[7\]",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_told_with_its_name(images, message):

@@ -124,19 +124,19 @@ EVALUATE = Help(
     "Judges the network of a run in detail, or masks in files: all metrics with intervals, classes, confusions, "
     "calibration, the worst images. Writes scores.json, tables as CSV, figures and index.html.",
     {
-        "split=val": "val, test or train",
+        "split=val": "val, test, train, or all of them",
         "data.KEY=VALUE": "another setting of the run's data; data=NAME data.root=ROOT takes other data",
         "decode=argmax": "argmax; rankseg, which maximises the expected IoU of an image (extra rankseg)",
         "other=RUN2": "a second run on the same images: paired test of the difference",
-        "predictions=DIR": "masks in files instead of RUN, beside truth=DIR; classes=N or classes=[sky,road,...],",
-        "": "or a classes.yaml in truth=DIR; ignore_index=255, width=0.02, tolerance=0.0075",
+        "predictions=DIR": "masks in files instead of RUN, beside those in truth=DIR; classes=N or "
+        "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075",
         "bootstrap=1000": "resamples of the images for the intervals, drawn with seed=0",
         "out=DIR": "where the files go; RUN/evaluation/SPLIT without it. device=auto: cpu, cuda, ...",
     },
     {
         "autosegloss evaluate outputs/train/DATE": "on its validation images",
         "autosegloss evaluate outputs/train/DATE split=test": "on its test images",
-        "autosegloss evaluate RUN data=folder data.root=PATH": "on other images",
+        "autosegloss evaluate RUN data=folder data.root=PATH split=all": "on other images",
         "autosegloss evaluate RUN other=RUN2": "are the two different?",
         "autosegloss evaluate predictions=masks truth=PATH/masks classes=11": "masks of any program",
     },

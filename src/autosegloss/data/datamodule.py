@@ -229,6 +229,7 @@ class SegmentationData(pl.LightningDataModule):
 
 
 _MISSING = {
+    "train": "the data have no 'train' split: add it, or choose another",
     "val": "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split",
     "test": "the data have no 'test' split: leave out the test, or add the split",
 }
