@@ -56,14 +56,17 @@ def test_seeds_are_one_row_with_a_mean_a_deviation_and_an_interval(written, tmp_
         written(f"dice {seed}", "loss=dice", seed=seed, scores={**SCORES, "miou": score})
     written("ce", "loss=cross_entropy", "test=true")
     run([str(tmp_path), f"out={tmp_path / 'out'}"])
-    rows = {(row["run"], row["metric"]): row for row in csv.DictReader((tmp_path / "out/comparison.csv").open())}
+    rows = {
+        (row["run"], row["metric"]): row
+        for row in csv.DictReader((tmp_path / "out/comparison.csv").read_text().splitlines())
+    }
     assert rows.keys() == {(name, metric) for name in ("dice", "cross_entropy") for metric in SCORES}
     row, percent = rows["dice", "miou"], [100 * score for score in found]
     assert (row["seeds"], float(row["mean"])) == ("3", pytest.approx(statistics.fmean(percent)))
     low, high = stats.t.interval(0.95, 2, statistics.fmean(percent), stats.sem(percent))
     assert (float(row["low"]), float(row["high"])) == pytest.approx((low, high))
     assert rows["cross_entropy", "miou"]["std"] == ""
-    assert "| dice          | 90.0 ± 0.0 | **53.7 ± 4.0** |" in (tmp_path / "out/comparison.md").read_text()
+    assert "**53.7 ± 4.0**" in (tmp_path / "out/comparison.md").read_text()
     assert (tmp_path / "out/comparison.png").stat().st_size > 5000
 
 

@@ -25,7 +25,7 @@ def runs_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
     as "optimizer.lr=0.1".
     """
     groups = _differing([run.choices for run in runs])
-    groups = [group for group in groups if "/" not in group]
+    groups = sorted((group for group in groups if "/" not in group), key=lambda group: group != "loss")
     settings = [dict(_flat(OmegaConf.to_container(run.config), ())) for run in runs]
     keys = [key for key in _differing(settings) if not _is_aside(key)]
     told = [key for key in keys if not _follows(key, groups, runs, settings)]
