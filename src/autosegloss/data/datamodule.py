@@ -88,7 +88,8 @@ class SegmentationData(pl.LightningDataModule):
                 f"data.size={list(self.size)} resizes images, data.crop={list(self.crop)} cuts them out of images of "
                 "any size: set one of them to null"
             )
-        self.keep_aspect, self.batch_size = keep_aspect, batch_size
+        self._resize = Resize(self.size, keep_aspect) if self.size else None
+        self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
         self.seed, self.num_workers = seed, num_workers
@@ -220,10 +221,6 @@ class SegmentationData(pl.LightningDataModule):
         if self._resize and self.score_at == "masks":
             return decode_own_size(self.source, split, tuple(indices), self._resize)
         return self._split(split)
-
-    @property
-    def _resize(self) -> Resize | None:
-        return Resize(self.size, self.keep_aspect) if self.size else None
 
 
 _MISSING = {
