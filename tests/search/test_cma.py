@@ -38,8 +38,8 @@ def test_cma_es_ranks_failed_trials_last():
     thetas = strategy.ask()
     strategy.tell(thetas[:2], np.array([0.1, 0.2]))
     assert np.linalg.norm(strategy.mean - thetas[1]) < np.linalg.norm(IDENTITY - thetas[1])
-    with pytest.raises(InputError, match="samples: expected 2 or more"):
-        CMAES(IDENTITY, samples=1)
+    with pytest.raises(InputError, match="samples: expected 4 or more"):
+        CMAES(IDENTITY, samples=3)
 
 
 def test_cma_es_depends_on_ranks_alone():

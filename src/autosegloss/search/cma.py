@@ -19,7 +19,7 @@ class CMAES(Strategy):
 
     Args:
         initial_mean: mu_0 (D,), each number in [0, 1].
-        samples: M, the number of thetas per step, 2 or more.
+        samples: M, the number of thetas per step, 4 or more.
         sigma: Standard deviation of the first step.
         seed: Seed of the draws.
 
@@ -37,10 +37,16 @@ class CMAES(Strategy):
     Source: Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv 1604.00772.
     """
 
+    _cma: CMA
+    _asked: np.ndarray
+    _asks: int
+    _told: list[tuple[int, list[list[float]], list[float]]]
+    _seed: int
+
     def __init__(self, initial_mean: Sequence[float], samples: int = 32, sigma: float = 0.2, seed: int = 0):
         super().__init__(initial_mean, samples, sigma, seed)
-        if samples < 2:
-            raise InputError(f"samples: expected 2 or more, whose scores have ranks, got {samples}")
+        if samples < 4:  # the better half of a step gives the new covariance
+            raise InputError(f"samples: expected 4 or more for CMA-ES, got {samples}")
         self._first_mean = self.mean
         self._begin(seed)
 
@@ -78,7 +84,6 @@ class CMAES(Strategy):
 
     def _begin(self, seed: int) -> None:
         self.mean, self._seed, self._asks = self._first_mean, seed, 0
-        self._told: list[tuple[int, list[list[float]], list[float]]] = []
-        self._asked = np.empty((0, self.mean.size))
+        self._told, self._asked = [], np.empty((0, self.mean.size))
         bounds = np.tile([0.0, 1.0], (self.mean.size, 1))
         self._cma = CMA(self.mean.copy(), self.sigma, bounds=bounds, seed=seed, population_size=self.samples)
