@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from autosegloss.formulas import PAPER
-from autosegloss.training.outcome import Checked, Result
+from autosegloss.training.outcome import Checked, Failure, Planned, Result
 
 torch.set_num_threads(1)  # the tensors are small, and threads of a busy machine wait for each other
 
@@ -114,12 +115,21 @@ class Trainings:
         return result
 
 
+class Inline:
+    """In the place of a crew: it checks the runs of a search in this process."""
+
+    def check(self, runs: Mapping[str, Planned], read: bool) -> Checked | Failure:
+        from autosegloss.training.check import check_runs  # imports Lightning and the networks
+
+        return check_runs(runs, read)
+
+
 @pytest.fixture
 def trainings(monkeypatch):
     trainings = Trainings()
     monkeypatch.setattr("autosegloss.cli.jobs.run_in_subprocess", trainings)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
-    monkeypatch.setattr("hydra_plugins.autosegloss_sweeper._check.check", lambda *_: Checked({"notes": []}))
+    monkeypatch.setattr(import_module("hydra_plugins.autosegloss_sweeper._check"), "crew_of", lambda size: Inline())
     return trainings
 
 

@@ -1,7 +1,7 @@
 """Batches of runs, with a launcher that does as it is told: what fails is tried again, what is lost launched again."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,15 @@ def test_a_launch_discards_the_outcome_of_an_earlier_try(search, tmp_path):
     DIED.save(tmp_path / "a")
     search({"a": [ValueError("before it trains")]}, ["a"])
     assert not (tmp_path / "a/failure.json").exists()
+
+
+def test_a_result_whose_weights_are_not_saved_is_a_failure_even_on_the_disk(search, tmp_path):
+    """A search whose warm-up had no room for its weights would go on without them."""
+    unsaved = replace(GOOD, unsaved="weights.pt cannot be written")
+    unsaved.save(tmp_path / "a")
+    outcomes, launcher = search({"a": [GOOD], "b": [unsaved]}, ["a", "b"])
+    assert launcher.batches == [["a", "b"]]
+    assert outcomes == {"a": GOOD, "b": Failure("failed", "weights.pt cannot be written")}
 
 
 def test_an_undefined_score_is_a_failure(search):

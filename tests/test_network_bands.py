@@ -38,9 +38,15 @@ def test_a_network_trains_on_four_bands_of_five(command, tmp_path):
     root = tmp_path / "tiles"
     root.mkdir()
     write(root, count=4, bands=5)
-    reader = f"{{_target_:autosegloss.data.datasets.images.ImageReader,bands:[4,0,1,3],max_value:{MOST}}}"
-    data = ["~data.source", f"+data.source={{_target_:helpers.multiband.Multiband,root:{root},read:{reader}}}"]
-    small = ["data.size=32", "data.batch_size=2", "network.decoder_channels=16", "trainer.max_steps=2"]
+    data = ["data=folder", f"data.root={root}", "data.source.images='*.tif'", "data.source.masks='{stem}.png'"]
+    data += ["data.source.classes=2", "data.source.bands=[4,0,1,3]", f"data.source.max_value={MOST}"]
+    small = [
+        "data.source.val_fraction=0.5",
+        "data.size=32",
+        "data.batch_size=2",
+        "network.decoder_channels=16",
+        "trainer.max_steps=2",
+    ]
     run = ["trainer.accelerator=cpu", "hydra.run.dir=run"]
     command("train", *data, *small, *run, tiny=False)
     assert next(iter(torch.load("run/weights.pt").values())).shape[1] == 4  # of the first convolution

@@ -18,12 +18,13 @@ GRID = ["hydra.mode=MULTIRUN", "seed=0,1"]
 
 
 def into_closed_pipe(folder: Path, program: str, *arguments: str, unbuffered: str = "") -> tuple[int, str]:
-    """The exit code and the errors of a program whose output has no reader."""
+    """The exit code and the errors of a program, train, search or the options of Python, whose output has no reader."""
+    script = [str(ROOT / f"{program}.py")] if program in ("train", "search") else program.split()
     ours, theirs = os.pipe()
     os.close(ours)
     try:
         ended = subprocess.run(
-            [sys.executable, str(ROOT / f"{program}.py"), *arguments],
+            [sys.executable, *script, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             stdout=theirs,
@@ -37,10 +38,21 @@ def into_closed_pipe(folder: Path, program: str, *arguments: str, unbuffered: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("program", "unbuffered"), [("train", ""), ("search", "1")])
-def test_a_closed_pipe_ends_a_program_in_silence(tmp_path, program, unbuffered):
+@pytest.mark.parametrize(
+    ("program", "arguments", "unbuffered"),
+    [
+        ("train", "--help", ""),
+        ("search", "--help", "1"),
+        ("search", "--info", ""),
+        ("-c __import__('autosegloss.cli.program',fromlist=['main']).main()", "--help", ""),
+        ("-m autosegloss.data", "check data.source.size=32 data.source.train=4 data.source.val=4", ""),
+        ("-m autosegloss.report", "table 2", "1"),
+    ],
+)
+def test_a_closed_pipe_ends_a_program_in_silence(tmp_path, program, arguments, unbuffered):
     """As in `python train.py --help | head -1`; the exit code is that of a process which SIGPIPE has killed."""
-    assert into_closed_pipe(tmp_path, program, "--help", unbuffered=unbuffered) == (128 + signal.SIGPIPE, "")
+    ended = into_closed_pipe(tmp_path, program, *arguments.split(), unbuffered=unbuffered)
+    assert ended == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ OTHER_MISTAKES = [
     (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
     (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
     (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
-    (["data=folder", "data.source.root=nowhere"], "error: no such folder: nowhere"),
+    (["data=folder", "data.source.root=nowhere"], "error: trials: no such folder: nowhere"),
 ]
 
 

@@ -61,7 +61,6 @@ def test_12_bits_need_the_value_of_white(tmp_path):
     cv2.imwrite(str(tmp_path / "image.png"), as_rgb(values))
     read = ImageReader(max_value=4095)
     assert_close(read(tmp_path / "image.png"), scaled(values, 4095))
-    assert read.largest_value(tmp_path / "image.png") == values.max() > 4000
     fails(
         tmp_path / "image.png", r"values from 0 to 1000, got \d+ to 40\d\d; set data.source.max_value", max_value=1000
     )

@@ -187,8 +187,8 @@ MUTATIONS = (
     ),
     Mutation(
         "data: the hold-out trains and the rest validates",
-        "return block_split(count, self.holdout, self.block, self.holdout_seed)",
-        "return block_split(count, self.holdout, self.block, self.holdout_seed)[::-1]",
+        "return draw(len(samples), self.holdout, self.block, self.holdout_seed, groups)",
+        "return draw(len(samples), self.holdout, self.block, self.holdout_seed, groups)[::-1]",
         ("tests/data/test_datamodule.py::test_the_hold_out_comes_out_of_the_training_split",),
     ),
     Mutation(

@@ -143,7 +143,10 @@ class Folder(Source):
         if classes is None and (path := self._folder() / NAMES_FILE).is_file():
             classes = read_class_names(path)
         entries = entries_of(classes, self.labels or (), self.colours or (), self.ignore_index)
-        return classes_of(entries, "data.source.labels and colours", self.ignore_index, self.unknown)
+        where = " with ".join(
+            f"data.source.{name}" for name in ("labels", "colours") if getattr(self, name) is not None
+        )
+        return classes_of(entries, where, self.ignore_index, self.unknown)
 
     @property
     def image_reader(self) -> ImageReader:

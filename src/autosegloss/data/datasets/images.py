@@ -62,28 +62,10 @@ class ImageReader:
 
     def __call__(self, path: Path) -> Tensor:
         """Read an image file; raises InputError for a file that cannot be read as these settings say."""
-        values = self._scaled(path, self._values(path))
-        return torch.from_numpy(values).permute(2, 0, 1).contiguous()
-
-    def largest_value(self, path: Path) -> float:
-        """The largest value of an image file in the bands to be read, before it is scaled."""
-        return float(self._values(path).max())
-
-    def _values(self, path: Path) -> np.ndarray:
-        """The values (H, W, B) of a file, not scaled."""
         found = read_bands(path, self.max_megapixels)
-        return _rgb(path, found) if self.bands is None else self._chosen(path, found.values)
-
-    def _chosen(self, path: Path, values: np.ndarray) -> np.ndarray:
-        count = values.shape[2]
-        assert self.bands is not None
-        if max(self.bands) >= count:
-            raise SampleError(
-                "images that lack a band",
-                f"{path}: has {_counted(count)}, numbered from 0: data.source.bands={list(self.bands)} needs "
-                f"{max(self.bands) + 1}",
-            )
-        return values[..., list(self.bands)]
+        values = _rgb(path, found) if self.bands is None else _chosen(path, found.values, self.bands)
+        values = self._scaled(path, values)
+        return torch.from_numpy(values).permute(2, 0, 1).contiguous()
 
     def _scaled(self, path: Path, values: np.ndarray) -> np.ndarray:
         """The values on the scale 0..255."""
@@ -124,6 +106,17 @@ def _first_bytes(path: Path) -> bytes:
     """What tells the format of a file, up to the depth of a PNG."""
     with reading(path), path.open("rb") as file:
         return file.read(DEEP_PNG[1] + 1)
+
+
+def _chosen(path: Path, values: np.ndarray, bands: tuple[int, ...]) -> np.ndarray:
+    """These bands of values (H, W, B); raises InputError if the file lacks one of them."""
+    count, needed = values.shape[2], max(bands) + 1
+    if needed > count:
+        raise SampleError(
+            "images that lack a band",
+            f"{path}: has {_counted(count)}, numbered from 0: data.source.bands={list(bands)} needs {needed}",
+        )
+    return values[..., list(bands)]
 
 
 def _rgb(path: Path, found: Bands) -> np.ndarray:

@@ -57,7 +57,7 @@ def open_picture(path: Path, max_megapixels: float = math.inf) -> Image.Image:
     """
     with _opened(path, max_megapixels) as picture:
         picture.load()
-        if picture.format != "TIFF":  # a TIFF is upright when it is loaded
+        if picture.format != "TIFF" and _tag(picture) in range(2, 9):  # a TIFF is upright when it is loaded
             ImageOps.exif_transpose(picture, in_place=True)
         return picture
 
@@ -96,7 +96,10 @@ def orientation(path: Path) -> int:
 
 
 def _tag(picture: Image.Image) -> int:
-    return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    try:
+        return picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow raises many types for broken metadata, of which other programs take no notice
+        return 1
 
 
 @contextmanager

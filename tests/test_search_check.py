@@ -1,0 +1,146 @@
+"""What a search checks before its first trial: every run that it will need, and its data."""
+
+import re
+
+import numpy as np
+import pytest
+import yaml
+from conftest import SEARCH
+from helpers.commands import composed
+from PIL import Image
+
+from autosegloss.training.check import check_runs
+from autosegloss.training.outcome import Checked, Failure, Planned
+
+FOLDER = [
+    "data=folder",
+    "data.root=pictures",
+    "data.source.classes=3",
+    "data.size=32",
+    "data.batch_size=4",
+    "data.holdout=4",
+    "trainer.max_steps=1",
+    "trainer.accelerator=cpu",
+    "network.decoder_channels=16",
+    "hydra.sweep.dir=found",
+]
+TABLE = "hydra.sweeper.comparison_seeds=[0]"
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Folders of pairs in train/ and test/ without a val/; no mask has class 2."""
+    noise = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for kind, values in {"images": 256, "masks": 2}.items():
+            folder = tmp_path / "pictures" / split / kind
+            folder.mkdir(parents=True)
+            for number in range(12):
+                size = (32, 32, 3) if kind == "images" else (32, 32)
+                Image.fromarray(noise.integers(0, values, size, dtype=np.uint8)).save(folder / f"{number}.png")
+    return tmp_path
+
+
+def planned(*overrides: str, devices: int = 1) -> Planned:
+    return Planned(composed("search", list(overrides)), devices, 1)
+
+
+SMALL = ["data.source.train=8", "data.source.val=4", "data.source.test=0", "data.source.size=32", "data.holdout=4"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.batch_size=5"], "late: 4 training samples do not fill one batch of 5"),
+        (["loss=searched", "loss.theta=none.yaml"], "late: there is no theta card at none.yaml"),
+        (["optimizer.lr=0"], None),  # known when the training begins
+        (["seed=-1"], "late: seed must be a whole number of 0 or more, got -1"),
+        (["+trainer.overfit_batches=1"], "late: trainer.overfit_batches would take images out of the hold-out"),
+        (["metric=biou", "metric.width=-1"], "late: .*width"),
+    ],
+)
+def test_every_run_is_made_and_a_mistake_names_it(overrides, message):
+    common = [*SMALL, "data.batch_size=4"]
+    found = check_runs({"first": planned(*common), "late": planned(*common, *overrides)})
+    if message is None:
+        assert isinstance(found, Checked)
+    else:
+        assert isinstance(found, Failure)
+        assert found.kind == "mistake"
+        assert re.match(message, found.message), found.message
+
+
+def test_the_devices_of_a_run_need_images_each():
+    found = check_runs({"trials": planned(*SMALL, "data.batch_size=4", devices=2)})
+    assert isinstance(found, Failure)
+    assert "do not fill one batch of 4 on each of 2 devices" in found.message
+
+
+def test_the_data_are_described_in_plain_types():
+    found = check_runs({"trials": planned(*SMALL, "data.batch_size=4")})
+    assert isinstance(found, Checked)
+    assert yaml.safe_load(yaml.safe_dump(found.data)) == found.data
+    assert found.data["images"] == {"train": 8, "val": 4, "test": 0, "held out": 4}
+    assert len(found.data["classes"]) == 6
+
+
+def test_a_search_without_the_images_of_its_table_ends_before_its_first_trial(command, pictures, trainings):
+    """With train/ and test/ alone the trials have their hold-out, and the table has no val/ to score on."""
+    with pytest.raises(SystemExit) as ended:
+        command("search", *SEARCH, *FOLDER, TABLE, tiny=False)
+    assert str(ended.value).startswith(
+        "error: comparison/cross-entropy/seed_0: the data have no 'val' split: set data."
+    )
+    assert "hydra.sweeper.comparison_common sets the runs of the table" in str(ended.value)
+    assert "\n" not in str(ended.value)
+    assert not trainings.directories
+    assert not (pictures / "found").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        ["hydra.sweeper.comparison_seeds=[]"],
+        [TABLE, 'hydra.sweeper.comparison_common=["data.holdout=4","trainer.max_steps=1"]'],
+    ],
+)
+def test_its_remedies_work(command, pictures, trainings, remedy):
+    command("search", *SEARCH, *FOLDER, *remedy, tiny=False)
+    assert len(trainings.directories) >= 4
+
+
+def test_a_search_says_once_what_is_doubtful_about_its_data_and_keeps_it(command, pictures, trainings):
+    search = [*SEARCH, *FOLDER]
+    trainings.interrupted = 2
+    with pytest.raises(SystemExit, match="interrupted"):
+        command("search", *search, tiny=False)
+    described = yaml.safe_load((pictures / "found/data.yaml").read_text())
+    assert described["images"] == {"train": 12, "val": 0, "test": 12, "held out": 4}
+    assert any("class 2" in note for note in described["notes"])
+    trainings.interrupted = None
+    out = command("search", "resume=found", tiny=False)
+    assert out.count("note: images are") == 1  # the first search printed it; the resumed one was checked before
+
+
+@pytest.mark.parametrize("setting", ["warmup", "final"])
+def test_a_fault_of_the_runs_around_the_trials_names_their_setting(command, pictures, trainings, setting):
+    fault = f'hydra.sweeper.{setting}=["data.batch_size=100"]'
+    with pytest.raises(SystemExit, match=rf"do not fill one batch of 100: .*; hydra.sweeper.{setting} sets this run$"):
+        command("search", *SEARCH, *FOLDER, fault, tiny=False)
+    assert not trainings.directories
+
+
+def test_a_training_says_what_is_doubtful_about_its_data_and_keeps_it(command, pictures):
+    train = [argument for argument in FOLDER if not argument.startswith("hydra")]
+    out = command("train", *train, "trainer.enable_progress_bar=false", "hydra.run.dir=run", tiny=False)
+    notes = yaml.safe_load((pictures / "run/data.yaml").read_text())["notes"]
+    assert [line.removeprefix("note: ") for line in out.splitlines() if line.startswith("note: ")] == notes
+    assert any("class 2" in note for note in notes)
+
+
+@pytest.mark.slow
+def test_the_process_of_the_check_trains_afterwards(command, pictures):
+    assert command("search", *SEARCH, *FOLDER, tiny=False).count("is of class 2") == 1
+    assert not list((pictures / "found").rglob("step_*/data.yaml"))
+    assert len(list((pictures / "found").rglob("result.json"))) == 4
