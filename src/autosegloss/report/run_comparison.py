@@ -16,6 +16,7 @@ from scipy import stats
 from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
 from autosegloss.formulas import PAPER
+from autosegloss.report.cell import Cell
 from autosegloss.report.comparison import comparison_table
 from autosegloss.report.differing import runs_by_name
 from autosegloss.report.figures import save
@@ -87,9 +88,10 @@ class RunComparison:
         writer.writerow(["run", "metric", "seeds", "mean", "std", "low", "high"])
         for name, runs in self.scores().items():
             for metric in self.metrics():
-                if percent := _percent(runs, metric):
-                    spread = (statistics.stdev(percent), *mean_interval(percent)) if len(percent) > 1 else ("", "", "")
-                    writer.writerow([name, metric, len(percent), statistics.fmean(percent), *spread])
+                cell, percent = Cell.of(scores.get(metric) for scores in runs), _percent(runs, metric)
+                if percent:
+                    bounds = mean_interval(percent) if len(percent) > 1 else ("", "")
+                    writer.writerow([name, metric, cell.count, cell.mean, cell.std, *bounds])
         return stream.getvalue()
 
     def figure(self) -> Figure:
