@@ -46,9 +46,16 @@ class Fit(NamedTuple):
         """One line: counts, and the first names that are missing or unused."""
         found, total = self.encoder
         rest = len(self.found) - found, len(self.found) + len(self.others) - total
-        text = f"{found} of {total} tensors of the encoder, {rest[0]} of {rest[1]} of the rest"
-        parts = {"drawn at random": self.others, "unused in the file": self.unused}
-        return "; ".join([text, *(f"{what}: {_names(names)}" for what, names in parts.items() if names)])
+        within = [name for name in self.others if name.split(".")[0] in ENCODERS]
+        missing = self.others if self.whole else within
+        told = [
+            f"{found} of {total} tensors of the encoder" if total else "",
+            f"{rest[0]} of {rest[1]} {'of the rest' if total else 'tensors'}" if self.whole else "",
+            f"drawn at random: {_names(missing)}" if missing else "",
+            "" if self.whole else "the rest is drawn at random",
+            f"the file's {_names(self.unused)} not used" if self.unused else "",
+        ]
+        return "; ".join(filter(None, told))
 
 
 def load_pretrained(network: nn.Module, path: str, bands: int) -> Fit:
