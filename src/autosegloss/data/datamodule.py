@@ -143,11 +143,11 @@ class SegmentationData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
-        return self._eval_loader(*self._eval_samples("val"))
+        return self._eval_loader(*self.eval_samples("val"))
 
     def test_dataloader(self) -> DataLoader:
         """The samples of the "test" split in order."""
-        return self._eval_loader(*self._eval_samples("test"))
+        return self._eval_loader(*self.eval_samples("test"))
 
     def training_split(self) -> Split:
         """The samples of the split "train", of which `parts` names those that train."""
@@ -165,7 +165,7 @@ class SegmentationData(pl.LightningDataModule):
         """
         self._check_train(devices)
         for split in ("val", "test") if test else ("val",):
-            count = len(self._eval_samples(split)[1])
+            count = len(self.eval_samples(split)[1])
             if count < devices:
                 raise InputError(
                     f"{count} samples are too few for {devices} devices, each of which needs 1: "
@@ -181,7 +181,7 @@ class SegmentationData(pl.LightningDataModule):
                 f"set data.batch_size={count // devices} or less"
             )
 
-    def _eval_samples(self, split: str) -> tuple[str, Sequence[int]]:
+    def eval_samples(self, split: str) -> tuple[str, Sequence[int]]:
         """The split that stands for "val" or "test", and the indices of its samples; InputError if it is empty."""
         if split == "val" and self.holdout is not None:
             return "train", self.parts[1]
@@ -190,7 +190,7 @@ class SegmentationData(pl.LightningDataModule):
         return split, range(len(samples))
 
     def _eval_loader(self, split: str, indices: Sequence[int]) -> DataLoader:
-        judged = self._judged_split(split, indices)
+        judged = self.judged_split(split, indices)
         return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size)
 
     def _loader(
@@ -217,7 +217,8 @@ class SegmentationData(pl.LightningDataModule):
             return DiskSplit(self.source, split)
         return decode(self.source, split, self._resize, self.device)
 
-    def _judged_split(self, split: str, indices: Sequence[int]) -> Split:
+    def judged_split(self, split: str, indices: Sequence[int]) -> Split:
+        """The samples at `indices` of a split as they are judged."""
         if self._resize and self.score_at == "masks":
             return decode_own_size(self.source, split, tuple(indices), self._resize)
         return self._split(split)

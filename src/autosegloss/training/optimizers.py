@@ -25,7 +25,8 @@ def poly_sgd(
     """Make SGD whose rate falls at each step as min_lr + (lr - min_lr) (1 - step / max_steps)^power.
 
     The parameters outside network.encoder, the head, have `head_multiplier` times the rate; those of a network without
-    an encoder (or backbone) all have the rate itself. Raises InputError for a setting that is not a number of 0 or more, or a learning rate of 0.
+    an encoder (or backbone) all have the rate itself. Raises InputError for a setting that is not a number of 0 or
+    more, or a learning rate of 0.
     """
     rates = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "min_lr": min_lr}
     for name, value in {**rates, "head_multiplier": head_multiplier, "power": power}.items():

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from autosegloss.data.description import describe
 from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
 from autosegloss.files import disk_error, short_path, whole_file
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.failures import record_failure
 from autosegloss.training.module import SegmentationModule
@@ -187,13 +187,7 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     if cfg.init_weights:
         load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
     check_sizes(network, data)
-    target = instantiate(cfg.metric)
-    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
-    members = {**dict.fromkeys(PAPER), **optional}
-    metrics = segmentation_metrics(
-        data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
-    )
+    metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
     loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
@@ -207,6 +201,15 @@ def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:
     if not isinstance(architecture, partial):
         raise InputError("network._partial_ must be true: the number of classes follows from the data")
     return build_network(architecture.func, classes=num_classes, bands=bands, **architecture.keywords)
+
+
+def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
+    """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
+    target = instantiate(cfg.metric)
+    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
+    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    members = {**dict.fromkeys(PAPER), **optional}
+    return [metric or name for name, metric in members.items()]
 
 
 def _without_prefix(scores: Mapping[str, float]) -> dict[str, float]:
