@@ -15,7 +15,8 @@ from autosegloss.data.transforms import MEAN, STD
 from autosegloss.errors import InputError, is_number
 from autosegloss.training.hub import hub_within_seconds
 
-NAME = "renormalise"  # of the submodule of a network that expects another normalisation
+SCALE, SHIFT = "input_scale", "input_shift"  # buffers of a network that expects another normalisation than ImageNet's
+BUFFERS = {SCALE, SHIFT}
 
 
 @dataclass(frozen=True)
@@ -43,68 +44,59 @@ class Normalisation:
         return all(abs(one - two) < 1e-3 for one, two in pairs)
 
 
-class Renormalise(nn.Module):
-    """Brings images (N, B, H, W) of a batch from ImageNet's normalisation to another.
+def renormalise(network: nn.Module, normalisation: Normalisation, bands: int) -> None:
+    """Let the network take batches of `bands` bands, and see their images as `normalisation` says.
 
-    The two buffers are part of a network's weights, so that weights keep the normalisation that they were trained
-    with. Bands of another number than three take the averages, as in a batch.
+    Two buffers, input_scale and input_shift, become part of the network's weights, so that weights keep the
+    normalisation that they were trained with. ImageNet's changes nothing. Bands of another number than three take the
+    averages, as in a batch.
     """
+    if normalisation.is_imagenets():
+        return
+    mean, std = (_of_bands(torch.tensor(part), bands) for part in (normalisation.mean, normalisation.std))
+    own_mean, own_std = _of_bands(MEAN, bands), _of_bands(STD, bands)
+    _set(network, (own_std / std).float(), ((own_mean - mean) / std).float())
 
-    scale: Tensor
-    shift: Tensor
 
-    def __init__(self, normalisation: Normalisation, bands: int):
-        super().__init__()
-        mean, std = (_of_bands(torch.tensor(part), bands) for part in (normalisation.mean, normalisation.std))
-        own_mean, own_std = _of_bands(MEAN, bands), _of_bands(STD, bands)
-        self.register_buffer("scale", (own_std / std).float())
-        self.register_buffer("shift", ((own_mean - mean) / std).float())
+def follow_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Let the network see images as the one that `state` was saved from."""
+    if state.keys() >= BUFFERS:
+        _set(network, state[SCALE].clone(), state[SHIFT].clone())
+    elif hasattr(network, SCALE):
+        delattr(network, SCALE)
+        delattr(network, SHIFT)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return images * self.scale + self.shift
+
+def saved_normalisation(state: Mapping[str, Tensor]) -> Normalisation | None:
+    """The normalisation that the weights of a network keep; None if they keep none, as with ImageNet's."""
+    kept = {name.rpartition(".")[2]: part.double() for name, part in state.items()}
+    if not kept.keys() >= BUFFERS:
+        return None
+    bands = len(kept[SCALE])
+    std = _of_bands(STD, bands) / kept[SCALE]
+    mean = _of_bands(MEAN, bands) - kept[SHIFT] * std
+    return Normalisation(*(part[[0, 1, 2] if bands == 3 else [0, 0, 0]].flatten().tolist() for part in (mean, std)))
+
+
+def _set(network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    if not hasattr(network, SCALE):
+        network.register_forward_pre_hook(_renormalised)  # a wrapper would change the names of the weights
+    network.register_buffer(SCALE, scale)
+    network.register_buffer(SHIFT, shift)
+
+
+def _renormalised(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The inputs of `network` as its forward expects them."""
+    images, *others = inputs
+    if hasattr(network, SCALE):
+        images = images * network.get_buffer(SCALE) + network.get_buffer(SHIFT)
+    return images, *others
 
 
 def _of_bands(numbers: Tensor, bands: int) -> Tensor:
     """Numbers of red, green and blue as (B, 1, 1): their average, unless there are three bands."""
     numbers = numbers.double().view(3, 1, 1)
     return numbers if bands == 3 else numbers.mean().expand(bands, 1, 1)
-
-
-def renormalise(network: nn.Module, normalisation: Normalisation, bands: int) -> None:
-    """Let the network take batches, and see their images as `normalisation` says; ImageNet's changes nothing."""
-    if not normalisation.is_imagenets():
-        _attach(network, Renormalise(normalisation, bands))
-
-
-def follow_weights(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Let the network see images as the one that `state` was saved from; `state` is loaded afterwards."""
-    scale = state.get(f"{NAME}.scale")
-    if scale is None and hasattr(network, NAME):
-        delattr(network, NAME)
-    elif scale is not None and not hasattr(network, NAME):
-        _attach(network, Renormalise(Normalisation(), len(scale)))
-
-
-def saved_normalisation(state: Mapping[str, Tensor]) -> Normalisation | None:
-    """The normalisation that the weights of a network keep; None if they keep none, as with ImageNet's."""
-    kept = {name.rpartition(".")[2]: part for name, part in state.items() if f"{NAME}." in name}
-    if not kept:
-        return None
-    bands = len(kept["scale"])
-    std = _of_bands(STD, bands) / kept["scale"].double()
-    mean = _of_bands(MEAN, bands) - kept["shift"].double() * std
-    return Normalisation(*(part[[0, 1, 2] if bands == 3 else [0, 0, 0]].flatten().tolist() for part in (mean, std)))
-
-
-def _attach(network: nn.Module, renormalise: Renormalise) -> None:
-    network.add_module(NAME, renormalise)
-    network.register_forward_pre_hook(_renormalised)
-
-
-def _renormalised(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The inputs of `network` as its forward expects them: a hook, so that the network keeps its names of weights."""
-    images, *others = inputs
-    return network.get_submodule(NAME)(images) if hasattr(network, NAME) else images, *others
 
 
 def encoder_normalisation(encoder: str, weights: str | None) -> Normalisation | None:

@@ -15,7 +15,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from autosegloss.errors import InputError
-from autosegloss.training.normalisation import NAME, follow_weights
+from autosegloss.training.normalisation import BUFFERS, follow_weights
 
 State = Mapping[str, Tensor]
 WEIGHTS = "network.weights"  # the setting of a file to begin with
@@ -143,7 +143,7 @@ def _fit(network: nn.Module, state: State, bands: int) -> Fit:
     return Fit(
         found,
         others=[name for name in own if name not in found],
-        unused=[name for name in state if name not in chosen and f"{NAME}." not in name],
+        unused=[name for name in state if name not in chosen and name.rpartition(".")[2] not in BUFFERS],
         encoder=(sum(name in found for name in encoder), len(encoder)),
     )
 
@@ -173,7 +173,7 @@ def _renamed(state: State, old: str, new: str) -> dict[str, str]:
 def _adapted(tensor: Tensor, place: Tensor, bands: int) -> Tensor:
     """The weights of a first convolution for `bands` bands, by the rule of timm; any other tensor as it is."""
     first = tensor.ndim == 4 and place.ndim == 4 and tensor.shape[1] == 3 and place.shape[1] == bands != 3
-    return adapt_input_conv(bands, tensor) if first else tensor
+    return adapt_input_conv(bands, tensor.float()) if first else tensor
 
 
 def _names(names: Sequence[str]) -> str:
