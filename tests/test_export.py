@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
 from helpers.networks import built
 from torch import nn
@@ -150,7 +151,7 @@ def test_a_network_that_cannot_be_exported_is_told_in_one_line():
 
 def test_a_file_that_gives_other_logits_is_refused():
     model = export.PixelsToLogits(network()).eval()
-    with pytest.raises(InputError, match="other logits than PyTorch: they differ by .*; nothing is written"):
+    with pytest.raises(InputError, match=r"other logits than PyTorch: they differ by .*; nothing is written"):
         export._checked(b"", model, lambda images: model(images) + 0.1, [(1, 3, 32, 32)])
     with pytest.raises(InputError, match="other logits than PyTorch: they differ by nan"):
         export._checked(b"", model, lambda images: model(images) * float("nan"), [(1, 3, 32, 32)])
@@ -183,3 +184,11 @@ def test_the_network_of_a_run_is_exported_by_the_program(command, tmp_path, caps
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(InputError, match=r'ONNX needs onnx, onnxruntime and onnxscript.*"autosegloss\[export\]"'):
         program.run(["run"])
+
+
+@pytest.mark.parametrize(
+    ("length", "kernel", "stride", "dilation"), [(7, 3, 2, 1), (8, 5, 2, 1), (9, 2, 1, 2), (4, 1, 4, 1)]
+)
+def test_same_padding_in_whole_numbers_is_timms(length, kernel, stride, dilation):
+    expected = timm.layers.get_same_padding(length, kernel, stride, dilation)
+    assert export._same_padding(length, kernel, stride, dilation) == expected

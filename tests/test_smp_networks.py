@@ -23,7 +23,7 @@ VIT = ["network.encoder_name=tu-test_vit3", "+network.dynamic_img_size=true"]
 def smp_network(arch: str, *overrides: str, bands: int = 3) -> nn.Module:
     torch.manual_seed(0)
     small = VIT if arch == "dpt" else ["network.encoder_name=tu-test_resnet"]
-    return built("smp", f"network.arch={arch}", *small, *overrides, bands=bands)
+    return built("smp", f"network.arch={arch}", *small, *overrides, bands=bands, classes=6)
 
 
 def data_of(bands: int = 3, **sizes) -> SegmentationData:
@@ -38,12 +38,12 @@ def data_of(bands: int = 3, **sizes) -> SegmentationData:
 @pytest.mark.parametrize("arch", sorted(MODEL_ARCHITECTURES_MAPPING))
 def test_every_architecture_learns_from_images_of_odd_sizes(arch, bands):
     network = smp_network(arch, bands=bands)
-    module = SegmentationModule(network, nn.CrossEntropyLoss(), segmentation_metrics(5), poly_sgd)
+    module = SegmentationModule(network, nn.CrossEntropyLoss(), segmentation_metrics(6), poly_sgd)
     optimizer, _ = poly_sgd(network, max_steps=10, **SGD)
     before = {name: part.detach().clone() for name, part in network.named_parameters()}
     logits = module(torch.randn(2, bands, 130, 150))
-    assert logits.shape == (2, 5, 130, 150)
-    nn.functional.cross_entropy(logits, torch.randint(5, (2, 130, 150))).backward()
+    assert logits.shape == (2, 6, 130, 150)
+    nn.functional.cross_entropy(logits, torch.randint(6, (2, 130, 150))).backward()
     optimizer.step()
     moved = [name.split(".")[0] for name, part in network.named_parameters() if not torch.equal(part, before[name])]
     assert {"encoder", "decoder", "segmentation_head"} >= set(moved) >= {"encoder", "segmentation_head"}
@@ -145,23 +145,23 @@ def test_the_networks_of_torchvision_give_their_logits():
 
 
 def test_a_network_must_give_logits_of_every_class():
-    check_sizes(build_network(Numbers, classes=5), data_of(size=32))
-    check_sizes(build_network(Quarter, classes=5), data_of(size=32))
+    check_sizes(build_network(Numbers, classes=6), data_of(size=32))
+    check_sizes(build_network(Quarter, classes=6), data_of(size=32))
 
     def other(classes: int):
         return nn.Conv2d(3, classes + 1, 1)
 
     with pytest.raises(
-        InputError, match=r"must give logits \(N, 5, H, W\), got \(2, 6, 32, 32\) for images \(2, 3, 32,"
+        InputError, match=r"must give logits \(N, 6, H, W\), got \(2, 7, 32, 32\) for images \(2, 3, 32,"
     ):
-        check_sizes(build_network(other, classes=5), data_of(size=32))
+        check_sizes(build_network(other, classes=6), data_of(size=32))
 
     def several(classes: int):
         return nn.Identity()
 
-    network = build_network(several, classes=5)
+    network = build_network(several, classes=6)
     network.forward = lambda images: [images]
-    with pytest.raises(InputError, match=r"must give logits \(N, 5, H, W\), got list"):
+    with pytest.raises(InputError, match=r"must give logits \(N, 6, H, W\), got list"):
         check_sizes(network, data_of(size=32))
 
 

@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,6 +80,11 @@ def _expressible(network: nn.Module) -> nn.Module:
     return network
 
 
+def _same_padding(length: Any, kernel_size: int, stride: int, dilation: int) -> Any:
+    """As timm's get_same_padding, in whole numbers, since programs of torch.export cannot keep a ceil of a fraction."""
+    return max((length + stride - 1) // stride * stride - stride + (kernel_size - 1) * dilation + 1 - length, 0)
+
+
 class Exported(NamedTuple):
     """A file and what its check found.
 
@@ -119,7 +126,7 @@ def export_torch(network: nn.Module, bands: int, size: tuple[int, int], classes:
     program, any_size = _program(model, bands, size)
     content = io.BytesIO()
     told = json.dumps(describe(classes, bands, size, any_size), ensure_ascii=False, indent=1)
-    with _silence("torch.export"):
+    with _exporting("torch.export"):
         torch.export.save(program, content, extra_files={METADATA: told})
         content.seek(0)
         loaded = torch.export.load(content).module()
@@ -135,7 +142,7 @@ def export_onnx(network: nn.Module, bands: int, size: tuple[int, int], classes: 
         raise not_installed("ONNX", "onnx, onnxruntime and onnxscript", extra="export") from error
     model = PixelsToLogits(network).eval()
     program, any_size = _program(model, bands, size)
-    with _silence("ONNX"):
+    with _exporting("ONNX"):
         exported: Any = torch.onnx.export(
             program, dynamo=True, opset_version=OPSET, input_names=["images"], output_names=["logits"], verbose=False
         )
@@ -167,7 +174,7 @@ def _program(model: PixelsToLogits, bands: int, size: tuple[int, int]) -> tuple[
     model = PixelsToLogits(_expressible(model.network)).eval()
     any_size = _takes(model, odd)
     images, sizes = (odd, (0, 2, 3)) if any_size else (torch.zeros(2, bands, *size), (0,))
-    with _silence("torch.export"), torch.no_grad():
+    with _exporting("torch.export"), torch.no_grad():
         shapes = (dict.fromkeys(sizes, Dim.DYNAMIC),)
         return torch.export.export(model, (images,), dynamic_shapes=shapes, strict=False), any_size
 
@@ -182,12 +189,12 @@ def _takes(model: nn.Module, images: Tensor) -> bool:
 
 
 @contextmanager
-def _silence(what: str) -> Iterator[None]:
-    """Within it exporters print no warnings, and any error of theirs becomes an InputError."""
+def _exporting(what: str) -> Iterator[None]:
+    """Within it exporters meet what they can express, print no warnings, and their errors become InputErrors."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), patch.object(timm.layers.padding, "get_same_padding", _same_padding):
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # exporters raise errors of many kinds
@@ -205,16 +212,28 @@ def _sizes(bands: int, size: tuple[int, int], any_size: bool) -> list[tuple[int,
     return [(count, bands, *each) for count, each in enumerate(tried, start=1)]
 
 
+def _result(run: Run, images: Tensor) -> Tensor:
+    try:
+        return run(images)
+    except Exception as error:  # the program's own check of a size, or an error of the runtime
+        shape, reason = "x".join(map(str, images.shape)), " ".join(str(error).split())[:200]
+        raise InputError(
+            f"the exported network does not take images of {shape} ({type(error).__name__}: {reason}); nothing is "
+            "written: try the other format, or train on larger images"
+        ) from error
+
+
 def _checked(content: bytes, model: nn.Module, run: Run, sizes: list[tuple[int, ...]]) -> Exported:
     """The file, with what its check found; InputError if it gives other logits than the model."""
     draw = torch.Generator().manual_seed(0)
-    difference = largest = 0.0
+    differences, logits = [], []
     for size in sizes:
         images = 255 * torch.rand(size, generator=draw)
         with torch.no_grad():
-            expected, got = model(images), run(images)
-        difference = max(difference, (got - expected).abs().max().item())
-        largest = max(largest, expected.abs().max().item())
+            expected, got = model(images), _result(run, images)
+        differences.append((got - expected).abs().max())
+        logits.append(expected.abs().max())
+    difference, largest = (torch.stack(numbers).max().item() for numbers in (differences, logits))  # nan if any is
     if not difference <= TOLERANCE * largest:
         raise InputError(
             f"the exported network gives other logits than PyTorch: they differ by {difference:.2g}, the largest is "
