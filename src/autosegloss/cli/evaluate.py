@@ -23,7 +23,7 @@ from autosegloss.data.datasets.source import SPLITS
 from autosegloss.errors import InputError, unknown
 from autosegloss.evaluation.bootstrap import differences, resamples
 from autosegloss.evaluation.decode import decoder
-from autosegloss.evaluation.judging import file_predictions, judged_samples, network_predictions
+from autosegloss.evaluation.judging import ALL, file_predictions, judged_parts, network_predictions
 from autosegloss.evaluation.measure import Judged, Measured, measure
 from autosegloss.evaluation.writing import Evaluation
 from autosegloss.files import short_path
@@ -82,8 +82,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def _of_run(chosen: Arguments) -> tuple[Evaluation, Path]:
     """The evaluation of a run, and where its files go if the user does not say."""
     settings, split = chosen.settings, chosen.settings["split"]
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+    if split not in (*SPLITS, ALL):
+        raise unknown("split", split, (*SPLITS, ALL))
     path = one_path("evaluate", chosen.paths, "the folder of a run, or predictions=DIR truth=DIR")
     run = _with_data(TrainedRun.of(path), chosen)
     measured = _measured(run, settings)
@@ -162,7 +162,7 @@ def _changed(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         above, _, last = key.rpartition(".")
         parent = OmegaConf.select(config, above)
         if not isinstance(parent, DictConfig) or last not in parent:
-            known = [f"{above}.{name}" for name in parent] if isinstance(parent, DictConfig) else list(config.data)
+            known = [f"{above}.{name!s}" for name in parent] if isinstance(parent, DictConfig) else list(config.data)
             raise unknown("setting", key, known)
         OmegaConf.update(config, key, yaml.safe_load(value))
     return config
@@ -174,7 +174,7 @@ def _measured(run: TrainedRun, settings: dict[str, Any]) -> Measured:
     device = device_of(settings["device"])
     formulas = [resolve(metric) for metric in target_metrics(run.config, data)]
     images = network_predictions(network, data, split, decode, device)
-    total = len(judged_samples(data, split))
+    total = sum(len(indices) for _, indices in judged_parts(data, split))
     return measure(_tracked(images, total), formulas, data.class_names, data.ignore_index)
 
 

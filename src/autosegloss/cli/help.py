@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from autosegloss.cli.configs import groups
 
@@ -59,7 +60,7 @@ def own_folders(arguments: Sequence[str]) -> list[str]:
     """The folders that --config-dir names."""
     names = ("--config-dir", "-cd")
     joined = [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
-    return joined + [after for before, after in zip(arguments, arguments[1:], strict=False) if before in names]
+    return joined + [after for before, after in pairwise(arguments) if before in names]
 
 
 def _columns(rows: Mapping[str, str]) -> str:
@@ -89,8 +90,8 @@ TRAIN = Help(
     {
         "autosegloss train loss=searched_miou": "on generated scenes",
         "autosegloss train data=folder data.root=PATH loss=dice": "on your own images",
-        "autosegloss train data=camvid data.root=PATH network=deeplabv3plus_r50": "with ImageNet weights",
-        "autosegloss train loss=searched loss.theta=searches/miou/DATE/theta.yaml": "with the loss of a search",
+        "autosegloss train data=camvid data.root=PATH network=deeplabv3plus_r50": "a large network",
+        "autosegloss train loss=searched loss.theta=searches/miou/DATE/theta.yaml": "what was found",
         "autosegloss train -m loss=cross_entropy,searched_miou seed=0,1,2": "six runs, compared",
     },
     ("metric", "loss", "curve", "data", "network", "optimizer", "trainer", "experiment"),
@@ -111,7 +112,7 @@ SEARCH = Help(
         "autosegloss search metric=miou": "on generated scenes, minutes",
         "autosegloss search metric=bf1 data=folder data.root=PATH": "on your own images",
         "autosegloss search metric=miou+biou metric.weights=[2,1]": "two metrics at once",
-        "autosegloss search metric=miou hydra/launcher=joblib hydra.launcher.n_jobs=2": "two trials side by side",
+        "autosegloss search hydra/launcher=joblib hydra.launcher.n_jobs=2": "two trials at a time",
         "autosegloss search resume=searches/miou/DATE": "goes on",
     },
     ("metric", "profile", "hydra/sweeper", "curve", "data", "network", "optimizer", "trainer", "experiment"),
@@ -123,19 +124,19 @@ EVALUATE = Help(
     "Judges the network of a run in detail, or masks in files: all metrics with intervals, classes, confusions, "
     "calibration, the worst images. Writes scores.json, tables as CSV, figures and index.html.",
     {
-        "split=val": "val, test or train",
+        "split=val": "val, test, train, or all of them",
         "data.KEY=VALUE": "another setting of the run's data; data=NAME data.root=ROOT takes other data",
         "decode=argmax": "argmax; rankseg, which maximises the expected IoU of an image (extra rankseg)",
         "other=RUN2": "a second run on the same images: paired test of the difference",
-        "predictions=DIR": "masks in files instead of RUN, beside truth=DIR; classes=N or classes=[sky,road,...],",
-        "": "or a classes.yaml in truth=DIR; ignore_index=255, width=0.02, tolerance=0.0075",
+        "predictions=DIR": "masks in files instead of RUN, beside those in truth=DIR; classes=N or "
+        "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075",
         "bootstrap=1000": "resamples of the images for the intervals, drawn with seed=0",
         "out=DIR": "where the files go; RUN/evaluation/SPLIT without it. device=auto: cpu, cuda, ...",
     },
     {
         "autosegloss evaluate outputs/train/DATE": "on its validation images",
         "autosegloss evaluate outputs/train/DATE split=test": "on its test images",
-        "autosegloss evaluate RUN data=folder data.root=PATH": "on other images",
+        "autosegloss evaluate RUN data=folder data.root=PATH split=all": "on other images",
         "autosegloss evaluate RUN other=RUN2": "are the two different?",
         "autosegloss evaluate predictions=masks truth=PATH/masks classes=11": "masks of any program",
     },
@@ -157,9 +158,9 @@ PREDICT = Help(
     },
     {
         "autosegloss predict outputs/train/DATE images=photos out=masks": "a folder",
-        "autosegloss predict RUN images=photo.jpg out=masks overlay=true": "one image, and a picture to look at",
-        "autosegloss predict RUN images=tiles out=masks window=512 overlap=0.5": "large images, in windows",
-        "autosegloss predict RUN images=photos out=masks flip=true": "better, at twice the time",
+        "autosegloss predict RUN images=photo.jpg out=masks overlay=true": "one, and a picture",
+        "autosegloss predict RUN images=tiles out=masks window=512 overlap=0.5": "large images",
+        "autosegloss predict RUN images=photos out=masks flip=true": "twice the time",
         "autosegloss predict RUN/checkpoints/last.ckpt images=photos out=masks": "a checkpoint",
     },
 )
@@ -213,7 +214,7 @@ DATA = Help(
         "autosegloss data check data=folder data.root=PATH data.source.classes=3": "masks of 0, 1 and 2",
         "autosegloss data check data=camvid data.root=PATH limit=20": "a quick look",
         "autosegloss data check data=voc data.root=PATH --all": "every fault",
-        "autosegloss data check data=folder data.root=PATH out=look.png": "another place for the picture",
+        "autosegloss data check data=folder data.root=PATH out=look.png": "the picture there",
     },
     ("data",),
 )

@@ -62,12 +62,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "autosegloss",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="autosegloss PROGRAM [KEY=VALUE ...]",
+        usage=f"autosegloss {{{','.join(PROGRAMS)}}} [KEY=VALUE ...]",
         description="Segmentation losses searched for the metric that a network is judged by.",
         epilog=f"programs:\n{programs}\n\nautosegloss PROGRAM --help shows what each takes, with examples.",
     )
-    parser.add_argument("program", choices=PROGRAMS, metavar="PROGRAM", help="one of those below")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the program")
+    parser.add_argument("program", choices=PROGRAMS, metavar="PROGRAM", help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     with guarded_output():
         chosen = parser.parse_args()
     sys.argv[1:] = chosen.arguments

@@ -88,7 +88,7 @@ class SegmentationData(pl.LightningDataModule):
                 f"data.size={list(self.size)} resizes images, data.crop={list(self.crop)} cuts them out of images of "
                 "any size: set one of them to null"
             )
-        self._resize = Resize(self.size, keep_aspect) if self.size else None
+        self.resize = Resize(self.size, keep_aspect) if self.size else None
         self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
@@ -191,7 +191,8 @@ class SegmentationData(pl.LightningDataModule):
 
     def _eval_loader(self, split: str, indices: Sequence[int]) -> DataLoader:
         judged = self.judged_split(split, indices)
-        return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size)
+        own = torch.Generator()  # a loader draws from it; the global one is that of the training that goes on
+        return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size, generator=own)
 
     def _loader(
         self,
@@ -200,12 +201,14 @@ class SegmentationData(pl.LightningDataModule):
         batch_size: int,
         collate: Callable[[Sequence[Stack]], Any],
         drop_last: bool = False,
+        generator: torch.Generator | None = None,
     ) -> DataLoader:
         return DataLoader(
             SegmentationDataset(split, self.ignore_index, self.crop, self.device),
             batch_size=batch_size,
             sampler=sampler,
             drop_last=drop_last,
+            generator=generator,
             collate_fn=collate,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -215,28 +218,20 @@ class SegmentationData(pl.LightningDataModule):
     def _split(self, split: str) -> Split:
         if self.crop:
             return DiskSplit(self.source, split)
-        return decode(self.source, split, self._resize, self.device)
+        return decode(self.source, split, self.resize, self.device)
 
     def judged_split(self, split: str, indices: Sequence[int]) -> Split:
         """The samples at `indices` of a split as they are judged."""
-        if self._resize and self.score_at == "masks":
-            return decode_own_size(self.source, split, tuple(indices), self._resize)
+        if self.resize and self.score_at == "masks":
+            return decode_own_size(self.source, split, tuple(indices), self.resize)
         return self._split(split)
 
 
 _MISSING = {
+    "train": "the data have no 'train' split: add it, or choose another",
     "val": "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split",
     "test": "the data have no 'test' split: leave out the test, or add the split",
 }
-
-
-def from_config(root: str | None = None, download: bool = False, **settings: Any) -> SegmentationData:
-    """SegmentationData as conf/data describes it.
-
-    Hydra passes on all keys of a config. `root` and `download` are short names for the command line (data.root=ROOT):
-    the config hands them to its source by interpolation, and nothing else needs them.
-    """
-    return SegmentationData(**settings)
 
 
 def _height_width(name: str, size: tuple[int, int] | int | None) -> tuple[int, int] | None:

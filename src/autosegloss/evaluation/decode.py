@@ -21,6 +21,8 @@ def argmax(logits: Tensor) -> Tensor:
 def rankseg(logits: Tensor) -> Tensor:
     """The classes that maximise the expected IoU of each image, nearly: RankSEG-RMA (Wang and Dai, NeurIPS 2025).
 
+    All classes take part: by itself the package leaves out those that are nowhere more probable than 0.5.
+
     Raises:
         InputError: the package rankseg is not installed.
     """
@@ -28,7 +30,8 @@ def rankseg(logits: Tensor) -> Tensor:
         from rankseg import RankSEG
     except ImportError as error:
         raise not_installed("decode=rankseg", "rankseg", extra="rankseg") from error
-    return RankSEG(metric="IoU", output_mode="multiclass", solver="RMA").predict(torch.softmax(logits.float(), dim=1))
+    best = RankSEG(metric="IoU", output_mode="multiclass", solver="RMA", pruning_prob=0.0)
+    return best.predict(torch.softmax(logits.float(), dim=1))
 
 
 DECODERS: dict[str, Decoder] = {"argmax": argmax, "rankseg": rankseg}

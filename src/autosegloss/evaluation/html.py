@@ -11,12 +11,12 @@ _STYLE = """
   :root { --back: #15181d; --text: #e6e9ee; --faint: #9aa4b2; --line: #333a45; --bar: #1f5f8a; }
 }
 body { background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto;
-       max-width: 68rem; padding: 0 1rem; }
+       max-width: 76rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 p { color: var(--faint); margin: .4rem 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; }
 td.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); min-width: 6rem; }
@@ -25,10 +25,12 @@ img { background: #ffffff; max-width: 100%; border: 1px solid var(--line); borde
 
 
 def heading(text: str) -> str:
+    """The title of a part."""
     return f"<h2>{escape(text)}</h2>"
 
 
 def sentence(text: str) -> str:
+    """A paragraph of faint text."""
     return f"<p>{escape(text)}</p>"
 
 
@@ -53,4 +55,5 @@ def page(title: str, parts: Sequence[str]) -> str:
     """The whole page."""
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join(parts)
-    return f"<!doctype html>\n<html lang=en>\n<head>{head}\n<style>{_STYLE}</style></head>\n<body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
+    top = f"<!doctype html>\n<html lang=en>\n<head>{head}\n<style>{_STYLE}</style></head>"
+    return f"{top}\n<body>\n<h1>{escape(title)}</h1>\n{body}\n</body></html>\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from autosegloss.data.dataset import SegmentationDataset
 from autosegloss.data.datasets.class_table import Classes
 from autosegloss.data.datasets.masks import MASK_SUFFIXES
 from autosegloss.data.datasets.pairs import natural_key
-from autosegloss.data.datasets.source import Sample
+from autosegloss.data.datasets.source import SPLITS, Sample
 from autosegloss.data.samplers import SampleKey
 from autosegloss.errors import InputError
 from autosegloss.evaluation.calibration import Calibration
@@ -21,12 +22,18 @@ from autosegloss.evaluation.decode import Decoder
 from autosegloss.evaluation.measure import Judged
 from autosegloss.training.module import logits_of, scaled
 
+ALL = "all"  # splits together
 
-def judged_samples(data: SegmentationData, split: str) -> list[Sample]:
-    """The samples of "val", which are those held out if there is a hold-out, or of another split."""
-    name, indices = data.eval_samples(split)
-    samples = data.source.samples(name)
-    return [samples[index] for index in indices]
+
+def judged_parts(data: SegmentationData, split: str) -> list[tuple[str, Sequence[int]]]:
+    """The splits of the source, and the indices of their samples, that stand for "val", "test", "train" or "all".
+
+    "val" are the samples held out if there is a hold-out. Raises InputError if there are no samples.
+    """
+    if split != ALL:
+        return [data.eval_samples(split)]
+    counts = {name: len(data.source.samples(name)) for name in SPLITS}
+    return [(name, range(count)) for name, count in counts.items() if count]
 
 
 def network_predictions(
@@ -37,20 +44,22 @@ def network_predictions(
     Args:
         network: images (1, B, H, W) -> logits (1, C, H, W).
         data: of images and masks.
-        split: "val", "test" or "train".
+        split: "val", "test", "train" or "all".
         decode: from logits to classes.
         device: where the network computes.
     """
-    name, indices = data.eval_samples(split)
-    dataset = SegmentationDataset(data.judged_split(name, indices), data.ignore_index, device=device)
     network = network.to(device)
-    for index, sample in zip(indices, judged_samples(data, split), strict=True):
-        image, label = dataset[SampleKey(index)]
-        with torch.inference_mode():
-            logits = scaled(logits_of(network, image[None]), label.shape).float()
-            calibration = Calibration.of(logits, label[None], data.ignore_index)
-            predicted = decode(logits).to(torch.int32)
-        yield Judged(sample.name, label[None].to(torch.int32), predicted, calibration, lambda s=sample: s.load()[0])
+    for name, indices in judged_parts(data, split):
+        dataset = SegmentationDataset(data.judged_split(name, indices), data.ignore_index, device=device)
+        samples = data.source.samples(name)
+        for index in indices:
+            image, label = dataset[SampleKey(index)]
+            with torch.inference_mode():
+                logits = scaled(logits_of(network, image[None]), label.shape).float()
+                calibration = Calibration.of(logits, label[None], data.ignore_index)
+                predicted = decode(logits).to(torch.int32)
+            load = partial(_image, samples[index])
+            yield Judged(samples[index].name, label[None].to(torch.int32), predicted, calibration, load)
 
 
 def file_predictions(predictions: Path, truth: Path, classes: Classes) -> Iterator[Judged]:
@@ -75,6 +84,10 @@ def file_predictions(predictions: Path, truth: Path, classes: Classes) -> Iterat
             sizes = " and ".join("x".join(map(str, each.shape)) for each in (other, one))
             raise InputError(f"{predicted[name]} and {path} differ in size (HxW): {sizes}")
         yield Judged(name, _batch(one), _batch(other))
+
+
+def _image(sample: Sample) -> Tensor:
+    return sample.load()[0]
 
 
 def _batch(label: Tensor) -> Tensor:
