@@ -11,11 +11,14 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from autosegloss.cli.resume import finished, going_on, resume_command
 from autosegloss.cli.streams import guarded_output
+from autosegloss.errors import InputError
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
 from autosegloss.training.environment import local_rank, one_of_several
 from autosegloss.training.failures import record_failure
 from autosegloss.training.outcome import Outcome, Result
+from autosegloss.training.resuming import checkpoint_paths
 
 
 def job(cfg: DictConfig) -> dict[str, float]:
@@ -25,7 +28,10 @@ def job(cfg: DictConfig) -> dict[str, float]:
     """
     folder = HydraConfig.get().runtime.output_dir
     with guarded_output():
-        result = _result(_train(cfg, folder))
+        try:
+            result = _result(_train(cfg, folder))
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt("; go on with: ".join([str(error), *_way_on(folder)])) from None
         if local_rank() == 0:
             _show(result, folder)
     return result.scores
@@ -53,7 +59,13 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
 
 def _train(cfg: DictConfig, folder: str) -> Outcome:
     try:
+        cfg = going_on(cfg, Path(folder))
+        if result := finished(cfg, Path(folder)):
+            print("This training is finished: there was nothing left to do.")
+            return result
         subprocess = _needs_processes(cfg)
+    except InputError:
+        raise
     except Exception as error:  # devices that this machine does not have
         return record_failure(error, folder)
     return run_in_subprocess(cfg, folder, console=True) if subprocess else run_inline(cfg, folder)
@@ -73,6 +85,14 @@ def _result(outcome: Outcome) -> Result:
     raise _ending(outcome.message)
 
 
+def _way_on(folder: str) -> list[str]:
+    """The command that goes on with an interrupted run that has a checkpoint, or with the grid that it is a run of."""
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        return [resume_command("train", Path(hydra.sweep.dir))]
+    return [resume_command("train", Path(folder))] if checkpoint_paths(Path(folder)) else []
+
+
 def _ending(message: str) -> BaseException:
     """The exception that ends a program, or fails the job of a grid, with one line."""
     if HydraConfig.get().mode == RunMode.RUN:  # Hydra prints a line of its own for any Exception
@@ -84,6 +104,10 @@ def _show(result: Result, folder: str) -> None:
     for split, scores in {"validation": result.scores, "test": result.test}.items():
         if scores:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
+    if result.stopped is not None:
+        print(f"stopped early at step {result.stopped}")
+    if result.step is not None:
+        print(f"weights of step {result.step}")
     print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
     if result.unsaved:

@@ -18,8 +18,9 @@ def train() -> None:
     """Train a network with any loss and judge it by all metrics: autosegloss train loss=searched_miou"""
     _require_training()
     from autosegloss.cli.jobs import job
+    from autosegloss.cli.resume import started_with
 
-    _run("train", job)
+    _run("train", job, started_with)
 
 
 def search() -> None:
@@ -54,13 +55,17 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
-def _run(config_name: str, task: Callable[[Any], Any]) -> None:
-    """Compose the configuration with the arguments on the command line and call the task with it."""
+def _run(config_name: str, task: Callable[[Any], Any], complete: Callable[[list[str]], list[str]] = list) -> None:
+    """Compose the configuration with the arguments on the command line, completed, and call the task with it."""
     import hydra
 
     from autosegloss.cli.errors import run_program
 
-    run_program(hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(task))
+    def main() -> None:
+        sys.argv[1:] = complete(sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(task)()
+
+    run_program(main)
 
 
 def _require_training() -> None:
