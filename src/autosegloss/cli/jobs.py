@@ -33,7 +33,7 @@ def job(cfg: DictConfig) -> dict[str, float]:
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt("; go on with: ".join([str(error), *_way_on(folder)])) from None
         if local_rank() == 0:
-            _show(result, folder)
+            _show(result, folder, cfg.monitor)
     return result.scores
 
 
@@ -53,7 +53,7 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
     is_alive = Owner.watch(Path(hydra.sweep.dir).absolute(), hydra.sweeper.owner) if searches else lambda: True
     outcome = run_in_subprocess(cfg, folder, timeout=hydra.sweeper.get("trial_timeout"), is_alive=is_alive)
     if not searches:  # a grid of runs
-        _show(_result(outcome), folder)
+        _show(_result(outcome), folder, cfg.monitor)
     return asdict(outcome)
 
 
@@ -100,14 +100,14 @@ def _ending(message: str) -> BaseException:
     return CompactHydraException(message)
 
 
-def _show(result: Result, folder: str) -> None:
+def _show(result: Result, folder: str, monitor: str | None) -> None:
     for split, scores in {"validation": result.scores, "test": result.test}.items():
         if scores:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
     if result.stopped is not None:
         print(f"stopped early at step {result.stopped}")
-    if result.step is not None:
-        print(f"weights of step {result.step}")
+    if monitor is not None:
+        print(f"weights of step {result.step}, the best by {monitor} on the validation data")
     print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
     if result.unsaved:

@@ -210,6 +210,8 @@ class SegmentationData(pl.LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.num_workers > 0 and torch.cuda.is_available(),
+            # workers live on, and a training that goes on starts them at another moment: it must not shift its dropout
+            generator=torch.Generator() if self.num_workers else None,
         )
 
     def _split(self, split: str) -> Split:

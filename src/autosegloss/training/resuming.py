@@ -15,10 +15,7 @@ CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 
 # These change no result, and may be others when a training goes on.
 _FREE = {"resume", "dry_run", "checkpoint", "notes", "save_weights", "trials_per_gpu", "hydra"}
-_FREE_IN = {
-    "trainer": {"devices", "logger", "enable_progress_bar", "default_root_dir"},  # as many devices, maybe others
-    "data": {"num_workers"},
-}
+_FREE_TRAINER = {"devices", "logger", "enable_progress_bar", "default_root_dir"}  # as many devices, maybe others
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -42,9 +39,8 @@ def comparable(cfg: DictConfig, resolve: bool) -> dict[str, Any]:
     plain = OmegaConf.to_container(cfg, resolve=resolve)
     assert isinstance(plain, dict)  # a DictConfig gives a dict
     kept = {str(key): value for key, value in plain.items() if key not in _FREE}
-    for group, free in _FREE_IN.items():
-        if isinstance(values := kept.get(group), dict):
-            kept[group] = {key: value for key, value in values.items() if key not in free}
+    if isinstance(trainer := kept.get("trainer"), dict):
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in _FREE_TRAINER}
     return kept
 
 
