@@ -82,7 +82,8 @@ def _result(outcome: Outcome) -> Result:
         return outcome
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt(outcome.message)
-    raise _ending(outcome.message)
+    way_on = _way_on(HydraConfig.get().runtime.output_dir) if outcome.kind == "failed" else []
+    raise _ending("; go on with: ".join([outcome.message, *way_on]))
 
 
 def _way_on(folder: str) -> list[str]:
