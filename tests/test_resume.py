@@ -1,17 +1,18 @@
 """A training that is stopped and goes on ends as an undisturbed one does, bit for bit."""
 
 import json
-import random
+import os
 import signal
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import ROOT, SEARCH, TINY
 from torch.testing import assert_close
 
+from autosegloss.training.outcome import Result
 from autosegloss.training.resuming import checkpoint_paths
 
-STEPS = 14  # of 6 batches an epoch
+STEPS = 11  # of 6 batches an epoch
 OFTEN = [
     *TINY,
     f"trainer.max_steps={STEPS}",
@@ -55,28 +56,26 @@ def broken(command, tmp_path):
     return run
 
 
-SETTINGS = {
-    "plain": [],
-    "accumulated": ["+trainer.accumulate_grad_batches=2"],
-    "crop": ["data.size=null", "data.crop=[32,32]", "data.source.size=48"],
-    "best": ["monitor=miou", "checkpoint.keep_best=2"],
-}
+CASES = [
+    pytest.param(5, [], id="plain"),
+    pytest.param(10, ["monitor=miou", "checkpoint.keep_best=2"], id="best"),
+    pytest.param(8, ["+trainer.accumulate_grad_batches=2"], id="accumulated", marks=pytest.mark.slow),
+    pytest.param(9, ["data.size=null", "data.crop=[32,32]", "data.source.size=48"], id="crop", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_a_training_that_goes_on_ends_as_an_undisturbed_one(command, broken, tmp_path, settings):
-    step = random.randrange(4, STEPS)  # a step after which there is a checkpoint
-    broken(step, *SETTINGS[settings])
+@pytest.mark.parametrize(("step", "overrides"), CASES)
+def test_a_training_that_goes_on_ends_as_an_undisturbed_one(command, broken, tmp_path, step, overrides):
+    broken(step, *overrides)
     assert checkpoint_paths(tmp_path / "run")
     command("train", "resume=run", tiny=False)
     assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
     assert not checkpoint_paths(tmp_path / "run")
 
 
-@pytest.mark.parametrize("step", [7, 13])
-def test_a_training_goes_on_at_the_beginning_of_an_epoch(command, broken, tmp_path, step):
-    broken(step)
-    assert checkpoint_paths(tmp_path / "run")[0].name == f"step_{step - 1}.ckpt"
+def test_a_training_goes_on_at_the_beginning_of_an_epoch(command, broken, tmp_path):
+    broken(7)
+    assert checkpoint_paths(tmp_path / "run")[0].name == "step_6.ckpt"
     command("train", "resume=run", tiny=False)
     assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
 
@@ -136,7 +135,7 @@ def test_signals_of_a_cluster_save_a_checkpoint(command, tmp_path, moment):
         tiny=False,
     )
     if moment == signal.SIGTERM:
-        line = r"^interrupted after 1 of 14 steps; the weights are kept in \S+; go on with: python train.py resume=run$"
+        line = r"^interrupted after 1 of 11 steps; the weights are kept in \S+; go on with: python train.py resume=run$"
         with pytest.raises(SystemExit, match=line):
             command("train", *common, callbacks, tiny=False)
     else:
@@ -146,3 +145,38 @@ def test_signals_of_a_cluster_save_a_checkpoint(command, tmp_path, moment):
     assert [path.name for path in checkpoint_paths(tmp_path / "run")] == ["step_1.ckpt"]
     command("train", "resume=run", tiny=False)
     assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+def test_a_search_that_goes_on_finds_the_checkpoint_of_a_run_of_its_table(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"), prepend=os.pathsep)
+    own = ["data.holdout=null", "trainer.max_steps=11", "checkpoint.every_n_steps=3"]
+    table = [
+        *SEARCH,
+        "hydra.sweeper.steps=1",
+        "hydra.sweeper.samples=1",
+        "hydra.sweeper.comparison_seeds=[0]",
+        "hydra.sweeper.comparison.identity=null",
+        "hydra.sweeper.comparison.searched=null",
+        "hydra.sweeper.max_retries=0",
+    ]
+
+    def search(folder: str) -> str:
+        files = tmp_path / folder
+        acts = (
+            f"trainer.callbacks=[{{_target_:helpers.acts.Starts,file:{files}_starts}},"
+            f"{{_target_:helpers.acts.Break,step:10,marker:{files}_broken}}]"
+        )
+        common = ",".join(f'"{override}"' for override in [*own, acts])
+        return command("search", *table, f"hydra.sweeper.comparison_common=[{common}]", f"hydra.sweep.dir={folder}")
+
+    def row(folder: str) -> dict:
+        return Result.load(tmp_path / folder / "comparison/cross-entropy/seed_0").scores
+
+    (tmp_path / "whole_broken").touch()
+    search("whole")
+    assert "Not every run of 'cross-entropy' finished" in search("killed")
+    command("search", "resume=killed", tiny=False)
+    assert row("killed") == row("whole")
+    assert (tmp_path / "killed_starts").read_text().split() == ["0", "9"]
+    assert not list((tmp_path / "killed").rglob("*.ckpt"))

@@ -73,3 +73,14 @@ class Break(pl.Callback):
             trainer.strategy.barrier()
             self.marker.touch()
             raise MemoryError("on purpose")
+
+
+class Starts(pl.Callback):
+    """Notes the step at which each training begins, a line each."""
+
+    def __init__(self, file: str):
+        self.file = Path(file)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        with self.file.open("a") as file:
+            file.write(f"{trainer.global_step}\n")
