@@ -61,7 +61,8 @@ def _train(cfg: DictConfig, folder: str) -> Outcome:
     try:
         cfg = going_on(cfg, Path(folder))
         if result := finished(cfg, Path(folder)):
-            print("This training is finished: there was nothing left to do.")
+            if local_rank() == 0:
+                print("This training is finished: there was nothing left to do.")
             return result
         subprocess = _needs_processes(cfg)
     except InputError:
