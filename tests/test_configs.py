@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import nn
 
-from autosegloss.search import PPO, RandomSearch
+from autosegloss.search import CMAES, PPO, RandomSearch
 
 
 def names(group: str) -> list[str]:
@@ -54,7 +54,9 @@ def test_every_network_is_made(name):
 def test_every_profile_and_every_sweeper_composes(name, sweeper):
     settings = composed("search", f"profile={name}", f"hydra/sweeper={sweeper}").hydra.sweeper
     assert settings.steps * settings.samples > 0
-    assert issubclass({"ppo": PPO, "random": RandomSearch}[sweeper], instantiate(settings.strategy).func)
+    assert issubclass(
+        {"cmaes": CMAES, "ppo": PPO, "random": RandomSearch}[sweeper], instantiate(settings.strategy).func
+    )
 
 
 def test_the_paper_profile_has_the_numbers_of_appendix_a():

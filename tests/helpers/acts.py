@@ -52,13 +52,17 @@ class Interrupt(pl.Callback):
 
 
 class Signal(pl.Callback):
-    """A signal of the system, which goes to this process after the first step."""
+    """A signal of the system, which goes to this process after the first step, or the first batch that is judged."""
 
-    def __init__(self, name: str):
-        self.number = getattr(signal, name)
+    def __init__(self, name: str, judging: bool = False):
+        self.number, self.judging = getattr(signal, name), judging
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        if trainer.global_step == 1:
+        if trainer.global_step == 1 and not self.judging:
+            os.kill(os.getpid(), self.number)
+
+    def on_validation_batch_end(self, *_: object) -> None:
+        if self.judging:
             os.kill(os.getpid(), self.number)
 
 

@@ -139,7 +139,9 @@ class SegmentationData(pl.LightningDataModule):
         """Shuffled and augmented batches; an incomplete last batch is dropped."""
         self._check_train(devices=1)
         sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
-        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True)
+        # a training that goes on starts its workers at another moment, which must not shift what is drawn from dropout
+        own = torch.Generator() if self.num_workers else None
+        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True, generator=own)
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
@@ -191,7 +193,8 @@ class SegmentationData(pl.LightningDataModule):
 
     def _eval_loader(self, split: str, indices: Sequence[int]) -> DataLoader:
         judged = self._judged_split(split, indices)
-        return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size)
+        own = torch.Generator()  # a loader draws from it; the global one is that of the training that goes on
+        return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size, generator=own)
 
     def _loader(
         self,
@@ -200,18 +203,18 @@ class SegmentationData(pl.LightningDataModule):
         batch_size: int,
         collate: Callable[[Sequence[Stack]], Any],
         drop_last: bool = False,
+        generator: torch.Generator | None = None,
     ) -> DataLoader:
         return DataLoader(
             SegmentationDataset(split, self.ignore_index, self.crop, self.device),
             batch_size=batch_size,
             sampler=sampler,
             drop_last=drop_last,
+            generator=generator,
             collate_fn=collate,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.num_workers > 0 and torch.cuda.is_available(),
-            # workers live on, and a training that goes on starts them at another moment: it must not shift its dropout
-            generator=torch.Generator() if self.num_workers else None,
         )
 
     def _split(self, split: str) -> Split:
@@ -229,15 +232,6 @@ _MISSING = {
     "val": "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split",
     "test": "the data have no 'test' split: leave out the test, or add the split",
 }
-
-
-def from_config(root: str | None = None, download: bool = False, **settings: Any) -> SegmentationData:
-    """SegmentationData as conf/data describes it.
-
-    Hydra passes on all keys of a config. `root` and `download` are short names for the command line (data.root=ROOT):
-    the config hands them to its source by interpolation, and nothing else needs them.
-    """
-    return SegmentationData(**settings)
 
 
 def _height_width(name: str, size: tuple[int, int] | int | None) -> tuple[int, int] | None:

@@ -120,8 +120,8 @@ def outcome_of(values: Mapping[str, Any]) -> Outcome:
 
 
 def discard_outcome(folder: Path) -> None:
-    """Remove the outcome of an earlier run from `folder`."""
-    for name in (RESULT, FAILURE):
+    """Remove the outcome of an earlier run, and the description of its data, from `folder`."""
+    for name in (RESULT, FAILURE, DATA):
         (folder / name).unlink(missing_ok=True)
 
 

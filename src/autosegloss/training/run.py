@@ -90,11 +90,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
-            if OmegaConf.select(cfg, "notes"):
-                checked = Checked(describe(data))
-                checked.tell()
-                checked.save(folder)
-            _discard_earlier(cfg, folder)
+            _replace_earlier(cfg, data, folder)
         fitted = fit.run(module, *loaders)
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)
@@ -116,8 +112,12 @@ def _kept(result: Result, folder: Path) -> Result:
     return result
 
 
-def _discard_earlier(cfg: DictConfig, folder: Path) -> None:
-    """Remove what an earlier run has left in `folder`: its results are not those of the config that lies there now."""
+def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path) -> None:
+    """Say what is doubtful about the data, and remove what an earlier run has left in `folder`.
+
+    The results of that are not those of the config that lies there now. Raises InputError if there is nothing to learn.
+    """
+    checked = Checked(describe(data)) if OmegaConf.select(cfg, "notes") else None
     discard_outcome(folder)
     if resumes(cfg):
         return
@@ -125,6 +125,9 @@ def _discard_earlier(cfg: DictConfig, folder: Path) -> None:
     initial = Path(cfg.init_weights or "")
     if not (initial.exists() and (folder / WEIGHTS).exists() and initial.samefile(folder / WEIGHTS)):
         (folder / WEIGHTS).unlink(missing_ok=True)
+    if checked:
+        checked.tell()
+        checked.save(folder)
 
 
 def _judge(

@@ -137,7 +137,9 @@ class Folder(Source):
         if classes is None and (path := self._folder() / NAMES_FILE).is_file():
             classes = read_class_names(path)
         entries = entries_of(classes, self.labels or (), self.colours or (), self.ignore_index)
-        where = " with ".join(f"data.source.{name}" for name in ("labels", "colours") if getattr(self, name) is not None)
+        where = " with ".join(
+            f"data.source.{name}" for name in ("labels", "colours") if getattr(self, name) is not None
+        )
         return classes_of(entries, where, self.ignore_index, self.unknown)
 
     @property
