@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 
@@ -128,7 +129,7 @@ def trainings(monkeypatch):
     trainings = Trainings()
     monkeypatch.setattr("autosegloss.cli.jobs.run_in_subprocess", trainings)
     monkeypatch.setattr("autosegloss.report.summary.write_figures", lambda *_: None)  # they take seconds
-    monkeypatch.setattr("hydra_plugins.autosegloss_sweeper._check.crew_of", lambda size: Inline())
+    monkeypatch.setattr(import_module("hydra_plugins.autosegloss_sweeper._check"), "crew_of", lambda size: Inline())
     return trainings
 
 

@@ -13,6 +13,9 @@ import pytest
 from conftest import ROOT, TINY
 from pytorch_lightning.loggers import CSVLogger
 
+from autosegloss.cli import data, report
+from autosegloss.errors import InputError
+from autosegloss.training.callbacks import LogFile
 from autosegloss.training.outcome import Result
 
 QUIET = ["trainer.enable_progress_bar=false", "hydra.run.dir=run"]
@@ -68,8 +71,6 @@ def test_a_training_goes_on_without_its_log(command, tmp_path, monkeypatch):
 
 
 def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capsys, monkeypatch):
-    from autosegloss.training.callbacks import LogFile
-
     log = LogFile(str(tmp_path), name=None, version="log")
     log.log_metrics({"loss": 1.0}, step=0)
     with monkeypatch.context() as patch:
@@ -103,6 +104,22 @@ def test_a_program_that_cannot_begin_to_write_says_so(command, program):
     ):
         command(program, f"hydra.{'run' if program == 'train' else 'sweep'}.dir=run")
     assert "\n" not in str(ended.value)
+
+
+def test_a_table_and_a_picture_that_cannot_be_written_are_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with (
+        largest_file(50),
+        pytest.raises(InputError, match=r"^the table cannot be written .*File too large.*--out FILE"),
+    ):
+        report.run(["table", "2", "--out", "table.md"])
+    shapes = ["check", "data.source.train=4", "data.source.val=4", "data.source.test=0", "data.source.size=32"]
+    with (
+        largest_file(50),
+        pytest.raises(InputError, match=r"^the picture cannot be written .*File too large.*out=PATH"),
+    ):
+        data.run([*shapes, "out=picture.png"])
+    assert not (tmp_path / "table.md").exists()
 
 
 def into(file: str, folder: Path, *arguments: str) -> tuple[int, str]:

@@ -50,3 +50,21 @@ def test_a_full_disk_is_told_and_what_was_finished_is_kept(command, trainings, t
     command("search", "resume=found", tiny=False)
     assert len(History(tmp_path / "found").trials) == 4
     assert json.loads((tmp_path / "found/state.json").read_text())["step"] == 2
+
+
+@pytest.mark.parametrize("name", ["report.summary.write_figures", "report.summary.write_tables", "files.os.fsync"])
+def test_a_disk_that_is_full_at_the_end_of_a_search_is_told_and_the_search_can_go_on(command, trainings, name):
+    """Figures, tables, and any file at all: then not even the check can write."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    search = [*SEARCH, "hydra.sweep.dir=found"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"autosegloss.{name}", full)
+        with pytest.raises(SystemExit, match=r"^error: .*cannot be written \(No space left on device\)") as ended:
+            command("search", *search)
+        assert "\n" not in str(ended.value)
+    if name != "files.os.fsync":
+        assert "resume=found" in str(ended.value)
+        assert "theta.yaml" in command("search", "resume=found", tiny=False)

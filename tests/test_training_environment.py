@@ -105,12 +105,20 @@ def test_a_cluster_that_ends_a_training_leaves_its_weights_and_one_line(command,
     ]
 
 
+def test_a_cluster_that_ends_a_run_while_it_is_judged_leaves_its_weights_and_one_line(command, tmp_path):
+    ended = "trainer.callbacks=[{_target_:helpers.acts.Signal,name:SIGTERM,judging:true}]"
+    with pytest.raises(SystemExit, match=r"^interrupted by SIGTERM after the training, before its network was judged$"):
+        command("train", *QUIET, ended, "data.eval_batch_size=2", "hydra.run.dir=run")
+    assert (tmp_path / "run/weights.pt").exists()
+    assert not (tmp_path / "run/result.json").exists()
+
+
 def test_a_run_in_the_folder_of_another_leaves_nothing_of_it(command, tmp_path):
     command("train", *QUIET, "hydra.run.dir=run")
+    other = ["save_weights=false", "notes=false", "optimizer.lr=1e30", "trainer.max_steps=4"]
     with pytest.raises(SystemExit, match="diverged"), pytest.warns(UserWarning, match="Previous log files"):
-        command("train", *QUIET, "hydra.run.dir=run", "save_weights=false", "optimizer.lr=1e30", "trainer.max_steps=4")
-    assert not (tmp_path / "run/weights.pt").exists()
-    assert not (tmp_path / "run/result.json").exists()
+        command("train", *QUIET, "hydra.run.dir=run", *other)
+    assert not {"weights.pt", "result.json", "data.yaml"} & {path.name for path in (tmp_path / "run").iterdir()}
 
 
 def test_a_run_may_go_on_from_the_weights_in_its_own_folder(command, tmp_path):

@@ -145,7 +145,7 @@ def test_accumulation_is_noted_for_losses_of_a_batch(loss, told):
 def test_a_multiplier_of_a_head_is_noted_for_a_network_without_an_encoder():
     cfg = composed("train", ["optimizer=sgd"])
     (note,) = notes(cfg, SegmentationModule(Pixelwise(), Linear(), segmentation_metrics(2), None))
-    assert note == "optimizer.head_multiplier=10 applies to nothing: the network has no module `encoder`"
+    assert note == "optimizer.head_multiplier=10 applies to nothing: the network has no module `encoder` or `backbone`"
 
 
 @pytest.mark.parametrize(

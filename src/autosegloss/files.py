@@ -30,6 +30,9 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(draft, path)
         sync_folder(path.parent)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say which file it has no room for
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

@@ -229,3 +229,11 @@ def test_a_dataset_has_as_many_samples_as_its_split_and_gives_each():
 def test_workers_make_batches_in_the_memory_of_the_host():
     data = make(device="meta", num_workers=1)
     assert next(iter(data.train_dataloader()))[0].device.type == "cpu"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_judging_draws_no_random_number_of_the_training(workers):
+    data = SegmentationData(Shapes(train=8, val=4, size=8), size=None, batch_size=4, num_workers=workers)
+    before = torch.get_rng_state()
+    assert len(list(data.val_dataloader())) == 1
+    assert torch.equal(torch.get_rng_state(), before)

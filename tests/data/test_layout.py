@@ -69,7 +69,8 @@ def test_patterns_say_where_masks_are(put, files, settings):
     root = put(*files)
     found = pairs(root, **settings)
     assert [path for pair in found for path in pair] == files
-    assert not Folder(root, classes=2, **settings).assumptions()[-1].startswith("files that are not used")
+    (root / "classes.txt").write_text("a\nb\n")
+    assert not Folder(root, **settings).assumptions()[-1].startswith("files that are not used")
 
 
 @pytest.mark.parametrize(

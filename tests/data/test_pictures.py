@@ -19,6 +19,7 @@ from autosegloss.data.datasets.masks import read_mask
 from autosegloss.data.datasets.pairs import load_pair
 from autosegloss.data.datasets.pictures import open_picture
 from autosegloss.data.datasets.tiff import upright
+from autosegloss.data.reading import map_in_threads
 from autosegloss.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -225,3 +226,12 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, written):
         path.write_bytes(damaged)
         with suppress(InputError):  # and no other error
             read_image(path)
+
+
+def test_reading_in_threads_leaves_the_limit_of_pillow_as_it_was(tmp_path):
+    paths = [tmp_path / f"{k}.png" for k in range(40)]
+    for path in paths:
+        Image.fromarray(RGB).save(path)
+    before = Image.MAX_IMAGE_PIXELS
+    assert len(map_in_threads(read_image, [*paths, *paths])) == 80
+    assert Image.MAX_IMAGE_PIXELS == before > 0

@@ -51,7 +51,8 @@ class Trainings:
 
 
 def trainings_of(size: int, folder: Path):
-    """With a crew that the tests of this file share."""
+    """With a crew that the tests of this file share, and no other."""
+    close_crews()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
         patch.setenv("OMP_NUM_THREADS", "1")

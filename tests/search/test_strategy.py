@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
 from autosegloss.errors import InputError
-from autosegloss.search import PPO, RandomSearch, TruncatedNormal
+from autosegloss.search import CMAES, PPO, RandomSearch, TruncatedNormal
 from autosegloss.search.ppo import ADVANTAGES, PARAMETERIZATIONS, RATIOS
 
 IDENTITY = np.tile([1 / 4, 1 / 4, 1 / 3, 1 / 3, 1 / 2, 1 / 2], 2)
@@ -19,6 +19,7 @@ VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for par
 VARIANTS += [{"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"]
 STRATEGIES = [
     lambda **settings: RandomSearch(IDENTITY, **settings),
+    lambda **settings: CMAES(IDENTITY, **settings),
     *(lambda v=variant, **settings: PPO(IDENTITY, updates=10, **v, **settings) for variant in VARIANTS),
 ]
 

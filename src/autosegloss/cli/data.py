@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from autosegloss.cli.configs import compose_training
 from autosegloss.cli.errors import run_program
+from autosegloss.cli.help import DATA
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import picture
@@ -24,9 +25,8 @@ from autosegloss.data.check.tables import classes_table, splits_table
 from autosegloss.data.datasets.folder import Folder
 from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
-from autosegloss.files import config_folder, write_whole
+from autosegloss.files import write_whole
 from autosegloss.report import save
-from autosegloss.training.keys import check_keys
 
 SHOWN = 3  # faults of a kind, and lines of a proposal, that the console shows without --all
 LONGEST_PROPOSAL = 12
@@ -55,7 +55,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
         HydraException, OmegaConfBaseException: a setting of the configuration is wrong.
         SystemExit: the data set has faults.
     """
-    parser = argparse.ArgumentParser("python -m autosegloss.data", description=DESCRIPTION)
+    if DATA.shown(sys.argv[1:] if arguments is None else arguments):
+        return
+    parser = argparse.ArgumentParser("autosegloss data", description=DESCRIPTION)
     parser.add_argument("command", choices=["check"])
     parser.add_argument("--all", action="store_true", help="list all faults, not the first of each kind")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=HELP)
@@ -78,10 +80,7 @@ def compose_source(overrides: Sequence[str]) -> Source:
         InputError: no part of the program reads a key.
         InstantiationException: the data set refuses a setting; its cause is an InputError.
     """
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        cfg = compose("train", list(overrides))
-    check_keys(cfg)
-    return instantiate(cfg.data).source
+    return instantiate(compose_training(overrides).data).source
 
 
 def check(source: Source, limit: int | None, out: Path, all_faults: bool = False) -> int:

@@ -5,7 +5,7 @@ A data set of your own needs no code if it is laid out as `Folder` expects, or e
 
 from autosegloss.data.boundary import Boundary
 from autosegloss.data.colours import Colours
-from autosegloss.data.datamodule import SegmentationData, from_config
+from autosegloss.data.datamodule import SegmentationData
 from autosegloss.data.datasets.camvid import CamVid
 from autosegloss.data.datasets.cityscapes import Cityscapes
 from autosegloss.data.datasets.folder import Folder
@@ -15,6 +15,7 @@ from autosegloss.data.datasets.pet import OxfordPet
 from autosegloss.data.datasets.shapes import Shapes
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.data.datasets.voc import VOC
+from autosegloss.data.from_config import from_config
 from autosegloss.data.holdout import block_split
 from autosegloss.data.transforms import Augment
 

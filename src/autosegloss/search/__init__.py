@@ -3,6 +3,7 @@
 It depends on neither Hydra nor training: `ask` a `Strategy` for thetas, score them, `tell` it the scores.
 """
 
+from autosegloss.search.cma import CMAES
 from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.ppo import PPO
@@ -10,4 +11,15 @@ from autosegloss.search.records import JsonLines
 from autosegloss.search.strategy import RandomSearch, Strategy
 from autosegloss.search.trials import Choice, Step, Trial
 
-__all__ = ["PPO", "Choice", "History", "JsonLines", "RandomSearch", "Step", "Strategy", "Trial", "TruncatedNormal"]
+__all__ = [
+    "CMAES",
+    "PPO",
+    "Choice",
+    "History",
+    "JsonLines",
+    "RandomSearch",
+    "Step",
+    "Strategy",
+    "Trial",
+    "TruncatedNormal",
+]

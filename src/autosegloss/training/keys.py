@@ -19,7 +19,8 @@ from autosegloss.files import config_folder
 NEAREST = 3  # keys that a message names
 _ALIKE = 0.7  # of 1, from which on two keys resemble each other
 _HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
-_READ_BESIDE = {"optimizer": {"head_multiplier", "min_lr"}}  # by the training, not by the `_target_`
+# By the training, not by the `_target_`.
+_READ_BESIDE = {"optimizer": {"head_multiplier", "min_lr"}, "network": {"weights", "normalisation"}}
 _SET_BY_THE_PROGRAM = {
     "data.device": "trainer.accelerator",
     "loss.ignore_index": "data.source.ignore_index",

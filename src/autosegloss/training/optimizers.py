@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from autosegloss.errors import InputError, is_number
+from autosegloss.training.weights import ENCODERS
 
 MakeOptimizer = Callable[..., tuple[Optimizer, LRScheduler]]
 _NUMBERS = ("lr", "momentum", "weight_decay", "head_multiplier", "min_lr")
@@ -75,6 +76,6 @@ def parameter_groups(network: nn.Module, lr: float, head_multiplier: float = 1) 
 
 
 def encoder_of(network: nn.Module) -> nn.Module | None:
-    """The part of a network that may be pretrained: its module `encoder`, if it has one."""
-    encoder = getattr(network, "encoder", None)
-    return encoder if isinstance(encoder, nn.Module) else None
+    """The part of a network that may be pretrained: its module `encoder` or `backbone`, if it has one."""
+    parts = dict(network.named_children())
+    return next((parts[name] for name in ENCODERS if name in parts), None)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import gc
-import io
-import os
-import pickle
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +20,25 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from autosegloss.data.description import describe
-from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
-from autosegloss.files import disk_error, short_path, whole_file
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
+from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
+from autosegloss.files import disk_error
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.advice import notes
+from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
 from autosegloss.training.failures import record_failure
+from autosegloss.training.fit import Fit
 from autosegloss.training.length import set_length
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.optimizers import optimizer_with_schedule
 from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
+from autosegloss.training.resuming import resumes
 from autosegloss.training.settings import check_settings
+from autosegloss.training.sizes import check_sizes
 from autosegloss.training.trainer import make_trainer, tamed_lightning
+from autosegloss.training.weights import load_exactly, read_state
+from autosegloss.training.weights_file import cannot_be_written
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -45,6 +48,7 @@ def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
     """Train the network of `config` for trainer.max_steps, or trainer.max_epochs, and judge it.
 
     The outcome is written into `folder`, too. An interrupted training saves its weights if save_weights is set.
+    With checkpoint.resume it goes on from the newest checkpoint in `folder`, if there is one.
 
     Raises:
         BrokenPipeError: the reader of the console is gone (`| head`).
@@ -84,89 +88,54 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         data: SegmentationData = instantiate(cfg.data, device=trainer.strategy.root_device)
         data.check(trainer.world_size, cfg.test and data.has_test)
         cfg = set_length(trainer, cfg, data)
+        fit = Fit(cfg, trainer, folder)
         loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
+            _replace_earlier(cfg, data, folder)
             if OmegaConf.select(cfg, "notes"):
-                checked = Checked(describe(data))
-                checked.tell()
-                checked.save(folder)
                 print(*(f"note: {note}\n" for note in notes(cfg, module)), sep="", end="")
-            _discard_earlier(cfg, folder)
         if cfg.get("compile"):
             module.network.compile()
-        fit_seconds, unsaved = _fit(cfg, trainer, module, *loaders, folder)
+        fitted = fit.run(module, *loaders)
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
-    seconds = end - start, fit_seconds, end - trained
-    result = Result(scores, test, *seconds, scored_at(cfg.data), unsaved)
-    if trainer.is_global_zero:
-        try:
-            result.save(folder)
-        except OSError as error:  # the scores are worth showing all the same
-            return replace(
-                result, unsaved="; ".join([_cannot_be_written(folder / RESULT, error), *filter(None, [unsaved])])
-            )
+    seconds = end - start, fitted.seconds, end - trained
+    result = Result(scores, test, *seconds, scored_at(cfg.data), fitted.unsaved, fitted.step, fitted.stopped)
+    return _kept(result, folder) if trainer.is_global_zero else result
+
+
+def _kept(result: Result, folder: Path) -> Result:
+    """Write the result; without it, or without the weights, the checkpoints stay."""
+    try:
+        result.save(folder)
+    except OSError as error:  # the scores are worth showing all the same
+        told = [cannot_be_written(folder / RESULT, error), *filter(None, [result.unsaved])]
+        return replace(result, unsaved="; ".join(told))
+    if not result.unsaved:
+        discard_finished(folder)
     return result
 
 
-def _discard_earlier(cfg: DictConfig, folder: Path) -> None:
-    """Remove what an earlier run has left in `folder`: its results are not those of the config that lies there now."""
+def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path) -> None:
+    """Say what is doubtful about the data, and remove what an earlier run has left in `folder`.
+
+    The results of that are not those of the config that lies there now. Raises InputError if there is nothing to learn.
+    """
+    checked = Checked(describe(data)) if OmegaConf.select(cfg, "notes") else None
     discard_outcome(folder)
+    if resumes(cfg):
+        return
+    discard_checkpoints(folder)
     initial = Path(cfg.init_weights or "")
     if not (initial.exists() and (folder / WEIGHTS).exists() and initial.samefile(folder / WEIGHTS)):
         (folder / WEIGHTS).unlink(missing_ok=True)
-
-
-def _fit(
-    cfg: DictConfig,
-    trainer: pl.Trainer,
-    module: SegmentationModule,
-    train_loader: DataLoader,
-    val_loader: DataLoader,
-    folder: Path,
-) -> tuple[float, str]:
-    """Train, and save the weights if save_weights is set.
-
-    Returns the seconds that the training took, and why the weights are not saved ("" if they are).
-    """
-    interrupted: BaseException | None = None
-    start = time.perf_counter()
-    try:
-        trainer.fit(module, train_loader, val_loader if cfg.validate_every < trainer.max_steps else None)
-    except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
-        interrupted = error
-    except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
-        interrupted = error
-    seconds = time.perf_counter() - start
-    unsaved = _save_weights(module.network, folder) if cfg.save_weights and trainer.is_global_zero else ""
-    if isinstance(interrupted, OSError) or (interrupted and console_is_gone(interrupted)):
-        raise interrupted
-    if interrupted:
-        kept = f"; {unsaved or f'the weights are kept in {folder}'}" if cfg.save_weights else ""
-        raise KeyboardInterrupt(f"after {trainer.global_step} of {trainer.max_steps} steps{kept}")
-    if not all(p.isfinite().all() for p in module.network.parameters()):
-        raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
-    return seconds, unsaved
-
-
-def _save_weights(network: nn.Module, folder: Path) -> str:
-    """Write weights.pt; returns why it cannot be written, "" if it can: scores are still to come."""
-    state = io.BytesIO()  # torch.save into a file hides the system's error behind one of its own
-    torch.save(network.state_dict(), state)
-    try:
-        with whole_file(folder / WEIGHTS) as draft:
-            draft.write_bytes(state.getbuffer())
-    except OSError as error:
-        return _cannot_be_written(folder / WEIGHTS, error)
-    return ""
-
-
-def _cannot_be_written(path: Path, error: OSError) -> str:
-    return f"{short_path(path)} cannot be written ({error.strerror})"
+    if checked:
+        checked.tell()
+        checked.save(folder)
 
 
 def _judge(
@@ -187,22 +156,14 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     effective_batch_size: images that batch normalisation sees at once; None means data.batch_size. Raises InputError
     if a part cannot be made, or if batch normalisation would see one image.
     """
-    architecture = instantiate(cfg.network)
-    network = build_network(
-        architecture.func, classes=data.num_classes, bands=data.source.channels, **architecture.keywords
-    )
+    network = make_network(cfg, data.num_classes, data.source.channels)
     normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
     if normalises and (effective_batch_size or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")
     if cfg.init_weights:
-        _load_weights(network, cfg.init_weights)
-    target = instantiate(cfg.metric)
-    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
-    members = {**dict.fromkeys(PAPER), **optional}
-    metrics = segmentation_metrics(
-        data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
-    )
+        load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
+    check_sizes(network, data)
+    metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
     loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
@@ -210,18 +171,21 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule))
 
 
-def _load_weights(network: nn.Module, path: str) -> None:
-    try:
-        network.load_state_dict(read_weights(path, os.stat(path).st_mtime_ns))
-    except (FileNotFoundError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"init_weights={path} cannot be loaded into this network: {reason}") from error
+def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:
+    """Make the network that `cfg` describes: images (N, bands, H, W) -> logits (N, num_classes, H, W)."""
+    architecture = instantiate(cfg.network)
+    if not isinstance(architecture, partial):
+        raise InputError("network._partial_ must be true: the number of classes follows from the data")
+    return build_network(architecture.func, classes=num_classes, bands=bands, **architecture.keywords)
 
 
-@lru_cache(maxsize=1)  # all trials of a search begin with the same weights
-def read_weights(path: str, written: int) -> dict[str, torch.Tensor]:
-    """The state that a weights.pt holds; `written`, the time of its last change, is part of the cache's key."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
+    """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
+    target = instantiate(cfg.metric)
+    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
+    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    members = {**dict.fromkeys(PAPER), **optional}
+    return [metric or name for name, metric in members.items()]
 
 
 def _without_prefix(scores: Mapping[str, float]) -> dict[str, float]:

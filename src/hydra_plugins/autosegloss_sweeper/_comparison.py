@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from autosegloss.cli.overrides import quoted
 from autosegloss.theta_card import shipped_cards
 from autosegloss.training.outcome import Outcome, Result
 
-from ._overrides import quoted
 from .config import SweeperConf
+
+KEPT = "save_weights=true"  # the networks of the comparison are worth keeping; those of trials are not
 
 
 class Comparison:
@@ -44,7 +46,7 @@ class Comparison:
                 continue
             for seed in self.settings.comparison_seeds:
                 folder = f"comparison/{row.replace(' ', '_')}/seed_{seed}"
-                yield row, folder, [*self.settings.comparison_common, *filled, f"seed={seed}"]
+                yield row, folder, [KEPT, *self.settings.comparison_common, *filled, f"seed={seed}"]
 
     def _filled(self, overrides: list[str]) -> list[str] | None:
         """The overrides with paths in place of the names of cards; None if a card is missing."""

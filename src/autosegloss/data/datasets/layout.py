@@ -24,7 +24,10 @@ FIELDS = {"split", "parent", "stem", "path"}
 ANY_SUFFIX = ".*"
 _SPELT = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 _TRIED = 20  # images of a split that tell whether a layout fits
-_CLUTTER = {"thumbs.db", "desktop.ini"}
+_NO_DATA = {  # files that belong to a data set or to its folder, and are no images
+    *("classes.txt", "classes.yaml", "labelmap.txt", "_classes.csv", "train.txt", "val.txt", "test.txt"),
+    *("readme.md", "readme.txt", "license", "license.txt", "thumbs.db", "desktop.ini"),
+}
 
 
 class Pair(NamedTuple):
@@ -176,7 +179,7 @@ def _matches(root: Path, pattern: str) -> Iterator[str]:
 
 def _files_below(root: Path, place: str) -> Iterator[str]:
     for path in glob.iglob(posixpath.join(place, "**", "*"), root_dir=root, recursive=True):
-        if os.path.isfile(root / path) and posixpath.basename(path).lower() not in _CLUTTER:
+        if os.path.isfile(root / path) and posixpath.basename(path).lower() not in _NO_DATA:
             yield path.replace(os.sep, "/")
 
 

@@ -1,0 +1,89 @@
+"""CMA-ES: the distribution of thetas learns its mean, its width and its correlations from the ranks of the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from cmaes import CMA
+
+from autosegloss.errors import InputError
+from autosegloss.search.strategy import Strategy
+
+
+class CMAES(Strategy):
+    """The covariance matrix adaptation evolution strategy, of the package cmaes, within [0, 1].
+
+    It uses the ranks of a step alone, so that scores of any scale do. A trial that failed ranks last.
+
+    Args:
+        initial_mean: mu_0 (D,), each number in [0, 1].
+        samples: M, the number of thetas per step, 4 or more.
+        sigma: Standard deviation of the first step.
+        seed: Seed of the draws.
+
+    Raises:
+        InputError: A setting is out of range.
+
+    Example:
+        >>> strategy = CMAES(initial_mean=[0.5, 0.5], samples=8)
+        >>> for _ in range(5):
+        ...     thetas = strategy.ask()
+        ...     strategy.tell(thetas, scores=1 - thetas[:, 0])
+        >>> bool(strategy.mean[0] < 0.4)
+        True
+
+    Source: Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv 1604.00772.
+    """
+
+    _cma: CMA
+    _asked: np.ndarray
+    _asks: int
+    _told: list[tuple[int, list[list[float]], list[float]]]
+    _seed: int
+
+    def __init__(self, initial_mean: Sequence[float], samples: int = 32, sigma: float = 0.2, seed: int = 0):
+        super().__init__(initial_mean, samples, sigma, seed)
+        if samples < 4:  # the better half of a step gives the new covariance
+            raise InputError(f"samples: expected 4 or more for CMA-ES, got {samples}")
+        self._first_mean = self.mean
+        self._begin(seed)
+
+    def ask(self) -> np.ndarray:
+        self._asks += 1
+        self._asked = np.array([self._cma.ask() for _ in range(self.samples)]).clip(0.0, 1.0)
+        return self._asked.copy()
+
+    def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
+        self._told.append((self._asks, thetas.tolist(), scores.tolist()))
+        self._asks = 0
+        if scores.max() > scores.min():
+            losses = dict(zip(map(tuple, thetas), -scores, strict=True))
+            self._cma.tell([(theta, losses.get(tuple(theta), -scores.min())) for theta in self._asked])
+            self.mean = self._cma.mean.clip(0.0, 1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed and all that was asked and told: doing it again leads to the same state, bit for bit."""
+        return {"mean": self.mean.tolist(), "seed": self._seed, "told": list(self._told), "asks": self._asks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if len(state["mean"]) != self.mean.size:
+            raise ValueError(
+                f"expected the state of a search over {self.mean.size} control values, got {len(state['mean'])}"
+            )
+        self._begin(state["seed"])
+        for asks, thetas, scores in state["told"]:
+            self._ask_again(asks)
+            self._learn(np.array(thetas), np.array(scores))
+        self._ask_again(state["asks"])
+
+    def _ask_again(self, times: int) -> None:
+        for _ in range(times):
+            self.ask()
+
+    def _begin(self, seed: int) -> None:
+        self.mean, self._seed, self._asks = self._first_mean, seed, 0
+        self._told, self._asked = [], np.empty((0, self.mean.size))
+        bounds = np.tile([0.0, 1.0], (self.mean.size, 1))
+        self._cma = CMA(self.mean.copy(), self.sigma, bounds=bounds, seed=seed, population_size=self.samples)
