@@ -31,4 +31,4 @@ def notes(cfg: DictConfig, module: SegmentationModule) -> Iterator[str]:
         )
     multiplier = cfg.optimizer.get("head_multiplier", 1)
     if multiplier != 1 and encoder_of(module.network) is None:
-        yield f"optimizer.head_multiplier={multiplier} applies to nothing: the network has no module `encoder` or `backbone`"
+        yield f"optimizer.head_multiplier={multiplier} applies to nothing: the network has no encoder"

@@ -55,6 +55,6 @@ class FreezeEncoder(pl.Callback):
 def _encoder(module: pl.LightningModule) -> nn.Module:
     if (encoder := encoder_of(module.network)) is None:  # type: ignore[arg-type]  # it is a SegmentationModule
         raise InputError(
-            "freeze_encoder needs a network with a module `encoder` or `backbone`, this one has none: leave it out"
+            "freeze_encoder needs a network with an `encoder` or a `backbone`, this has neither: leave it out"
         )
     return encoder
