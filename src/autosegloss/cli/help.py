@@ -165,6 +165,23 @@ PREDICT = Help(
     },
 )
 
+EXPORT = Help(
+    "autosegloss export RUN [format=onnx] [out=FILE]",
+    "Writes the network of a run as one file for other programs: pixels in, logits out, normalisation and padding "
+    "included. The file is run and compared with PyTorch before it is kept.",
+    {
+        "format=onnx": "onnx, which needs the extra export; torch, a program of torch.export",
+        "out=FILE": "RUN/model.onnx, or RUN/model.pt2, without it",
+    },
+    {
+        "autosegloss export outputs/train/DATE": "as ONNX",
+        "autosegloss export outputs/train/DATE format=torch": "for torch.export.load",
+        "autosegloss export RUN out=roads.onnx": "into another file",
+        "autosegloss export RUN/checkpoints/last.ckpt": "a checkpoint",
+        "autosegloss export searches/miou/DATE/comparison/searched": "the network of a search's comparison",
+    },
+)
+
 COMPARE = Help(
     "autosegloss compare RUN ... [KEY=VALUE ...]",
     "Compares runs: a table of their scores, mean and standard deviation over seeds, rows named by what differs in "

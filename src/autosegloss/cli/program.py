@@ -48,6 +48,7 @@ PROGRAMS = {
     "train": Program(train, "train a network with any loss and judge it by all metrics"),
     "evaluate": _program("evaluate", "judge a network, or masks in files, in detail"),
     "predict": _program("predict", "masks of a folder of images"),
+    "export": _program("export", "a network as ONNX, or for torch.export"),
     "compare": _program("compare", "a table and a figure of several runs"),
     "data": _program("data", "look through a data set"),
     "report": _program("report", "the tables of the paper, filled from runs"),

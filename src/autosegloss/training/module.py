@@ -15,7 +15,7 @@ from torchmetrics import MetricCollection
 
 from autosegloss.algebra.inputs import labels_are_classes
 
-_MULTIPLE = 32  # encoders halve the image up to five times
+MULTIPLE = 32  # encoders halve the image up to five times
 _TOGETHER = 2**20  # pixels that are judged at once
 
 
@@ -74,10 +74,14 @@ class SegmentationModule(pl.LightningModule):
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:
-    """Logits (N, C, H, W) of images (N, B, H, W) of any size, which are padded to a multiple of 32 for the network."""
+    """Logits (N, C, H, W) of images (N, B, H, W) of any size, which are padded to a multiple of 32 for the network.
+
+    Logits of another size than the padded images, as of networks that leave the scaling to others, are scaled to it.
+    """
     height, width = images.shape[2:]
-    padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
-    return network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]
+    padded = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+    logits = network(padded.contiguous(memory_format=torch.channels_last))
+    return scaled(logits, padded.shape[2:])[..., :height, :width]
 
 
 def scaled(logits: Tensor, size: Sequence[int]) -> Tensor:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import io
-import os
-import pickle
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +30,9 @@ from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.settings import check_settings
+from autosegloss.training.sizes import check_sizes
 from autosegloss.training.trainer import make_trainer, tamed_lightning
+from autosegloss.training.weights import load_exactly, read_state
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -188,7 +188,8 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     if normalises and (effective_batch_size or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")
     if cfg.init_weights:
-        _load_weights(network, cfg.init_weights)
+        load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
+    check_sizes(network, data)
     metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
     loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
     for part in loss.modules():
@@ -200,6 +201,8 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
 def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:
     """Make the network that `cfg` describes: images (N, bands, H, W) -> logits (N, num_classes, H, W)."""
     architecture = instantiate(cfg.network)
+    if not isinstance(architecture, partial):
+        raise InputError("network._partial_ must be true: the number of classes follows from the data")
     return build_network(architecture.func, classes=num_classes, bands=bands, **architecture.keywords)
 
 
@@ -210,20 +213,6 @@ def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formul
     optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
     members = {**dict.fromkeys(PAPER), **optional}
     return [metric or name for name, metric in members.items()]
-
-
-def _load_weights(network: nn.Module, path: str) -> None:
-    try:
-        network.load_state_dict(read_weights(path, os.stat(path).st_mtime_ns))
-    except (FileNotFoundError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"init_weights={path} cannot be loaded into this network: {reason}") from error
-
-
-@lru_cache(maxsize=1)  # all trials of a search begin with the same weights
-def read_weights(path: str, written: int) -> dict[str, torch.Tensor]:
-    """The state that a weights.pt holds; `written`, the time of its last change, is part of the cache's key."""
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _without_prefix(scores: Mapping[str, float]) -> dict[str, float]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import yaml
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from autosegloss.errors import InputError
 from autosegloss.training.outcome import DATA, WEIGHTS
 from autosegloss.training.run import make_network
+from autosegloss.training.weights import load_exactly, read_state
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -75,17 +75,12 @@ class TrainedRun:
             InputError: the weights cannot be read, or are those of another network.
         """
         config = self.config.copy()
-        if OmegaConf.select(config, "network.encoder_weights") is not None:
-            config.network.encoder_weights = None  # nothing to fetch: all weights follow
+        for source in ("encoder_weights", "weights"):
+            if OmegaConf.select(config, f"network.{source}") is not None:
+                config.network[source] = None  # nothing to fetch or to read: all weights follow
         network = make_network(config, num_classes, bands)
-        try:
-            network.load_state_dict(_state(self.weights))
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"{self.weights} does not fit the network of {self.folder} with {num_classes} classes and {bands} "
-                f"bands: {reason}"
-            ) from error
+        name = f"{self.weights} of {self.folder}, with {num_classes} classes and {bands} bands,"
+        load_exactly(network, _state(self.weights), name)
         return network.eval().to(memory_format=torch.channels_last)
 
     def classes(self) -> tuple[str, ...]:
@@ -112,14 +107,7 @@ def _config(folder: Path) -> DictConfig:
 
 def _state(path: Path) -> Mapping[str, Tensor]:
     """The weights of the network in a weights.pt, or in a checkpoint of Lightning."""
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} cannot be read as weights: {reason}") from error
-    if not isinstance(state, Mapping):
-        raise InputError(f"{path} holds no weights: expected a weights.pt or a checkpoint of a run")
-    if "state_dict" in state:
-        parts = state["state_dict"]
-        return {name.removeprefix(_PREFIX): part for name, part in parts.items() if name.startswith(_PREFIX)}
-    return state
+    state = read_state(str(path), "weights")
+    if path.suffix != ".ckpt":
+        return state
+    return {name.removeprefix(_PREFIX): part for name, part in state.items() if name.startswith(_PREFIX)}
