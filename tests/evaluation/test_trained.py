@@ -69,7 +69,7 @@ def test_what_is_no_run_is_told(tmp_path, written):
     }.items():
         with pytest.raises(InputError, match=message):
             TrainedRun.of(tmp_path / path)
-    with pytest.raises(InputError, match=r"weights.pt cannot be read as weights"):
+    with pytest.raises(InputError, match=r"weights.pt cannot be loaded: "):
         TrainedRun.of(damaged).network(6, 3)
     with pytest.raises(InputError, match=r"weights.pt does not fit the network of .* with 5 classes and 3 bands: "):
         TrainedRun.of(written).network(5, 3)
