@@ -94,7 +94,7 @@ TRAIN = Help(
         "autosegloss train loss=searched loss.theta=searches/miou/DATE/theta.yaml": "what was found",
         "autosegloss train -m loss=cross_entropy,searched_miou seed=0,1,2": "six runs, compared",
     },
-    ("metric", "loss", "curve", "data", "network", "optimizer", "trainer", "experiment"),
+    ("metric", "loss", "curve", "data", "network", "optimizer", "schedule", "trainer", "logger", "experiment"),
     "--help-all lists every setting with its default, --cfg job prints what would run.",
 )
 
