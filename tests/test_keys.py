@@ -97,3 +97,10 @@ def test_one_length_of_a_training_is_typed():
     with pytest.raises(InputError, match="both set the length of a training"):
         check_typed(config(), ["trainer.max_epochs", "trainer.max_steps"], "train")
     check_typed(config(), ["trainer.max_epochs", "resume"], "own")
+
+
+def test_a_search_counts_steps(command):
+    with pytest.raises(
+        SystemExit, match="^error: a search counts steps, got trainer.max_epochs=3: set trainer.max_steps"
+    ):
+        command("search", "trainer.max_epochs=3")

@@ -141,6 +141,11 @@ class AutoSegLossSweeper(Sweeper):
                     f"theta is what the search finds, got {typed}: "
                     "to train with a theta of your own, use hydra.mode=RUN"
                 )
+            if key == "trainer.max_epochs":
+                raise CompactHydraException(
+                    f"a search counts steps, got {typed}: set trainer.max_steps, or trainer.max_epochs in "
+                    "hydra.sweeper.comparison_common for the runs of the table"
+                )
             if key == "resume" and override.value() in (None, ""):
                 raise CompactHydraException(f"resume must name the folder of a search, got {typed!r}")
             if key == "dry_run" and not isinstance(override.value(), bool):
