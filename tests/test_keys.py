@@ -100,7 +100,5 @@ def test_one_length_of_a_training_is_typed():
 
 
 def test_a_search_counts_steps(command):
-    with pytest.raises(
-        SystemExit, match="^error: a search counts steps, got trainer.max_epochs=3: set trainer.max_steps"
-    ):
+    with pytest.raises(SystemExit, match=r"^error: a search counts steps, got trainer.max_epochs=3: set"):
         command("search", "trainer.max_epochs=3")
