@@ -60,6 +60,13 @@ def test_what_is_no_image_is_skipped_and_told_at_the_end(photos, trained, capsys
     assert len(files(photos / "masks")) == 4
 
 
+def test_the_data_of_the_training_need_not_be_there(photos, tmp_path):
+    trained = write_trained(tmp_path / "run", "data=folder", "data.root=gone", "data.size=32", classes=2, shapes=False)
+    (trained / "data.yaml").write_text("classes: [sky, road]\n")
+    run([str(trained), "images=photos/a.png", "out=masks"])
+    assert files(photos / "masks") == ["a.png"]
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [

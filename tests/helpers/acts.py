@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytorch_lightning as pl
 
@@ -63,3 +64,27 @@ class Signal(pl.Callback):
     def on_validation_batch_end(self, *_: object) -> None:
         if self.judging:
             os.kill(os.getpid(), self.number)
+
+
+class Break(pl.Callback):
+    """Ends the training with an error after a step, once: it leaves the file `marker`, with which it lets pass."""
+
+    def __init__(self, step: int, marker: str):
+        self.step, self.marker = step, Path(marker)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step and not self.marker.exists():
+            trainer.strategy.barrier()
+            self.marker.touch()
+            raise MemoryError("on purpose")
+
+
+class Starts(pl.Callback):
+    """Notes the step at which each training begins, a line each."""
+
+    def __init__(self, file: str):
+        self.file = Path(file)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        with self.file.open("a") as file:
+            file.write(f"{trainer.global_step}\n")

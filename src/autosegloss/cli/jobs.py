@@ -11,11 +11,14 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from autosegloss.cli.resume import finished, going_on, resume_command
 from autosegloss.cli.streams import guarded_output
+from autosegloss.errors import InputError
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
 from autosegloss.training.environment import local_rank, one_of_several
 from autosegloss.training.failures import record_failure
 from autosegloss.training.outcome import Outcome, Result
+from autosegloss.training.resuming import checkpoint_paths
 
 
 def job(cfg: DictConfig) -> dict[str, float]:
@@ -25,9 +28,12 @@ def job(cfg: DictConfig) -> dict[str, float]:
     """
     folder = HydraConfig.get().runtime.output_dir
     with guarded_output():
-        result = _result(_train(cfg, folder))
+        try:
+            result = _result(_train(cfg, folder))
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt("; go on with: ".join([str(error), *_way_on(folder)])) from None
         if local_rank() == 0:
-            _show(result, folder)
+            _show(result, folder, cfg.monitor)
     return result.scores
 
 
@@ -47,13 +53,20 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
     is_alive = Owner.watch(Path(hydra.sweep.dir).absolute(), hydra.sweeper.owner) if searches else lambda: True
     outcome = run_in_subprocess(cfg, folder, timeout=hydra.sweeper.get("trial_timeout"), is_alive=is_alive)
     if not searches:  # a grid of runs
-        _show(_result(outcome), folder)
+        _show(_result(outcome), folder, cfg.monitor)
     return asdict(outcome)
 
 
 def _train(cfg: DictConfig, folder: str) -> Outcome:
     try:
+        cfg = going_on(cfg, Path(folder))
+        if result := finished(cfg, Path(folder)):
+            if local_rank() == 0:
+                print("This training is finished: there was nothing left to do.")
+            return result
         subprocess = _needs_processes(cfg)
+    except InputError:
+        raise
     except Exception as error:  # devices that this machine does not have
         return record_failure(error, folder)
     return run_in_subprocess(cfg, folder, console=True) if subprocess else run_inline(cfg, folder)
@@ -70,7 +83,16 @@ def _result(outcome: Outcome) -> Result:
         return outcome
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt(outcome.message)
-    raise _ending(outcome.message)
+    way_on = _way_on(HydraConfig.get().runtime.output_dir) if outcome.kind == "failed" else []
+    raise _ending("; go on with: ".join([outcome.message, *way_on]))
+
+
+def _way_on(folder: str) -> list[str]:
+    """The command that goes on with an interrupted run that has a checkpoint, or with the grid that it is a run of."""
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        return [resume_command("train", Path(hydra.sweep.dir))]
+    return [resume_command("train", Path(folder))] if checkpoint_paths(Path(folder)) else []
 
 
 def _ending(message: str) -> BaseException:
@@ -80,10 +102,14 @@ def _ending(message: str) -> BaseException:
     return CompactHydraException(message)
 
 
-def _show(result: Result, folder: str) -> None:
+def _show(result: Result, folder: str, monitor: str | None) -> None:
     for split, scores in {"validation": result.scores, "test": result.test}.items():
         if scores:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
+    if result.stopped is not None:
+        print(f"stopped early at step {result.stopped}")
+    if monitor is not None:
+        print(f"weights of step {result.step}, the best by {monitor} on the validation data")
     print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
     if result.unsaved:

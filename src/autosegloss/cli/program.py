@@ -84,10 +84,16 @@ def _run(name: str, page: Help) -> None:
 
     from autosegloss.cli.errors import run_program
     from autosegloss.cli.jobs import job, trial
+    from autosegloss.cli.resume import started_with
 
-    sys.argv[1:] = ["--help" if argument == ALL else argument for argument in sys.argv[1:]]
     task: Callable[[Any], Any] = {"train": job, "search": trial}[name]
-    run_program(hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(task))
+
+    def main() -> None:
+        typed = ["--help" if argument == ALL else argument for argument in sys.argv[1:]]
+        sys.argv[1:] = started_with(typed) if name == "train" else typed
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(task)()
+
+    run_program(main)
 
 
 def _require_training() -> None:

@@ -139,7 +139,9 @@ class SegmentationData(pl.LightningDataModule):
         """Shuffled and augmented batches; an incomplete last batch is dropped."""
         self._check_train(devices=1)
         sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
-        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True)
+        # a training that goes on starts its workers at another moment, which must not shift what is drawn from dropout
+        own = torch.Generator() if self.num_workers else None
+        return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True, generator=own)
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""

@@ -53,6 +53,11 @@ class ShardedRandomSampler(Sampler[SampleKey]):
 
     def __init__(self, indices: Sequence[int], seed: int, augment: Augment | None):
         self.indices, self.seed, self.augment, self.epoch = indices, seed, augment, 0
+        self._used = 0
+
+    def go_on(self, epoch: int, used: int) -> None:
+        """Begin the next pass in the middle of an epoch, after the `used` samples that this process has taken of it."""
+        self.epoch, self._used = epoch, used
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next pass; a Trainer calls this before each."""
@@ -67,7 +72,8 @@ class ShardedRandomSampler(Sampler[SampleKey]):
         self.epoch += 1  # for a loop without a Trainer
         order = rng.permutation(count).tolist()
         params = self.augment.draw(count, rng) if self.augment else [None] * count
-        for k in range(rank, count // processes * processes, processes):
+        used, self._used = self._used, 0
+        for k in range(rank, count // processes * processes, processes)[used:]:
             yield SampleKey(self.indices[order[k]], params[k])
 
 

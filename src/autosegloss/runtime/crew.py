@@ -8,13 +8,16 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from autosegloss.runtime.member import Member, Report, environment, free_port
+from autosegloss.runtime.relay import relayed
 from autosegloss.training.outcome import DISOWNED, Checked, Failure, Outcome, Planned, Result, log_name
 
 STARTUP = 600.0  # seconds that the imports may take, on the slowest network drive
+SAVING = 30.0  # seconds that rank 0 has to save its weights after SIGTERM
 EXIT = 10.0  # seconds that a process has to end after it has closed its pipe
 
 
@@ -36,6 +39,7 @@ class Crew:
 
     def __init__(self, size: int = 1, startup: float = STARTUP, exit_seconds: float = EXIT):
         self.size, self.startup, self.exit_seconds = size, startup, exit_seconds
+        self._relayed: set[int] = set()
         self._start()
 
     @property
@@ -106,9 +110,16 @@ class Crew:
 
     def _run(self, request: Request, folder: Path, timeout: float | None, is_alive: Callable[[], bool]) -> Outcome:
         self._prepare(request, folder)
-        outcome = self._exchange({"config": request.config, "folder": str(folder)}, timeout, is_alive)
+        work = {"config": request.config, "folder": str(folder)}
+        with relayed(self._relay) if request.console else nullcontext(set[int]()) as self._relayed:
+            outcome = self._exchange(work, timeout, is_alive)
         assert isinstance(outcome, (Result, Failure))  # a worker says only once that it is ready
         return outcome
+
+    def _relay(self, number: int) -> None:
+        """Send a signal to rank 0, with which the others agree; before it is ready, SIGTERM alone."""
+        if self._ready or number == signal.SIGTERM:
+            self._members[0].process.send_signal(number)
 
     def _exchange(self, work: Mapping[str, Any], timeout: float | None, is_alive: Callable[[], bool]) -> Report:
         """Give work to the processes, as soon as they are ready; returns their report on it."""
@@ -145,10 +156,18 @@ class Crew:
                     return DISOWNED
                 new = _reports(selector, 0.5 if end is None else min(0.5, max(0.01, end - time.monotonic())))
                 if _failures(new):
-                    # the other ranks fail soon after the first, and the message is to name all
-                    return _as_one(_failures(new | _reports(selector, 0.5)), self.size)
+                    return self._ended(selector, new)
                 reports |= new
         return reports[0]
+
+    def _ended(self, selector: selectors.BaseSelector, reports: dict[int, Report]) -> Failure:
+        """The failures of the ranks as one; the others fail soon after the first, and the message is to name all."""
+        if signal.SIGTERM not in self._relayed:
+            return _as_one(_failures(reports | _reports(selector, 0.5)), self.size)
+        while 0 not in reports and (more := _reports(selector, SAVING)):  # rank 0 has weights to save
+            reports |= more
+        first = reports.get(0)
+        return first if isinstance(first, Failure) and first.kind == "interrupted" else Failure("interrupted", "")
 
     def _interrupt(self, console: bool) -> str:
         """Interrupt rank 0 as Ctrl-C does if it writes to the console, then end all; returns the message of rank 0."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins import TorchSyncBatchNorm
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from autosegloss.errors import DivergedError, whole_number
+from autosegloss.files import whole_file
 
 
 class StopIfDiverged(pl.Callback):
@@ -36,11 +40,20 @@ class ValidateEvery(pl.Callback):
     def __init__(self, steps: int):
         self.steps, self.validated = steps, 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.val_check_batch = sys.maxsize  # or a training that goes on would count a validation that is done
+
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         step = trainer.global_step
         due = step % self.steps == 0 and step > self.validated
         trainer.val_check_batch = 1 if due else sys.maxsize  # Lightning validates at the multiples of this batch
         self.validated = step if due else self.validated
+
+    def state_dict(self) -> dict[str, int]:
+        return {"validated": self.validated}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self.validated = state_dict["validated"]
 
 
 class LogFile(CSVLogger):
@@ -49,6 +62,25 @@ class LogFile(CSVLogger):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._told = False
+
+    @property
+    def content(self) -> bytes:
+        """The file as it is."""
+        return self._path.read_bytes() if self._path.exists() else b""
+
+    @rank_zero_only
+    def begin_with(self, content: bytes) -> None:
+        """Replace the file by `content`, its first part, which may be empty; without this an earlier file is lost."""
+        self._path.unlink(missing_ok=True)  # Lightning warns of a folder that is not empty
+        columns = next(csv.reader(content.decode().splitlines()), [])
+        self.experiment.metrics_keys = columns
+        if content:
+            with whole_file(self._path) as draft:
+                draft.write_bytes(content)
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.log_dir, "metrics.csv")
 
     def save(self) -> None:
         """Write what has been logged since the last time; what cannot be written is tried again the next time."""

@@ -17,7 +17,7 @@ from autosegloss.errors import InputError, unknown
 from autosegloss.training.environment import local_rank
 from autosegloss.training.hub import hub_within_seconds
 from autosegloss.training.normalisation import Normalisation, encoder_normalisation, renormalise, saved_normalisation
-from autosegloss.training.weights import WEIGHTS, Fit, load_pretrained, read_state
+from autosegloss.training.weights import WEIGHTS, Fitted, load_pretrained, read_state
 
 _TENSORFLOW = ("timm-efficientnet-", "timm-tf_efficientnet_lite")  # encoders of smp that are built unlike their weights
 _CLASSES = ("classes", "num_classes", "num_labels")  # what architectures call the number of classes
@@ -101,7 +101,7 @@ def _normalisation(
     encoder: str | None,
     pretrained: str | None,
     path: str | None,
-    fit: Fit | None,
+    fit: Fitted | None,
 ) -> tuple[Normalisation, str | None]:
     """The normalisation of a network, and a sentence if it is in doubt."""
     imagenet = Normalisation()

@@ -29,7 +29,8 @@ class Result:
 
     seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
     the validation and test at its end. scored_at: the size that the scores were measured at, in words. unsaved: why
-    weights.pt, or this result, is not on the disk; "" if all is.
+    weights.pt, or this result, is not on the disk; "" if all is. step: of the weights that were judged.
+    stopped: the step at which the training ended before its time; None if it did not.
     """
 
     scores: dict[str, float]
@@ -39,6 +40,8 @@ class Result:
     eval_seconds: float = 0.0
     scored_at: str | None = None  # of an earlier version, which did not tell
     unsaved: str = ""
+    step: int | None = None  # of an earlier version, too
+    stopped: int | None = None
 
     def save(self, folder: str | Path) -> None:
         """Write result.json whole or not at all; it takes the place of a failure.json."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import time
 import traceback
 from collections.abc import Mapping
@@ -21,18 +20,22 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from autosegloss.data.description import describe
-from autosegloss.errors import CLOSED_PIPE, DivergedError, InputError, console_is_gone
-from autosegloss.files import disk_error, short_path, whole_file
+from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
+from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import segmentation_metrics
+from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
 from autosegloss.training.failures import record_failure
+from autosegloss.training.fit import Fit
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
+from autosegloss.training.resuming import resumes
 from autosegloss.training.settings import check_settings
 from autosegloss.training.sizes import check_sizes
 from autosegloss.training.trainer import make_trainer, tamed_lightning
 from autosegloss.training.weights import load_exactly, read_state
+from autosegloss.training.weights_file import cannot_be_written
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -42,6 +45,7 @@ def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
     """Train the network of `config` for trainer.max_steps and judge it.
 
     The outcome is written into `folder`, too. An interrupted training saves its weights if save_weights is set.
+    With checkpoint.resume it goes on from the newest checkpoint in `folder`, if there is one.
 
     Raises:
         BrokenPipeError: the reader of the console is gone (`| head`).
@@ -78,6 +82,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
             torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         trainer = make_trainer(cfg, folder)
+        fit = Fit(cfg, trainer, folder)
         data: SegmentationData = instantiate(cfg.data, device=trainer.strategy.root_device)
         data.check(trainer.world_size, cfg.test and data.has_test)
         loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
@@ -86,19 +91,24 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
             _replace_earlier(cfg, data, folder)
-        fit_seconds, unsaved = _fit(cfg, trainer, module, *loaders, folder)
+        fitted = fit.run(module, *loaders)
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
-    seconds = end - start, fit_seconds, end - trained
-    result = Result(scores, test, *seconds, scored_at(cfg.data), unsaved)
-    if trainer.is_global_zero:
-        try:
-            result.save(folder)
-        except OSError as error:  # the scores are worth showing all the same
-            return replace(
-                result, unsaved="; ".join([_cannot_be_written(folder / RESULT, error), *filter(None, [unsaved])])
-            )
+    seconds = end - start, fitted.seconds, end - trained
+    result = Result(scores, test, *seconds, scored_at(cfg.data), fitted.unsaved, fitted.step, fitted.stopped)
+    return _kept(result, folder) if trainer.is_global_zero else result
+
+
+def _kept(result: Result, folder: Path) -> Result:
+    """Write the result; without it, or without the weights, the checkpoints stay."""
+    try:
+        result.save(folder)
+    except OSError as error:  # the scores are worth showing all the same
+        told = [cannot_be_written(folder / RESULT, error), *filter(None, [result.unsaved])]
+        return replace(result, unsaved="; ".join(told))
+    if not result.unsaved:
+        discard_finished(folder)
     return result
 
 
@@ -109,60 +119,15 @@ def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path) -> N
     """
     checked = Checked(describe(data)) if OmegaConf.select(cfg, "notes") else None
     discard_outcome(folder)
+    if resumes(cfg):
+        return
+    discard_checkpoints(folder)
     initial = Path(cfg.init_weights or "")
     if not (initial.exists() and (folder / WEIGHTS).exists() and initial.samefile(folder / WEIGHTS)):
         (folder / WEIGHTS).unlink(missing_ok=True)
     if checked:
         checked.tell()
         checked.save(folder)
-
-
-def _fit(
-    cfg: DictConfig,
-    trainer: pl.Trainer,
-    module: SegmentationModule,
-    train_loader: DataLoader,
-    val_loader: DataLoader,
-    folder: Path,
-) -> tuple[float, str]:
-    """Train, and save the weights if save_weights is set.
-
-    Returns the seconds that the training took, and why the weights are not saved ("" if they are).
-    """
-    interrupted: BaseException | None = None
-    start = time.perf_counter()
-    try:
-        trainer.fit(module, train_loader, val_loader if cfg.validate_every < trainer.max_steps else None)
-    except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
-        interrupted = error
-    except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
-        interrupted = error
-    seconds = time.perf_counter() - start
-    unsaved = _save_weights(module.network, folder) if cfg.save_weights and trainer.is_global_zero else ""
-    if isinstance(interrupted, OSError) or (interrupted and console_is_gone(interrupted)):
-        raise interrupted
-    if interrupted:
-        kept = f"; {unsaved or f'the weights are kept in {folder}'}" if cfg.save_weights else ""
-        raise KeyboardInterrupt(f"after {trainer.global_step} of {trainer.max_steps} steps{kept}")
-    if not all(p.isfinite().all() for p in module.network.parameters()):
-        raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
-    return seconds, unsaved
-
-
-def _save_weights(network: nn.Module, folder: Path) -> str:
-    """Write weights.pt; returns why it cannot be written, "" if it can: scores are still to come."""
-    state = io.BytesIO()  # torch.save into a file hides the system's error behind one of its own
-    torch.save(network.state_dict(), state)
-    try:
-        with whole_file(folder / WEIGHTS) as draft:
-            draft.write_bytes(state.getbuffer())
-    except OSError as error:
-        return _cannot_be_written(folder / WEIGHTS, error)
-    return ""
-
-
-def _cannot_be_written(path: Path, error: OSError) -> str:
-    return f"{short_path(path)} cannot be written ({error.strerror})"
 
 
 def _judge(

@@ -15,6 +15,12 @@ def check_settings(cfg: DictConfig) -> None:
         if value is not None and not is_whole(value, least):
             raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
     _check_amounts(cfg)
+    monitor, every, steps = (OmegaConf.select(cfg, key) for key in ("monitor", "validate_every", "trainer.max_steps"))
+    if monitor is not None and steps is not None and 0 < steps <= every:
+        raise InputError(
+            f"monitor={monitor} chooses among several validations, and validate_every={every} gives one: set "
+            f"validate_every lower than trainer.max_steps={steps}"
+        )
     interval = OmegaConf.select(cfg, "trainer.val_check_interval")
     if interval is not None and interval != OmegaConf.select(cfg, "validate_every"):
         raise InputError(

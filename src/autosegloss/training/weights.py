@@ -24,7 +24,7 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "ema")  # key
 _SHOWN = 3
 
 
-class Fit(NamedTuple):
+class Fitted(NamedTuple):
     """The tensors of a file that fit a network, by the network's names.
 
     found: those of the right shape. others: the names of the network that lack a tensor or have one of another shape.
@@ -58,7 +58,7 @@ class Fit(NamedTuple):
         return "; ".join(filter(None, told))
 
 
-def load_pretrained(network: nn.Module, path: str, bands: int) -> Fit:
+def load_pretrained(network: nn.Module, path: str, bands: int) -> Fitted:
     """Load what fits from a file of weights, whatever it was saved from; the rest keeps its random values.
 
     The file holds a state of timm, torchvision or segmentation-models-pytorch, of an encoder or a whole network, or a
@@ -129,7 +129,7 @@ def _unwrapped(content: Any) -> State:
     raise ValueError(f"expected tensors by name, as of network.state_dict(), got {type(content).__name__}")
 
 
-def _fit(network: nn.Module, state: State, bands: int) -> Fit:
+def _fit(network: nn.Module, state: State, bands: int) -> Fitted:
     """The best fit over all prefixes that may be taken from the names of the file, and put before them."""
     own = network.state_dict()
     places = {_plain(name): name for name in own}
@@ -140,7 +140,7 @@ def _fit(network: nn.Module, state: State, bands: int) -> Fit:
     adapted = {place: _adapted(state[name], own[place], bands) for name, place in chosen.items()}
     found = {place: tensor for place, tensor in adapted.items() if tensor.shape == own[place].shape}
     encoder = [name for name in own if name.split(".")[0] in ENCODERS]
-    return Fit(
+    return Fitted(
         found,
         others=[name for name in own if name not in found],
         unused=[name for name in state if name not in chosen and name.rpartition(".")[2] not in BUFFERS],

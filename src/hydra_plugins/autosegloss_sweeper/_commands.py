@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from autosegloss.files import short_path
-
-from ._overrides import key_of, quoted
+from autosegloss.cli.overrides import argument, key_of
+from autosegloss.cli.resume import resume_command as resume
 
 _GROUPS = ("metric", "data", "network", "optimizer")  # the parts of a search's configuration that a training shares
 
 
 def resume_command(directory: Path) -> str:
     """The command that resumes the search in `directory`."""
-    return shlex.join(["python", "search.py", _argument("resume", short_path(directory))])
+    return resume("search", directory)
 
 
 def train_command(cfg: DictConfig, arguments: Sequence[str], card: Path) -> str:
@@ -29,10 +27,4 @@ def train_command(cfg: DictConfig, arguments: Sequence[str], card: Path) -> str:
     groups = [f"{group}={cfg.hydra.runtime.choices[group]}" for group in _GROUPS]
     shared = tuple(f"{group}." for group in _GROUPS)
     values = [a for a in arguments if key_of(a).startswith(shared) and not a.startswith("data.holdout=")]
-    return shlex.join(["python", "train.py", *groups, *values, "loss=searched", _argument("loss.theta", card)])
-
-
-def _argument(key: str, value: object) -> str:
-    """`key=value`, quoted for Hydra's grammar if the value has characters that need it."""
-    plain = re.fullmatch(r"[\w./-]+", str(value))
-    return f"{key}={value if plain else quoted(value)}"
+    return shlex.join(["python", "train.py", *groups, *values, "loss=searched", argument("loss.theta", card)])

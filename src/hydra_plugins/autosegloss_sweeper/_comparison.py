@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from autosegloss.cli.overrides import quoted
 from autosegloss.theta_card import shipped_cards
 from autosegloss.training.outcome import Outcome, Result
 
-from ._overrides import quoted
 from .config import SweeperConf
 
 KEPT = "save_weights=true"  # the networks of the comparison are worth keeping; those of trials are not

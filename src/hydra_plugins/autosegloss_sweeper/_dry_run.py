@@ -22,7 +22,7 @@ from ._check import check
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
 from ._loop import Search
-from ._overrides import UNTIMED, theta_override
+from ._overrides import SHORT, UNTIMED, theta_override
 
 STEPS = 10  # of the short trial
 _UNKNOWN = (
@@ -101,7 +101,7 @@ def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
     """Time a trial of `steps` steps; one before it does the imports and decodes the data, as for most trials."""
     task = search.task
     jobs = Jobs(task.launcher, scratch, task.arguments, search.progress, task.metric.name)
-    overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED]
+    overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED, *SHORT]
     search.progress.phase("short trial", 2)
     for folder in ("first", "timed"):
         outcome = jobs.run({folder: overrides})[folder]

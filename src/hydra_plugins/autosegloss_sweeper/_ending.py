@@ -19,7 +19,7 @@ from autosegloss.training.outcome import Result, scored_at
 from ._card import theta_card
 from ._commands import train_command
 from ._jobs import Jobs
-from ._overrides import UNTIMED, theta_override
+from ._overrides import LONG, theta_override
 from ._task import Task
 
 
@@ -50,7 +50,7 @@ class Ending:
         candidates = history.candidates(settings.finalists, strategy.mean)
         if (identity := history.steps[0].mean) not in candidates.values():
             candidates["identity"] = identity  # so that the chosen theta is at least as good as mu_0
-        choices = self._run_finalists(candidates, [*init, *settings.final, UNTIMED])
+        choices = self._run_finalists(candidates, [*init, *settings.final, *LONG])
         page = json.dumps([choice._asdict() for choice in choices], indent=1)
         write_whole(self.task.directory / FINALISTS_FILE, page)
         return max(choices, key=lambda choice: choice.score)
@@ -73,7 +73,7 @@ class Ending:
     def _compare(self) -> Mapping[str, list[Result]]:
         """{row: its finished runs, one per seed} of the comparison."""
         comparison = self.task.comparison
-        jobs = {folder: [*overrides, UNTIMED] for folder, overrides in comparison.jobs().items()}
+        jobs = {folder: [*overrides, *LONG] for folder, overrides in comparison.jobs().items()}
         if jobs:
             self.progress.phase("comparison", len(jobs))
         return comparison.rows(self.jobs.run(jobs))

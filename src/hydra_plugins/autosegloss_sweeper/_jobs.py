@@ -14,12 +14,11 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 
+from autosegloss.cli.overrides import quoted
 from autosegloss.report.progress import SearchProgress
 from autosegloss.runtime import Owner
 from autosegloss.search import JsonLines
 from autosegloss.training.outcome import Failure, Outcome, Result, discard_outcome, log_name, outcome_of
-
-from ._overrides import quoted
 
 log = logging.getLogger(__name__)
 

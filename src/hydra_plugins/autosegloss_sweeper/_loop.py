@@ -10,6 +10,7 @@ import numpy as np
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
+from autosegloss.cli.overrides import quoted
 from autosegloss.errors import InputError
 from autosegloss.files import disk_error, last_lines, short_path
 from autosegloss.report.progress import SearchProgress
@@ -22,7 +23,7 @@ from ._commands import resume_command
 from ._ending import Ending, report
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
-from ._overrides import UNTIMED, quoted, theta_override
+from ._overrides import LONG, SHORT, theta_override
 from ._state import State, searched_config
 from ._task import Task
 
@@ -131,7 +132,7 @@ class Search:
         if warmup is None:
             return []
         self.progress.phase("warm-up", 1)
-        need(self.jobs.run({"warmup": [*warmup, "save_weights=true", UNTIMED]})["warmup"], "the warm-up")
+        need(self.jobs.run({"warmup": [*warmup, "save_weights=true", *LONG]})["warmup"], "the warm-up")
         return [f"init_weights={quoted(directory / 'warmup' / WEIGHTS)}"]
 
     def _step(self, step: int, init: Sequence[str]) -> None:
@@ -169,7 +170,7 @@ class Search:
             index = index_of[folder]
             self.history.add(self._trial(step, index, tuple(thetas[index]), outcome))
 
-        jobs = {folder: [*init, theta_override(thetas[index])] for folder, index in index_of.items()}
+        jobs = {folder: [*init, theta_override(thetas[index]), *SHORT] for folder, index in index_of.items()}
         self.jobs.run(jobs, record)
 
     def _trial(self, step: int, index: int, theta: tuple[float, ...], outcome: Outcome) -> Trial:

@@ -1,22 +1,15 @@
-"""Values written as Hydra overrides, and the keys of overrides."""
+"""Overrides of the runs of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-UNTIMED = "hydra.sweeper.trial_timeout=null"  # for the runs around the trials, which take longer than a trial
+# For the runs around the trials, which take longer: a search that goes on finds their checkpoints.
+UNTIMED = "hydra.sweeper.trial_timeout=null"
+LONG = (UNTIMED, "checkpoint.resume=true")
+SHORT = ("checkpoint.every_minutes=null", "checkpoint.every_n_steps=null")  # a trial is repeated as a whole
 
 
 def theta_override(theta: Iterable[float]) -> str:
     """The override that sets theta (D,); every number round-trips exactly."""
     return "theta=[" + ",".join(repr(float(x)) for x in theta) + "]"
-
-
-def quoted(value: object) -> str:
-    """A text as the value of an override."""
-    return "'" + str(value).replace("'", "\\'") + "'"
-
-
-def key_of(override: str) -> str:
-    """The key of an override, without the prefix that adds or removes it."""
-    return override.partition("=")[0].lstrip("+~")

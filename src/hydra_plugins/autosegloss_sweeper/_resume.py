@@ -10,7 +10,8 @@ from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ._overrides import key_of
+from autosegloss.cli.overrides import key_of
+
 from ._state import State
 
 

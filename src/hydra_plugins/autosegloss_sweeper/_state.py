@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from omegaconf import DictConfig
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
 from autosegloss.search.records import STATE_FILE
+from autosegloss.training.resuming import differences
 
 from ._task import plain
 
 # These may change when a search is resumed: they do not affect its results.
-_FREE = {"resume", "dry_run", "trials_per_gpu", "hydra"}
+_FREE = {"resume", "dry_run", "checkpoint", "trials_per_gpu", "hydra"}
 _FREE_SETTINGS = {"max_retries", "trial_timeout", "min_finished", "max_batch_size", "owner"}
 
 
@@ -77,7 +78,7 @@ class State:
         Raises:
             InputError: The two differ in a value that affects the results.
         """
-        differing = list(_differences(self.config, config))
+        differing = list(differences(self.config, config))
         if differing:
             named = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
             raise InputError(
@@ -91,14 +92,3 @@ def searched_config(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg, resolve=False)
     settings = {name: value for name, value in config["hydra"]["sweeper"].items() if name not in _FREE_SETTINGS}
     return {**{key: value for key, value in config.items() if key not in _FREE}, "hydra": {"sweeper": settings}}
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    """A phrase for each value that differs; where `_target_` differs, only that, as its options follow from it."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        if old.get("_target_") != new.get("_target_"):
-            old, new = ({"_target_": other.get("_target_")} for other in (old, new))
-        for name in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
-    elif old != new:
-        yield f"{key} was {old!r}, is {new!r}"

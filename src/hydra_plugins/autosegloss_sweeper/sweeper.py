@@ -17,7 +17,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from ._overrides import key_of
+from autosegloss.cli.overrides import key_of
+
 from .config import SweeperConf
 
 _MODES = ("resume", "dry_run")  # what to do with a search; not part of its configuration
