@@ -96,6 +96,7 @@ def test_the_real_networks_are_as_large_as_when_they_were_first_built():
         "deeplabv3plus_r50": 26_678_613,
         "hrnetv2_w48": 65_848_565,
         "pspnet_r101": 48_819_269,
+        "smp": 24_436_949,
         "tiny": 442_309,
     }
 

@@ -1,11 +1,14 @@
-"""The console program: `autosegloss train` is train.py, `autosegloss search` is search.py."""
+"""The console program: `autosegloss train` is train.py, `autosegloss search` is search.py; the help of all programs."""
 
+import re
 import sys
 
 import pytest
 from conftest import ROOT
+from helpers.commands import composed, single_runs
 from omegaconf import OmegaConf
 
+from autosegloss.cli.help import SEARCH, TRAIN
 from autosegloss.cli.program import PROGRAMS, config_folder, main
 
 
@@ -45,14 +48,47 @@ def test_the_help_lists_the_programs(autosegloss, capsys):
     with pytest.raises(SystemExit, match="0"):
         autosegloss("--help")
     shown = capsys.readouterr().out
-    assert all(f"autosegloss {name} " in shown for name in PROGRAMS)
+    assert all(f"\n  {name:10}{program.what}\n" in shown for name, program in PROGRAMS.items())
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",)])
 def test_an_unknown_program_is_told(autosegloss, arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         autosegloss(*arguments)
-    assert "{train,search}" in capsys.readouterr().err
+    assert "{search,train,evaluate,predict,compare,data,report}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_the_help_of_a_program_fits_on_a_screen_and_shows_five_examples(autosegloss, program, asked):
+    lines = autosegloss(program, asked).splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert lines[0].startswith(f"usage: autosegloss {program} ")
+    assert sum(line.startswith(f"  autosegloss {program} ") for line in lines) == 5
+
+
+@pytest.mark.parametrize("program", ["train", "search"])
+def test_the_help_lists_the_choices_of_groups_and_all_of_hydras_on_request(autosegloss, tmp_path, program, capsys):
+    (tmp_path / "own/metric").mkdir(parents=True)
+    (tmp_path / "own/metric/wide.yaml").touch()
+    choices = "bf1 biou fwiou gacc macc miou miou+bf1 miou+biou"
+    assert re.search(rf"^  metric +{re.escape(choices)}$", autosegloss(program, "--help"), re.MULTILINE)
+    for flag in (["--config-dir", "own"], ["--config-dir=own"]):
+        shown = autosegloss(program, "--help", *flag)
+        assert re.search(rf"^  metric +{re.escape(choices)} wide$", shown, re.MULTILINE)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        autosegloss(program, "--help-all")
+    assert "encoder_name: tu-test_resnet" in capsys.readouterr().out
+
+
+def test_the_examples_of_the_help_compose():
+    for name, page in {"train": TRAIN, "search": SEARCH}.items():
+        for command in page.examples:
+            _, program, *arguments = command.split()
+            assert program == name
+            for run in single_runs([argument for argument in arguments if "=" in argument]):
+                composed(program, run)
 
 
 def test_a_mistake_is_one_line(autosegloss):

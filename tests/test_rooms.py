@@ -29,6 +29,7 @@ ROOMS = [
     "autosegloss.data",
     "autosegloss.training",
     "autosegloss.report",
+    "autosegloss.evaluation",
     "autosegloss.data.check",
     "autosegloss.runtime",
     "autosegloss.cli",

@@ -12,12 +12,12 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from autosegloss import formulas
-from autosegloss.algebra import ExactLogic, LabelMap
+from autosegloss.algebra import LabelMap
 from autosegloss.algebra.checks import check_ignore_index, check_num_classes
-from autosegloss.algebra.inputs import counted, label_map, predicted_classes, predicted_map, with_ignored
+from autosegloss.algebra.inputs import label_map, predicted_classes, predicted_map
 from autosegloss.errors import InputError
 from autosegloss.formulas import PAPER, Formula, resolve
-from autosegloss.formulas.formula import values
+from autosegloss.formulas.exact import exact_class_scores, exact_score, exact_sums
 
 
 class FormulaMetric(Metric):
@@ -81,7 +81,7 @@ class FormulaMetric(Metric):
         return f"sums_of_{sha256(settings.encode()).hexdigest()[:16]}"
 
     def _sums(self, pred: LabelMap, true: LabelMap) -> dict[str, Tensor]:
-        return values(self.formula.plan(ExactLogic(self.formula.operations), pred, true, true.mask))
+        return exact_sums(self.formula, pred, true)
 
     def update(self, preds: Tensor, labels: Tensor) -> None:
         """Add a batch.
@@ -99,11 +99,10 @@ class FormulaMetric(Metric):
             setattr(self, name, getattr(self, name) + value)
 
     def compute(self) -> Tensor:
-        sums = counted({name: getattr(self, name) for name in self._statistics}, self.ignore_index)
+        sums = {name: getattr(self, name) for name in self._statistics}
         if self.per_class:
-            scores = self.formula.class_scores(sums).where(self.formula.defined(sums), torch.nan)
-            return with_ignored(scores, self.num_classes, self.ignore_index).float()
-        return self.formula.score(sums).where(self.formula.class_weights(sums, "defined").any(), torch.nan).float()
+            return exact_class_scores(self.formula, sums, self.num_classes, self.ignore_index).float()
+        return exact_score(self.formula, sums, self.ignore_index).float()
 
     def extra_repr(self) -> str:
         return f"{self.formula}, num_classes={self.num_classes}, ignore_index={self.ignore_index}"

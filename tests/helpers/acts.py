@@ -7,14 +7,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from autosegloss.data.memory import decode
-from autosegloss.training import run as training
+from autosegloss.training import weights
 
 
 class Tell(pl.Callback):
     """Prints the process, and how often it has decoded a split and loaded weights."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        print(os.getpid(), decode.cache_info().misses, training.read_weights.cache_info().misses)
+        print(os.getpid(), decode.cache_info().misses, weights._read.cache_info().misses)
 
 
 def no_memory(**_: object) -> None:

@@ -10,12 +10,13 @@ from torch import nn
 
 from autosegloss.training.networks import build_network
 
-NAMES = sorted(path.stem for path in (CONF / "network").glob("*.yaml"))
+NAMES = sorted(path.stem for path in (CONF / "network").glob("*.yaml") if path.stem != "own")
 RESNET, HRNET = "network.encoder_name=resnet18", "network.encoder_name=hrnet_w18_small"
 SMALL = {
     "deeplabv3plus_r50": [RESNET],
     "deeplabv3plus_r101": [RESNET],
     "pspnet_r101": [RESNET],
+    "smp": [RESNET],
     "hrnetv2_w48": [HRNET],
     "tiny": [],
 }

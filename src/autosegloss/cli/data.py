@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from autosegloss.cli.configs import compose_training
 from autosegloss.cli.errors import run_program
-from autosegloss.cli.program import config_folder
+from autosegloss.cli.help import DATA
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import picture
@@ -55,7 +55,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
         HydraException, OmegaConfBaseException: a setting of the configuration is wrong.
         SystemExit: the data set has faults.
     """
-    parser = argparse.ArgumentParser("python -m autosegloss.data", description=DESCRIPTION)
+    if DATA.shown(sys.argv[1:] if arguments is None else arguments):
+        return
+    parser = argparse.ArgumentParser("autosegloss data", description=DESCRIPTION)
     parser.add_argument("command", choices=["check"])
     parser.add_argument("--all", action="store_true", help="list all faults, not the first of each kind")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=HELP)
@@ -77,8 +79,7 @@ def compose_source(overrides: Sequence[str]) -> Source:
     Raises:
         InstantiationException: the data set refuses a setting; its cause is an InputError.
     """
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return instantiate(compose("train", list(overrides)).data).source
+    return instantiate(compose_training(overrides).data).source
 
 
 def check(source: Source, limit: int | None, out: Path, all_faults: bool = False) -> int:

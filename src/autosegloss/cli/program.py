@@ -6,64 +6,92 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from autosegloss.cli.configs import config_folder
+from autosegloss.cli.help import ALL, SEARCH, TRAIN, Help
 from autosegloss.cli.streams import guarded_output
 from autosegloss.errors import not_installed
 
 
 def train() -> None:
-    """Train a network with any loss and judge it by all metrics: autosegloss train loss=searched_miou"""
-    _require_training()
-    from autosegloss.cli.jobs import job
-    from autosegloss.cli.resume import started_with
-
-    _run("train", job, started_with)
+    """The program train."""
+    _run("train", TRAIN)
 
 
 def search() -> None:
-    """Search the loss for a metric: autosegloss search metric=miou"""
-    _require_training()
-    from autosegloss.cli.jobs import trial
-
-    _run("search", trial)
+    """The program search."""
+    _run("search", SEARCH)
 
 
-PROGRAMS: dict[str, Callable[[], None]] = {"train": train, "search": search}
+class Program(NamedTuple):
+    """A program, and what it does in a few words."""
+
+    start: Callable[[], None]
+    what: str
+
+
+def _program(name: str, what: str) -> Program:
+    """The program in a file of this folder."""
+
+    def start() -> None:
+        _require_training()
+        import_module(f"autosegloss.cli.{name}").main()
+
+    return Program(start, what)
+
+
+PROGRAMS = {
+    "search": Program(search, "search the loss for a metric"),
+    "train": Program(train, "train a network with any loss and judge it by all metrics"),
+    "evaluate": _program("evaluate", "judge a network, or masks in files, in detail"),
+    "predict": _program("predict", "masks of a folder of images"),
+    "export": _program("export", "a network as ONNX, or for torch.export"),
+    "compare": _program("compare", "a table and a figure of several runs"),
+    "data": _program("data", "look through a data set"),
+    "report": _program("report", "the tables of the paper, filled from runs"),
+}
+"""The programs by name."""
 
 
 def main() -> None:
     """Run one of PROGRAMS with the arguments that follow its name on the command line."""
-    programs = "\n".join(f"  {name:8}{program.__doc__}" for name, program in PROGRAMS.items())
+    programs = "\n".join(f"  {name:10}{program.what}" for name, program in PROGRAMS.items())
     parser = argparse.ArgumentParser(
-        "autosegloss", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"programs:\n{programs}"
+        "autosegloss",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=f"autosegloss {{{','.join(PROGRAMS)}}} [KEY=VALUE ...]",
+        description="Segmentation losses searched for the metric that a network is judged by.",
+        epilog=f"programs:\n{programs}\n\nautosegloss PROGRAM --help shows what each takes, with examples.",
     )
-    parser.add_argument("program", choices=PROGRAMS)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the program; --help lists them")
+    parser.add_argument("program", choices=PROGRAMS, metavar="PROGRAM", help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     with guarded_output():
         chosen = parser.parse_args()
     sys.argv[1:] = chosen.arguments
-    PROGRAMS[chosen.program]()
+    PROGRAMS[chosen.program].start()
 
 
-def config_folder() -> Path:
-    """The folder of the configuration: autosegloss/conf of an installed wheel, or conf/ of the checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
-
-
-def _run(config_name: str, task: Callable[[Any], Any], complete: Callable[[list[str]], list[str]] = list) -> None:
-    """Compose the configuration with the arguments on the command line, completed, and call the task with it."""
+def _run(name: str, page: Help) -> None:
+    """Compose the configuration of train or search with the arguments on the command line, and run it."""
+    with guarded_output():
+        if page.shown(sys.argv[1:]):
+            return
+    _require_training()
     import hydra
 
     from autosegloss.cli.errors import run_program
+    from autosegloss.cli.jobs import job, trial
+    from autosegloss.cli.resume import started_with
+
+    task: Callable[[Any], Any] = {"train": job, "search": trial}[name]
 
     def main() -> None:
-        sys.argv[1:] = complete(sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=config_name)(task)()
+        typed = ["--help" if argument == ALL else argument for argument in sys.argv[1:]]
+        sys.argv[1:] = started_with(typed) if name == "train" else typed
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(task)()
 
     run_program(main)
 
@@ -71,6 +99,6 @@ def _run(config_name: str, task: Callable[[Any], Any], complete: Callable[[list[
 def _require_training() -> None:
     """End the program with one line where the system, or a package of the extra `train`, is missing."""
     if not hasattr(os, "killpg"):
-        sys.exit("error: train and search need Linux or macOS, or WSL on Windows; losses and metrics work here")
+        sys.exit("error: the programs need Linux or macOS, or WSL on Windows; losses and metrics work here")
     if missing := [package for package in ("hydra", "pytorch_lightning") if find_spec(package) is None]:
         sys.exit(f"error: {not_installed('training', ' and '.join(missing), extra='train')}")

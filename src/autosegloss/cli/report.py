@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from autosegloss.cli.errors import run_program
+from autosegloss.cli.help import REPORT
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
 from autosegloss.report.archive import Archive
@@ -24,6 +26,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     Raises:
         InputError: an unknown table, a folder that cannot be read, a file that cannot be written.
     """
+    if REPORT.shown(sys.argv[1:] if arguments is None else arguments):
+        return
     options = _parser().parse_args(arguments)
     page = paper_table(options.table).page(Archive.of(options.runs))
     text = page.csv() if options.csv else page.markdown()
@@ -37,7 +41,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m autosegloss.report", description="Reports on finished runs.")
+    parser = argparse.ArgumentParser(prog="autosegloss report", description="Reports on finished runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     table = commands.add_parser("table", help="a table of the paper, filled with the scores of runs")
     table.add_argument("table", metavar="N", help=", ".join(tables()))

@@ -88,7 +88,7 @@ class SegmentationData(pl.LightningDataModule):
                 f"data.size={list(self.size)} resizes images, data.crop={list(self.crop)} cuts them out of images of "
                 "any size: set one of them to null"
             )
-        self._resize = Resize(self.size, keep_aspect) if self.size else None
+        self.resize = Resize(self.size, keep_aspect) if self.size else None
         self.batch_size = batch_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.holdout, self.block, self.holdout_seed = holdout, block, holdout_seed
@@ -145,11 +145,11 @@ class SegmentationData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
-        return self._eval_loader(*self._eval_samples("val"))
+        return self._eval_loader(*self.eval_samples("val"))
 
     def test_dataloader(self) -> DataLoader:
         """The samples of the "test" split in order."""
-        return self._eval_loader(*self._eval_samples("test"))
+        return self._eval_loader(*self.eval_samples("test"))
 
     def training_split(self) -> Split:
         """The samples of the split "train", of which `parts` names those that train."""
@@ -167,7 +167,7 @@ class SegmentationData(pl.LightningDataModule):
         """
         self._check_train(devices)
         for split in ("val", "test") if test else ("val",):
-            count = len(self._eval_samples(split)[1])
+            count = len(self.eval_samples(split)[1])
             if count < devices:
                 raise InputError(
                     f"{count} samples are too few for {devices} devices, each of which needs 1: "
@@ -183,7 +183,7 @@ class SegmentationData(pl.LightningDataModule):
                 f"set data.batch_size={count // devices} or less"
             )
 
-    def _eval_samples(self, split: str) -> tuple[str, Sequence[int]]:
+    def eval_samples(self, split: str) -> tuple[str, Sequence[int]]:
         """The split that stands for "val" or "test", and the indices of its samples; InputError if it is empty."""
         if split == "val" and self.holdout is not None:
             return "train", self.parts[1]
@@ -192,7 +192,7 @@ class SegmentationData(pl.LightningDataModule):
         return split, range(len(samples))
 
     def _eval_loader(self, split: str, indices: Sequence[int]) -> DataLoader:
-        judged = self._judged_split(split, indices)
+        judged = self.judged_split(split, indices)
         own = torch.Generator()  # a loader draws from it; the global one is that of the training that goes on
         return self._loader(judged, ShardedSequentialSampler(indices), self.eval_batch_size, by_size, generator=own)
 
@@ -220,15 +220,17 @@ class SegmentationData(pl.LightningDataModule):
     def _split(self, split: str) -> Split:
         if self.crop:
             return DiskSplit(self.source, split)
-        return decode(self.source, split, self._resize, self.device)
+        return decode(self.source, split, self.resize, self.device)
 
-    def _judged_split(self, split: str, indices: Sequence[int]) -> Split:
-        if self._resize and self.score_at == "masks":
-            return decode_own_size(self.source, split, tuple(indices), self._resize)
+    def judged_split(self, split: str, indices: Sequence[int]) -> Split:
+        """The samples at `indices` of a split as they are judged."""
+        if self.resize and self.score_at == "masks":
+            return decode_own_size(self.source, split, tuple(indices), self.resize)
         return self._split(split)
 
 
 _MISSING = {
+    "train": "the data have no 'train' split: add it, or choose another",
     "val": "the data have no 'val' split: set data.holdout=0.2 to validate on a part of the training split",
     "test": "the data have no 'test' split: leave out the test, or add the split",
 }

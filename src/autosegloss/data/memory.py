@@ -44,12 +44,14 @@ class Resize:
         rows, columns = map(_middle, label.shape, self._scaled(label.shape), self.size)
         return label[rows, columns]
 
+    def uncut(self, image: Tensor, interpolation: tv.InterpolationMode = tv.InterpolationMode.BILINEAR) -> Tensor:
+        """The image (B, H, W) at the scale of the new size, whole: with keep_aspect it may be larger than that."""
+        return tv.resize(image, self._scaled(image.shape[1:]), interpolation=interpolation, antialias=True)
+
     def _resized(self, image: Tensor, interpolation: tv.InterpolationMode) -> Tensor:
-        own = image.shape[1:]
-        if tuple(own) == self.size:
+        if tuple(image.shape[1:]) == self.size:
             return image
-        image = tv.resize(image, self._scaled(own), interpolation=interpolation, antialias=True)
-        return tv.center_crop(image, list(self.size))
+        return tv.center_crop(self.uncut(image, interpolation), list(self.size))
 
     def _scaled(self, own: torch.Size) -> list[int]:
         """The size to scale an image to: with keep_aspect the smallest of its aspect that covers `size`."""

@@ -16,15 +16,19 @@ def comparison_table(
     target: str,
     title: str = "",
     note: str = "",
+    arrow: str = "the searched metric",
+    first: str = "loss",
 ) -> TextTable:
     """Average the scores of every loss over its seeds; the best of a column is bold.
 
     Args:
         rows: {loss: for each seed the scores {metric: value in [0, 1]}}; missing values and nan count as absent.
         metrics: the columns.
-        target: the searched metric, marked by an arrow.
+        target: the metric that an arrow marks.
         title: the line above the table.
         note: a sentence below the table.
+        arrow: what the arrow means.
+        first: the title of the first column.
 
     Returns:
         A table in percent; a cell is empty where all seeds of a loss lack the metric.
@@ -40,10 +44,10 @@ def comparison_table(
     """
     cells = [[Cell.of(seed.get(metric) for seed in seeds) for metric in metrics] for seeds in rows.values()]
     return TextTable(
-        header=["loss", *(f"→ {name}" if name == target else name for name in metrics)],
+        header=[first, *(f"→ {name}" if name == target else name for name in metrics)],
         rows=[[loss, *(cell.text(DIGITS) for cell in row)] for loss, row in zip(rows, cells, strict=True)],
         title=title,
-        caption=_caption([len(seeds) for seeds in rows.values()] or [0]) + (note and f" {note}"),
+        caption=_caption([len(seeds) for seeds in rows.values()] or [0], arrow) + (note and f" {note}"),
         bold=set(_best(cells)),
         column_styles={column: "cyan" for column, name in enumerate(metrics, start=1) if name == target},
     )
@@ -57,8 +61,8 @@ def _best(cells: Sequence[Sequence[Cell]]) -> Iterator[tuple[int, int]]:
         yield from ((row, column) for row, mean in printed.items() if mean == best)
 
 
-def _caption(seed_counts: Sequence[int]) -> str:
+def _caption(seed_counts: Sequence[int], arrow: str) -> str:
     low, high = min(seed_counts), max(seed_counts)
     seeds = f"{low} seed{'s' * (low != 1)}" if low == high else f"{low} to {high} seeds"
     spread = "mean ± standard deviation over " if high > 1 else ""
-    return f"In percent, {spread}{seeds}; → the searched metric, bold the best of a column."
+    return f"In percent, {spread}{seeds}; → {arrow}, bold the best of a column."

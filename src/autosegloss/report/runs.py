@@ -28,7 +28,7 @@ class Run:
         choices: the chosen config of each group, as {"loss": "dice"}.
         config: the composed config.
         cards: the theta cards in the loss, in their order; an empty one for a card that cannot be read.
-        scores: {metric: score in [0, 1]} on the validation split.
+        result: its scores, {metric: score in [0, 1]}, on the validation split and on others.
         written: the time of its result, in seconds since the epoch.
     """
 
@@ -36,7 +36,7 @@ class Run:
     choices: Mapping[str, str]
     config: DictConfig
     cards: tuple[DictConfig, ...]
-    scores: Mapping[str, float]
+    result: Result
     written: float
 
     @classmethod
@@ -52,7 +52,12 @@ class Run:
         references = _card_references(OmegaConf.to_container(config.loss, resolve=True))
         cards = tuple(_load_card(_card_path(reference, Path(runtime.cwd), path)) for reference in references)
         written = (path / RESULT).stat().st_mtime
-        return cls(path, dict(runtime.choices), config, cards, Result.load(path).scores, written)
+        return cls(path, dict(runtime.choices), config, cards, Result.load(path), written)
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Those on the validation split."""
+        return self.result.scores
 
     @property
     def seed(self) -> int:

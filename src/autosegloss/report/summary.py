@@ -62,7 +62,7 @@ def write_tables(directory: Path, rows: Mapping[str, Sequence[Result]], target: 
         "Test": {loss: [run.test for run in runs if run.test] for loss, runs in rows.items()},
     }
     tables = [
-        comparison_table(scores, metrics, target, title=split, note=_size_note(rows))
+        comparison_table(scores, metrics, target, title=split, note=size_note(rows))
         for split, scores in splits.items()
         if any(scores.values())
     ]
@@ -71,7 +71,7 @@ def write_tables(directory: Path, rows: Mapping[str, Sequence[Result]], target: 
     return tables
 
 
-def _size_note(rows: Mapping[str, Sequence[Result]]) -> str:
+def size_note(rows: Mapping[str, Sequence[Result]]) -> str:
     """The size that all rows are scored at, or a warning that names the rows of each size."""
     losses_at = defaultdict(list)
     for loss, runs in rows.items():

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from autosegloss.errors import unknown, whole_number
 from autosegloss.training.resuming import CHECKPOINTS
-from autosegloss.training.weights import save_weights
+from autosegloss.training.weights_file import save_weights
 
 _PREFIX = "val/"
 

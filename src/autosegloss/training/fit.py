@@ -19,7 +19,7 @@ from autosegloss.training.checkpoints import Checkpoints
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.outcome import WEIGHTS
 from autosegloss.training.resuming import comparable, resumes
-from autosegloss.training.weights import save_weights
+from autosegloss.training.weights_file import save_weights
 
 
 class Fitted(NamedTuple):

@@ -15,7 +15,7 @@ from torchmetrics import MetricCollection
 
 from autosegloss.algebra.inputs import labels_are_classes
 
-_MULTIPLE = 32  # encoders halve the image up to five times
+MULTIPLE = 32  # encoders halve the image up to five times
 _TOGETHER = 2**20  # pixels that are judged at once
 
 
@@ -44,9 +44,7 @@ class SegmentationModule(pl.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) of images (N, B, H, W)."""
-        height, width = images.shape[2:]
-        padded = F.pad(images, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE))
-        return self.network(padded.contiguous(memory_format=torch.channels_last))[..., :height, :width]
+        return logits_of(self.network, images)
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
@@ -75,8 +73,24 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def logits_of(network: nn.Module, images: Tensor) -> Tensor:
+    """Logits (N, C, H, W) of images (N, B, H, W) of any size, which are padded to a multiple of 32 for the network.
+
+    Logits of another size than the padded images, as of networks that leave the scaling to others, are scaled to it.
+    """
+    height, width = images.shape[2:]
+    padded = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+    logits = network(padded.contiguous(memory_format=torch.channels_last))
+    return scaled(logits, padded.shape[2:])[..., :height, :width]
+
+
+def scaled(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Logits (N, C, H, W) at `size` (H', W')."""
+    if logits.shape[2:] == tuple(size):
+        return logits
+    return F.interpolate(logits.float(), tuple(size), mode="bilinear", align_corners=False)
+
+
 def predicted(logits: Tensor, size: Sequence[int]) -> Tensor:
     """The classes (N, H', W') of logits (N, C, H, W), which are scaled to `size` (H', W') if theirs is another."""
-    if logits.shape[2:] != tuple(size):
-        logits = F.interpolate(logits.float(), tuple(size), mode="bilinear", align_corners=False)
-    return logits.argmax(dim=1)
+    return scaled(logits, size).argmax(dim=1)

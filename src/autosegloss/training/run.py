@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import os
-import pickle
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,7 @@ from torch.utils.data import DataLoader
 from autosegloss.data.description import describe
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU
+from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
 from autosegloss.training.failures import record_failure
@@ -34,8 +32,10 @@ from autosegloss.training.networks import build_network
 from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.resuming import resumes
 from autosegloss.training.settings import check_settings
+from autosegloss.training.sizes import check_sizes
 from autosegloss.training.trainer import make_trainer, tamed_lightning
-from autosegloss.training.weights import cannot_be_written
+from autosegloss.training.weights import load_exactly, read_state
+from autosegloss.training.weights_file import cannot_be_written
 
 if TYPE_CHECKING:
     from autosegloss.data.datamodule import SegmentationData
@@ -148,22 +148,14 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     effective_batch_size: images that batch normalisation sees at once; None means data.batch_size. Raises InputError
     if a part cannot be made, or if batch normalisation would see one image.
     """
-    architecture = instantiate(cfg.network)
-    network = build_network(
-        architecture.func, classes=data.num_classes, bands=data.source.channels, **architecture.keywords
-    )
+    network = make_network(cfg, data.num_classes, data.source.channels)
     normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
     if normalises and (effective_batch_size or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")
     if cfg.init_weights:
-        _load_weights(network, cfg.init_weights)
-    target = instantiate(cfg.metric)
-    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
-    members = {**dict.fromkeys(PAPER), **optional}
-    metrics = segmentation_metrics(
-        data.num_classes, data.ignore_index, [metric or name for name, metric in members.items()]
-    )
+        load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
+    check_sizes(network, data)
+    metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
     loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
@@ -171,18 +163,21 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     return SegmentationModule(network, loss, metrics, instantiate(cfg.optimizer))
 
 
-def _load_weights(network: nn.Module, path: str) -> None:
-    try:
-        network.load_state_dict(read_weights(path, os.stat(path).st_mtime_ns))
-    except (FileNotFoundError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"init_weights={path} cannot be loaded into this network: {reason}") from error
+def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:
+    """Make the network that `cfg` describes: images (N, bands, H, W) -> logits (N, num_classes, H, W)."""
+    architecture = instantiate(cfg.network)
+    if not isinstance(architecture, partial):
+        raise InputError("network._partial_ must be true: the number of classes follows from the data")
+    return build_network(architecture.func, classes=num_classes, bands=bands, **architecture.keywords)
 
 
-@lru_cache(maxsize=1)  # all trials of a search begin with the same weights
-def read_weights(path: str, written: int) -> dict[str, torch.Tensor]:
-    """The state that a weights.pt holds; `written`, the time of its last change, is part of the cache's key."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
+    """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
+    target = instantiate(cfg.metric)
+    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
+    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    members = {**dict.fromkeys(PAPER), **optional}
+    return [metric or name for name, metric in members.items()]
 
 
 def _without_prefix(scores: Mapping[str, float]) -> dict[str, float]:

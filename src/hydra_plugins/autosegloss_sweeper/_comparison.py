@@ -11,6 +11,8 @@ from autosegloss.training.outcome import Outcome, Result
 
 from .config import SweeperConf
 
+KEPT = "save_weights=true"  # the networks of the comparison are worth keeping; those of trials are not
+
 
 class Comparison:
     """One run per row and seed of the settings.
@@ -44,7 +46,7 @@ class Comparison:
                 continue
             for seed in self.settings.comparison_seeds:
                 folder = f"comparison/{row.replace(' ', '_')}/seed_{seed}"
-                yield row, folder, [*self.settings.comparison_common, *filled, f"seed={seed}"]
+                yield row, folder, [KEPT, *self.settings.comparison_common, *filled, f"seed={seed}"]
 
     def _filled(self, overrides: list[str]) -> list[str] | None:
         """The overrides with paths in place of the names of cards; None if a card is missing."""

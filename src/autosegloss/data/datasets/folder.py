@@ -23,6 +23,7 @@ from autosegloss.data.datasets.division import at_random, by_lists, groups_of
 from autosegloss.data.datasets.images import ImageReader
 from autosegloss.data.datasets.known_layouts import LAYOUT, PATTERNS, found_layout
 from autosegloss.data.datasets.layout import Layout, Pair, summary
+from autosegloss.data.datasets.masks import MaskTable
 from autosegloss.data.datasets.pairs import existing_root, load_pair
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
 from autosegloss.data.reading import map_in_threads
@@ -99,22 +100,27 @@ class Folder(Source):
             if isinstance(value := getattr(self, name), Mapping):
                 set_value(name, check(value))
 
-        set_value("bands", self._reader.bands)
+        set_value("bands", self.image_reader.bands)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # not what it has found
 
     @property
     def channels(self) -> int:
-        return self._reader.channels
+        return self.image_reader.channels
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return self._classes.names
 
+    @property
+    def mask_table(self) -> MaskTable | None:
+        """What the values or colours of masks mean; None if they are the labels themselves."""
+        return read if isinstance(read := self._classes.read, MaskTable) else None
+
     def samples(self, split: str) -> Sequence[Sample]:
         root, pairs = self._folder(), self._pairs[split]
-        load = partial(load_pair, read=self._classes.read, read_image=self._reader)
+        load = partial(load_pair, read=self._classes.read, read_image=self.image_reader)
         groups = [None] * len(pairs) if self.group is None else groups_of([pair.image for pair in pairs], self.group)
         return [
             Sample(str(root / image), partial(load, root / image, root / mask), str(root / mask), group)
@@ -143,7 +149,8 @@ class Folder(Source):
         return classes_of(entries, where, self.ignore_index, self.unknown)
 
     @property
-    def _reader(self) -> ImageReader:
+    def image_reader(self) -> ImageReader:
+        """Reads an image file as the settings say."""
         return ImageReader(self.bands, self.max_value, self.max_megapixels)
 
     @cached_property

@@ -1,0 +1,1 @@
+"""Networks in use: judged in detail, compared, and predicting masks of images."""
