@@ -243,6 +243,6 @@ MUTATIONS = (
         "training: a training that goes on draws other random numbers",
         'torch.set_rng_state(state["torch"])',
         'state["torch"]',
-        ("tests/test_resume.py::test_a_training_that_goes_on_ends_as_an_undisturbed_one[plain]",),
+        ("tests/test_resume.py::test_a_training_that_goes_on_ends_as_an_undisturbed_one",),
     ),
 )
