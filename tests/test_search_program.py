@@ -49,8 +49,8 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
     assert all(f"| {row} |" in table for row in ("cross-entropy", "identity", "searched"))
     assert "## Validation" in table
     assert "## Test" in table
-    kept = sorted(path.parent.relative_to(found).as_posix() for path in found.rglob("weights.pt"))
-    assert kept == [f"comparison/{row}/seed_0" for row in ("cross-entropy", "identity", "searched")]
+    kept = {path.parent.relative_to(found).as_posix() for path in found.rglob("weights.pt")}
+    assert kept == {"warmup", *(f"comparison/{row}/seed_0" for row in ("cross-entropy", "identity", "searched"))}
     assert "1 seed" in out
     assert "Chosen: " in out
     assert len(json.loads((found / "finalists.json").read_text())) >= 2

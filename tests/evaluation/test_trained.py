@@ -69,9 +69,9 @@ def test_what_is_no_run_is_told(tmp_path, written):
     }.items():
         with pytest.raises(InputError, match=message):
             TrainedRun.of(tmp_path / path)
-    with pytest.raises(InputError, match=r"weights.pt cannot be read as weights"):
+    with pytest.raises(InputError, match=r"weights.pt cannot be loaded: "):
         TrainedRun.of(damaged).network(6, 3)
-    with pytest.raises(InputError, match=r"weights.pt does not fit the network of .* with 5 classes and 3 bands: "):
+    with pytest.raises(InputError, match=r"with 5 classes and 3 bands, cannot be loaded into this network: "):
         TrainedRun.of(written).network(5, 3)
     (damaged / ".hydra/config.yaml").write_text("a: [")
     with pytest.raises(InputError, match=r"the settings in .*\.hydra cannot be read"):

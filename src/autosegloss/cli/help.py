@@ -161,7 +161,7 @@ PREDICT = Help(
         "autosegloss predict RUN images=photo.jpg out=masks overlay=true": "one, and a picture",
         "autosegloss predict RUN images=tiles out=masks window=512 overlap=0.5": "large images",
         "autosegloss predict RUN images=photos out=masks flip=true": "twice the time",
-        "autosegloss predict RUN/checkpoints/last.ckpt images=photos out=masks": "a checkpoint",
+        "autosegloss predict RUN/checkpoints/NAME.pt images=photos out=masks": "a checkpoint",
     },
 )
 
