@@ -32,7 +32,7 @@ def turns(*groups: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("entry", ["train", "search"])
-@pytest.mark.parametrize("chosen", turns("metric", "curve", "data", "network", "optimizer", "trainer"))
+@pytest.mark.parametrize("chosen", turns("metric", "curve", "data", "network", "optimizer", "schedule", "trainer"))
 def test_every_choice_composes(entry, chosen):
     cfg = composed(entry, *(f"{group}={name}" for group, name in chosen.items()))
     assert all(cfg[group] for group in chosen)
@@ -67,7 +67,7 @@ def test_the_paper_profile_has_the_numbers_of_appendix_a():
     assert (sweeper.strategy.epsilon, sweeper.strategy.updates, sweeper.strategy.ratio) == (0.1, 100, "joint")
     assert (sweeper.finalists, sweeper.warmup) == (0, None)
     assert (optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (0.02, 0.9, 5e-4)
-    assert (optimizer.power, optimizer.min_lr, optimizer.head_multiplier) == (0.9, 1e-4, 10)
+    assert (cfg.schedule.power, cfg.schedule.min_lr, optimizer.head_multiplier) == (0.9, 1e-4, 10)
     assert (cfg.trainer.max_steps, cfg.data.batch_size, list(cfg.data.size)) == (1000, 32, [128, 128])
     assert cfg.network.encoder_name == "resnet50"
 

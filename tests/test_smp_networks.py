@@ -13,10 +13,9 @@ from autosegloss.errors import InputError
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.module import SegmentationModule, logits_of
 from autosegloss.training.networks import build_network
-from autosegloss.training.optimizers import poly_sgd
+from autosegloss.training.optimizers import parameter_groups
 from autosegloss.training.sizes import check_sizes
 
-SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "head_multiplier": 10, "power": 0.9, "min_lr": 1e-4}
 VIT = ["network.encoder_name=tu-test_vit3", "+network.dynamic_img_size=true"]
 
 
@@ -38,8 +37,8 @@ def data_of(bands: int = 3, **sizes) -> SegmentationData:
 @pytest.mark.parametrize("arch", sorted(MODEL_ARCHITECTURES_MAPPING))
 def test_every_architecture_learns_from_images_of_odd_sizes(arch, bands):
     network = smp_network(arch, bands=bands)
-    module = SegmentationModule(network, nn.CrossEntropyLoss(), segmentation_metrics(6), poly_sgd)
-    optimizer, _ = poly_sgd(network, max_steps=10, **SGD)
+    module = SegmentationModule(network, nn.CrossEntropyLoss(), segmentation_metrics(6), optimizer=None)
+    optimizer = torch.optim.SGD(parameter_groups(network, lr=0.1, head_multiplier=10), momentum=0.9)
     before = {name: part.detach().clone() for name, part in network.named_parameters()}
     logits = module(torch.randn(2, bands, 130, 150))
     assert logits.shape == (2, 6, 130, 150)
@@ -127,9 +126,8 @@ def test_logits_of_another_size_are_scaled_to_the_images():
 
 def test_a_network_without_an_encoder_learns_at_one_rate():
     network = build_network(Quarter, classes=5)
-    optimizer, _ = poly_sgd(network, max_steps=10, **SGD)
-    first, second = optimizer.param_groups
-    assert (first["lr"], len(first["params"]), len(second["params"])) == (0.1, 4, 0)
+    (group,) = parameter_groups(network, lr=0.1, head_multiplier=10)
+    assert (group["lr"], len(group["params"])) == (0.1, 4)
 
 
 @pytest.mark.slow
@@ -139,9 +137,9 @@ def test_the_networks_of_torchvision_give_their_logits():
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
         assert_close(logits_of(network, images), type(network).forward(network, images)["out"])
-    optimizer, _ = poly_sgd(network, max_steps=10, **SGD)
+    groups = parameter_groups(network, lr=0.1, head_multiplier=10)
     backbone = {id(p) for p in network.backbone.parameters()}
-    assert {id(p) for p in optimizer.param_groups[0]["params"]} == backbone
+    assert {id(p) for p in groups[0]["params"]} == backbone
 
 
 def test_a_network_must_give_logits_of_every_class():

@@ -17,7 +17,7 @@ def validated_at(path) -> list[int]:
 @pytest.mark.parametrize("batches", [1, 2, 4])
 def test_validate_every_counts_steps_however_many_batches_one_takes(command, tmp_path, batches):
     """An epoch of 6 batches has 2 steps of 4 and of 2; the last entry is the validation at the end of the run."""
-    steps = ["trainer.max_steps=5", "validate_every=2", f"+trainer.accumulate_grad_batches={batches}"]
+    steps = ["trainer.max_steps=5", "validate_every=2", f"trainer.accumulate_grad_batches={batches}"]
     command("train", *QUIET, *steps)
     assert validated_at(tmp_path / "run/log/metrics.csv")[:2] == [2, 4]
     assert len(validated_at(tmp_path / "run/log/metrics.csv")) == 3
@@ -36,7 +36,7 @@ def test_validate_every_counts_steps_however_many_batches_one_takes(command, tmp
         ["trainer.log_every_n_steps=0"],
         ["+trainer.limit_test_batches=0"],
         ["+trainer.limit_val_batches=1", "+trainer.limit_train_batches=0.5"],
-        ["+trainer.gradient_clip_val=0.1", "+trainer.detect_anomaly=true"],
+        ["trainer.gradient_clip_val=0.1", "+trainer.detect_anomaly=true"],
         ["trainer.plugins=null", "trainer.callbacks=null", "trainer.logger=false"],
         ["trainer.enable_checkpointing=true"],
     ],
@@ -56,12 +56,12 @@ def test_an_argument_of_the_trainer_works(command, tmp_path, arguments):
         ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to train on"),
         ("test=true +trainer.limit_test_batches=0", "trainer.limit_test_batches=0 leaves nothing to test on"),
         ("+trainer.limit_val_batches=0.1", "trainer: You requested to check 0.1 of the `val_dataloader`"),
-        ("+trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches must be a whole number of 1 or more"),
-        ("+trainer.accumulate_grad_batches=two", "trainer.accumulate_grad_batches must be a whole number of 1 or more"),
+        ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches must be a whole number of 1 or more"),
+        ("trainer.accumulate_grad_batches=two", "trainer.accumulate_grad_batches must be a whole number of 1 or more"),
         ("trainer.log_every_n_steps=often", "trainer.log_every_n_steps must be a whole number of 0 or more"),
         ("trainer.val_check_interval=1", "trainer.val_check_interval=1 counts batches: set validate_every=STEPS"),
         ("trainer.accelerator=mps", "trainer: `MPSAccelerator` can not run on your system"),
-        ("+trainer.gradient_clip_val=much", "trainer: `gradient_clip_val` should be an int or a float"),
+        ("trainer.gradient_clip_val=much", "trainer: `gradient_clip_val` should be an int or a float"),
     ],
 )
 def test_an_argument_that_cannot_work_is_one_line(command, tmp_path, argument, message, capsys):

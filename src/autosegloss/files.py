@@ -1,4 +1,4 @@
-"""Files that exist whole or not at all, even if a process is killed while it writes."""
+"""Files that exist whole or not at all, even if a process is killed while it writes; where the configuration lies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
+
+
+def config_folder() -> Path:
+    """The folder of the configuration: autosegloss/conf of an installed wheel, or conf/ of the checkout."""
+    package = Path(__file__).parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 @contextmanager

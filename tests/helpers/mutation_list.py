@@ -229,9 +229,9 @@ MUTATIONS = (
     ),
     Mutation(
         "training: the head learns as slowly as the encoder",
-        "lr * head_multiplier]",
-        "lr]",
-        ("tests/test_training.py::test_the_rate_falls_polynomially_and_the_head_learns_faster",),
+        '"lr": lr * head_multiplier}]',
+        '"lr": lr}]',
+        ("tests/test_optimizers.py::test_the_rate_falls_polynomially_and_the_head_learns_faster",),
     ),
     Mutation(
         "report: the spread of a cell is that of a population",

@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autosegloss.files import config_folder
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-
-def config_folder() -> Path:
-    """The folder of the configuration: autosegloss/conf of an installed wheel, or conf/ of the checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
 def compose_training(overrides: Sequence[str], own: str | None = None) -> DictConfig:
@@ -25,13 +20,18 @@ def compose_training(overrides: Sequence[str], own: str | None = None) -> DictCo
         own: a folder with configs of the user, as --config-dir.
 
     Raises:
+        InputError: no part of the program reads a key.
         HydraException, OmegaConfBaseException: an override is wrong.
     """
     from hydra import compose, initialize_config_dir
 
+    from autosegloss.training.keys import check_keys
+
     search = [f"hydra.searchpath=['file://{Path(own).absolute()}']"] if own else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", [*search, *overrides])
+        cfg = compose("train", [*search, *overrides])
+    check_keys(cfg)
+    return cfg
 
 
 def groups(own: Sequence[str] = ()) -> Mapping[str, list[str]]:

@@ -77,6 +77,7 @@ def compose_source(overrides: Sequence[str]) -> Source:
         overrides: settings in Hydra's grammar, as data=voc.
 
     Raises:
+        InputError: no part of the program reads a key.
         InstantiationException: the data set refuses a setting; its cause is an InputError.
     """
     return instantiate(compose_training(overrides).data).source

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from autosegloss.cli.streams import guarded_output, open_closed_streams, silent_logging
 from autosegloss.errors import unknown
 from autosegloss.training.failures import describe_mistake, key_first
+from autosegloss.training.keys import unknown_key
 
 
 def run_program(main: Callable[[], object]) -> None:
@@ -48,6 +50,18 @@ def describe_error(error: Exception) -> str | None:
 def _hydra_message(error: HydraException) -> str:
     """The texts of an error of Hydra and of its cause, in one line."""
     text, cause = str(error), error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and (mistake := _unknown_key(text, cause)):
+        return mistake
     if cause is not None and str(cause) not in text:
         text = f"{text}: {cause}"
     return key_first(text, cause.full_key if isinstance(cause, OmegaConfBaseException) else None)
+
+
+def _unknown_key(text: str, cause: ConfigAttributeError | ConfigKeyError) -> str | None:
+    """The error for a key that the composed configuration does not have; None where `cause` does not tell."""
+    run, found, _ = text.partition("Could not override")  # "finalists: " of a search, before Hydra's own words
+    node = cause.parent_node
+    if not found or node is None or not cause.full_key:
+        return None
+    cfg = node._get_root()
+    return f"{run}{unknown_key(cause.full_key, cfg)}" if isinstance(cfg, DictConfig) else None

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.cli.resume import finished, going_on, resume_command
 from autosegloss.cli.streams import guarded_output
+from autosegloss.cli.typed import check_read, check_typed
 from autosegloss.errors import InputError
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
 from autosegloss.training.environment import local_rank, one_of_several
@@ -59,6 +60,7 @@ def trial(cfg: DictConfig) -> dict[str, Any]:
 
 def _train(cfg: DictConfig, folder: str) -> Outcome:
     try:
+        _check_overrides(cfg)
         cfg = going_on(cfg, Path(folder))
         if result := finished(cfg, Path(folder)):
             if local_rank() == 0:
@@ -67,9 +69,18 @@ def _train(cfg: DictConfig, folder: str) -> Outcome:
         subprocess = _needs_processes(cfg)
     except InputError:
         raise
-    except Exception as error:  # devices that this machine does not have
+    except Exception as error:  # e.g. devices that this machine does not have
         return record_failure(error, folder)
     return run_in_subprocess(cfg, folder, console=True) if subprocess else run_inline(cfg, folder)
+
+
+def _check_overrides(cfg: DictConfig) -> None:
+    """Raise InputError for what was typed in vain."""
+    hydra = HydraConfig.get()
+    keys = [override.partition("=")[0].lstrip("+~") for override in hydra.overrides.task]
+    check_typed(cfg, keys, str(hydra.job.config_name))
+    if hydra.mode == RunMode.RUN:
+        check_read(cfg, keys)
 
 
 def _needs_processes(cfg: DictConfig) -> bool:

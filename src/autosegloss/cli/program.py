@@ -10,10 +10,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from autosegloss.cli.configs import config_folder
 from autosegloss.cli.help import ALL, SEARCH, TRAIN, Help
 from autosegloss.cli.streams import guarded_output
 from autosegloss.errors import not_installed
+from autosegloss.files import config_folder
 
 
 def train() -> None:

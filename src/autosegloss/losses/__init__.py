@@ -7,6 +7,7 @@ ignored pixels change neither value nor gradient, even if their logits are nan; 
 
 from autosegloss.losses.distance_penalty import DistancePenalizedCrossEntropy
 from autosegloss.losses.library import ClassMeanLoss, LibraryLoss, SinglePrecisionLoss
+from autosegloss.losses.schedule import LossSchedule
 from autosegloss.losses.ssim import SSIMLoss
 from autosegloss.losses.weighted_cross_entropy import WeightedCrossEntropy
 from autosegloss.losses.weighted_sum import WeightedSum
@@ -15,6 +16,7 @@ __all__ = [
     "ClassMeanLoss",
     "DistancePenalizedCrossEntropy",
     "LibraryLoss",
+    "LossSchedule",
     "SSIMLoss",
     "SinglePrecisionLoss",
     "WeightedCrossEntropy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MetricCollection
 
 from autosegloss.algebra.inputs import labels_are_classes
+from autosegloss.losses import LossSchedule
 
 MULTIPLE = 32  # encoders halve the image up to five times
 _TOGETHER = 2**20  # pixels that are judged at once
@@ -26,13 +28,13 @@ class SegmentationModule(pl.LightningModule):
     `SegmentationData`; images are padded to a multiple of 32 and the logits cropped back. Where labels have another
     size than their images, the logits are scaled to it before a class is chosen. The labels are not checked here: the
     data module checks them once, and a check at every step would wait for the GPU. The training loss is logged as
-    "loss" if there is a logger or a progress bar.
+    "loss" if there is a logger or a progress bar. A LossSchedule in the loss learns the step from the Trainer.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: nn.Module,
         metrics: MetricCollection,
         optimizer: Callable[..., tuple[Optimizer, LRScheduler]],
     ):
@@ -40,11 +42,16 @@ class SegmentationModule(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
+        self.schedules = [part for part in loss.modules() if isinstance(part, LossSchedule)]
         self.optimizer = optimizer
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) of images (N, B, H, W)."""
         return logits_of(self.network, images)
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        for schedule in self.schedules:
+            schedule.begin(self.trainer.global_step, self.trainer.max_steps)
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch

@@ -1,47 +1,81 @@
-"""The optimiser of the paper: SGD with a faster head and polynomial decay (appendix A)."""
+"""The optimiser of a training: any of torch, with a faster head, and the schedule of its learning rates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
+from hydra.utils import instantiate
 from torch import nn
-from torch.optim import SGD
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, is_number
 from autosegloss.training.weights import ENCODERS
 
+MakeOptimizer = Callable[..., tuple[Optimizer, LRScheduler]]
+_NUMBERS = ("lr", "momentum", "weight_decay", "head_multiplier", "min_lr")
 
-def poly_sgd(
-    network: nn.Module,
-    max_steps: int,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    head_multiplier: float,
-    power: float,
-    min_lr: float,
-) -> tuple[SGD, LambdaLR]:
-    """Make SGD whose rate falls at each step as min_lr + (lr - min_lr) (1 - step / max_steps)^power.
 
-    The parameters outside network.encoder, the head, have `head_multiplier` times the rate; those of a network without
-    an encoder (or backbone) all have the rate itself. Raises InputError for a setting that is not a number of 0 or
-    more, or a learning rate of 0.
+def optimizer_with_schedule(optimizer: Mapping[str, Any], schedule: Mapping[str, Any]) -> MakeOptimizer:
+    """Read conf/optimizer and conf/schedule.
+
+    Args:
+        optimizer: `_target_` of an optimiser of torch, with its arguments; beside them head_multiplier, by which the
+            rate of all but the encoder is multiplied, and min_lr, for the schedule.
+        schedule: `_target_` of a function of (optimizer, steps), with its other arguments.
+
+    Returns:
+        A function of (network, max_steps) that makes both. It raises InputError for arguments that the optimiser or
+        the schedule refuses.
+
+    Raises:
+        InputError: A rate is not a number of 0 or more, or lr is 0.
     """
-    rates = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "min_lr": min_lr}
-    for name, value in {**rates, "head_multiplier": head_multiplier, "power": power}.items():
-        if not isinstance(value, (int, float)) or value < 0 or (value == 0 and name == "lr"):
+    settings = dict(optimizer)
+    for name in _NUMBERS:
+        value: Any = settings.get(name, None if name == "lr" else 0)
+        if not is_number(value) or value < 0 or (value == 0 and name == "lr"):
             raise InputError(f"optimizer.{name} must be a number of 0 or more (lr: above 0), got {value!r}")
-    named = list(network.named_parameters())
-    encoder = [p for name, p in named if name.split(".")[0] in ENCODERS] or [p for _, p in named]
-    known = {id(p) for p in encoder}
-    head = [p for p in network.parameters() if id(p) not in known]
-    initial = [lr, lr * head_multiplier]
-    groups = [{"params": params, "lr": rate} for params, rate in zip((encoder, head), initial, strict=True)]
-    optimizer = SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    multiplier = settings.pop("head_multiplier", 1)
+    settings.pop("min_lr", None)
+    make_optimizer, make_schedule = instantiate(settings), instantiate(schedule)
 
-    def decay(start: float) -> Callable[[int], float]:
-        floor = min(min_lr / start, 1)
-        return lambda step: floor + (1 - floor) * max(0, 1 - step / max_steps) ** power
+    def make(network: nn.Module, max_steps: int) -> tuple[Optimizer, LRScheduler]:
+        groups = parameter_groups(network, settings["lr"], multiplier)
+        with _refusals("optimizer"):
+            made = make_optimizer(groups)
+        with _refusals("schedule"):
+            return made, make_schedule(made, steps=max_steps)
 
-    return optimizer, LambdaLR(optimizer, [decay(rate) for rate in initial])
+    return make
+
+
+@contextmanager
+def _refusals(key: str) -> Iterator[None]:
+    """Within it, an argument that torch refuses is an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{key}: {' '.join(str(error).split())}") from error
+
+
+def parameter_groups(network: nn.Module, lr: float, head_multiplier: float = 1) -> list[dict[str, Any]]:
+    """The parameters of the encoder, and those of the head, which have `head_multiplier` times the rate.
+
+    A network without an encoder is one group with the rate `lr`.
+    """
+    if (encoder := encoder_of(network)) is None:
+        return [{"params": list(network.parameters()), "lr": lr}]
+    known = {id(parameter) for parameter in encoder.parameters()}
+    head = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    return [{"params": list(encoder.parameters()), "lr": lr}, {"params": head, "lr": lr * head_multiplier}]
+
+
+def encoder_of(network: nn.Module) -> nn.Module | None:
+    """The part of a network that may be pretrained: its module `encoder` or `backbone`, if it has one."""
+    parts = dict(network.named_children())
+    return next((parts[name] for name in ENCODERS if name in parts), None)

@@ -24,11 +24,14 @@ from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.metrics import segmentation_metrics
+from autosegloss.training.advice import notes
 from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
 from autosegloss.training.failures import record_failure
 from autosegloss.training.fit import Fit
+from autosegloss.training.length import set_length
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
+from autosegloss.training.optimizers import optimizer_with_schedule
 from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.resuming import resumes
 from autosegloss.training.settings import check_settings
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def run(config: DictConfig | Mapping[str, Any], folder: str | Path) -> Outcome:
-    """Train the network of `config` for trainer.max_steps and judge it.
+    """Train the network of `config` for trainer.max_steps, or trainer.max_epochs, and judge it.
 
     The outcome is written into `folder`, too. An interrupted training saves its weights if save_weights is set.
     With checkpoint.resume it goes on from the newest checkpoint in `folder`, if there is one.
@@ -82,15 +85,20 @@ def train(cfg: DictConfig, folder: Path) -> Result:
             torch.set_num_threads(cfg.threads)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         trainer = make_trainer(cfg, folder)
-        fit = Fit(cfg, trainer, folder)
         data: SegmentationData = instantiate(cfg.data, device=trainer.strategy.root_device)
         data.check(trainer.world_size, cfg.test and data.has_test)
+        cfg = set_length(trainer, cfg, data)
+        fit = Fit(cfg, trainer, folder)
         loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
         tests = data.test_dataloader() if cfg.test and data.has_test else None
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
             _replace_earlier(cfg, data, folder)
+            if OmegaConf.select(cfg, "notes"):
+                print(*(f"note: {note}\n" for note in notes(cfg, module)), sep="", end="")
+        if cfg.get("compile"):
+            module.network.compile()
         fitted = fit.run(module, *loaders)
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)
@@ -160,7 +168,7 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())
-    return SegmentationModule(network, loss, metrics, instantiate(cfg.optimizer))
+    return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule))
 
 
 def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:

@@ -5,15 +5,31 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.errors import InputError, is_whole
+from autosegloss.training.keys import check_keys
 
 
 def check_settings(cfg: DictConfig) -> None:
-    """Raise InputError if a count in `cfg` is not a whole number or too small, or if the Trainer cannot be used so."""
-    ones = ("threads", "trials_per_gpu", "trainer.max_steps", "validate_every", "trainer.accumulate_grad_batches")
+    """Raise InputError for a key that nothing reads, a count in `cfg` that is not a whole number or too small, and a
+    Trainer that cannot be used so.
+    """
+    check_keys(cfg)
+    ones = (
+        "threads",
+        "trials_per_gpu",
+        "trainer.max_steps",
+        "validate_every",
+        "trainer.accumulate_grad_batches",
+        "early_stopping",
+    )
     for key, least in {"seed": 0, "trainer.log_every_n_steps": 0, **dict.fromkeys(ones, 1)}.items():
         value = OmegaConf.select(cfg, key)
         if value is not None and not is_whole(value, least):
             raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
+    epochs = OmegaConf.select(cfg, "trainer.max_epochs")
+    if epochs not in (None, -1) and not is_whole(epochs, least=1):
+        raise InputError(f"trainer.max_epochs must be a whole number of 1 or more, or null for steps, got {epochs!r}")
+    if cfg.get("early_stopping") is not None and epochs in (None, -1) and cfg.validate_every >= cfg.trainer.max_steps:
+        raise InputError("early_stopping counts validations between steps, here are none: set validate_every=STEPS")
     _check_amounts(cfg)
     monitor, every, steps = (OmegaConf.select(cfg, key) for key in ("monitor", "validate_every", "trainer.max_steps"))
     if monitor is not None and steps is not None and 0 < steps <= every:

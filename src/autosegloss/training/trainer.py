@@ -11,26 +11,41 @@ from pathlib import Path
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
 from autosegloss.errors import InputError
-from autosegloss.training.callbacks import ValidateEvery
+from autosegloss.training.averaging import AverageWeights
 from autosegloss.training.environment import config_decides, deaf_to_warnings, one_of_several, under_srun
+from autosegloss.training.freezing import FreezeEncoder
 
 _SRUN = {"_target_": "pytorch_lightning.plugins.environments.SLURMEnvironment", "auto_requeue": False}
 
 
 def make_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
-    """The Trainer that `cfg` describes; it validates every cfg.validate_every steps, and requeues no job."""
+    """The Trainer that `cfg` describes; it requeues no job."""
     if not one_of_several():
         # at its import Lightning may have taken it from a leftover of a launcher
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
     plugins = [*(cfg.trainer.get("plugins") or ()), *([_SRUN] if under_srun() else [])]
     trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(folder), plugins=plugins)
-    trainer.callbacks.append(ValidateEvery(cfg.validate_every))  # type: ignore[attr-defined]  # it has them
+    trainer.callbacks += _callbacks(cfg)  # type: ignore[attr-defined]  # it has them
     return trainer
+
+
+def _callbacks(cfg: DictConfig) -> Iterator[pl.Callback]:
+    """What the settings outside of `trainer` add to its callbacks."""
+    if (decay := cfg.get("ema")) is not None:
+        yield AverageWeights(decay)
+    if (steps := cfg.get("freeze_encoder")) is not None:
+        yield FreezeEncoder(steps)
+    if (patience := cfg.get("early_stopping")) is not None:
+        metric = cfg.get("monitor") or instantiate(cfg.metric).name
+        yield EarlyStopping(f"val/{metric}", patience=patience, mode="max", check_finite=False)
+    for own in (cfg.get("callbacks") or {}).values():
+        yield instantiate(own)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def _provenance(task: Task, label: str) -> dict[str, Any]:
     return {
         "origin": f"{label}; the score is its {metric} on the hold-out images, at {scored_at(cfg.data)}",
         "search": {**{name: sweeper[name] for name in _SETTINGS}, "trial_max_steps": cfg.trainer.max_steps},
-        **{group: plain(cfg[group]) for group in ("data", "network", "optimizer")},
+        **{group: plain(cfg[group]) for group in ("data", "network", "optimizer", "schedule")},
         "seed": cfg.seed,
         "versions": {name: version(name) for name in ("autosegloss", "torch", "pytorch-lightning")},
         "date": date.today().isoformat(),

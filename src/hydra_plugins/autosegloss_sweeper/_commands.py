@@ -11,7 +11,13 @@ from omegaconf import DictConfig
 from autosegloss.cli.overrides import argument, key_of
 from autosegloss.cli.resume import resume_command as resume
 
-_GROUPS = ("metric", "data", "network", "optimizer")  # the parts of a search's configuration that a training shares
+_GROUPS = (
+    "metric",
+    "data",
+    "network",
+    "optimizer",
+    "schedule",
+)  # the parts of a search's configuration that a training shares
 
 
 def resume_command(directory: Path) -> str:
