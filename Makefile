@@ -1,4 +1,4 @@
-.PHONY: install test lint format demo chaos mutations ci
+.PHONY: install test lint format demo chaos kills mutations ci
 
 install:
 	python -m pip install -e ".[test]"
@@ -17,6 +17,9 @@ demo:
 
 chaos:
 	python tests/chaos.py
+
+kills:
+	python tests/kills.py
 
 mutations:
 	python tests/mutations.py

@@ -27,6 +27,7 @@ SEARCH = (
     "metric=macc",
     "data.holdout=8",
     "trainer.max_steps=15",  # fewer leave all trials with the same score
+    "checkpoint.every_n_steps=4",  # of the runs around the trials
     "hydra.sweeper.warmup=['loss=cross_entropy','trainer.max_steps=15']",
     "hydra.sweeper.final=['trainer.max_steps=20']",
     "hydra.sweeper.comparison_common=['data.holdout=null','trainer.max_steps=15']",

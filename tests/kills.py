@@ -34,7 +34,7 @@ SETTINGS = {
     "workers": ["data.num_workers=2"],
     "crop": ["data.size=null", "data.crop=[32,32]", "data.source.size=48"],
     "ddp": ["trainer=ddp", "trainer.devices=2"],
-    "grid": ["-m", "loss=cross_entropy,dice"],
+    "grid": ["hydra.mode=MULTIRUN", "loss=cross_entropy,dice"],
 }
 
 

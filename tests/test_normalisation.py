@@ -8,6 +8,7 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 from helpers.networks import built
+from huggingface_hub import constants
 from torch import nn
 from torch.testing import assert_close
 
@@ -101,6 +102,14 @@ def test_encoders_of_smp_expect_what_their_file_of_settings_says(monkeypatch):
         encoder_normalisation("xception", "imagenet")
     settings.clear()
     assert encoder_normalisation("xception", "imagenet") is None
+
+
+def test_without_a_host_an_encoder_expects_what_timms_network_of_its_name_does(monkeypatch):
+    monkeypatch.setattr("autosegloss.training.hub.hub_answers", lambda: False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "nowhere")
+    assert encoder_normalisation("resnet34", "imagenet").is_imagenets()
+    assert encoder_normalisation("dpn68", None).mean == pytest.approx((124, 117, 104))
+    assert encoder_normalisation("mit_b0", None) is None
 
 
 @pytest.mark.parametrize(

@@ -239,4 +239,10 @@ MUTATIONS = (
         "statistics.pstdev(percent)",
         ("tests/report/test_paper_tables.py::test_csv_has_a_line_a_cell",),
     ),
+    Mutation(
+        "training: a training that goes on draws other random numbers",
+        'torch.set_rng_state(state["torch"])',
+        'state["torch"]',
+        ("tests/test_resume.py::test_a_training_that_goes_on_ends_as_an_undisturbed_one",),
+    ),
 )

@@ -123,11 +123,12 @@ def _settings(encoder: str, weights: str) -> Mapping[str, Any]:
     name = encoder.removeprefix("tu-")
     if smp.encoders.is_equivalent_to_timm_universal(name):
         name = name.replace("timm-mobilenetv3", "tf_mobilenetv3").removeprefix("timm-")
-    if name not in smp.encoders.encoders or encoder.startswith("tu-"):
-        known = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
-        return known.to_dict() if known else {}
-    try:
-        with hub_within_seconds():
-            return smp.encoders.get_preprocessing_params(name, weights)
-    except (KeyError, ValueError, OSError):  # settings without a mean; no such weights; no host
-        return {}
+    if name in smp.encoders.encoders and not encoder.startswith("tu-"):
+        try:
+            with hub_within_seconds():
+                return smp.encoders.get_preprocessing_params(name, weights)
+        except (KeyError, ValueError, OSError):  # settings without a mean; no such weights; no host
+            pass  # timm has many networks of the same name, and weights of the same origin
+    name = name.removeprefix("timm-")
+    known = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    return known.to_dict() if known else {}

@@ -20,12 +20,10 @@ _MISTAKES = (AssertionError, RuntimeError, ValueError, TypeError, IndexError)  #
 def check_sizes(network: nn.Module, data: SegmentationData) -> None:
     """Raise InputError unless the network gives logits of every class for images of the sizes of the data.
 
-    Windows to train on are cut out of images of any size, so that another size is tried as well. Images of sizes that
-    only their files tell are not tried.
+    Windows to train on are cut out of images of any size, so that another size is tried as well. Images that keep
+    their size all have that of the first.
     """
-    given = data.size or data.crop
-    if given is None:
-        return
+    given = data.size or data.crop or data.source.samples("train")[0].load()[0].shape[1:]
     height, width = (-(-length // MULTIPLE) * MULTIPLE for length in given)
     _check(network, data, height, width, f"{height}x{width}")
     if data.crop:

@@ -109,7 +109,7 @@ def read_state(path: str, setting: str) -> State:
         raise InputError(f"{setting}={path} cannot be loaded: {reason}") from error
 
 
-@lru_cache(maxsize=1)  # all trials of a search begin with the same weights
+@lru_cache(maxsize=2)  # all trials of a search begin with the same weights: network.weights, init_weights
 def _read(path: str, written: int) -> State:
     """The tensors of a file; `written`, the time of its last change, is part of the cache's key."""
     if path.endswith(".safetensors"):
