@@ -32,7 +32,8 @@ def test_runs_are_named_by_the_choices_that_differ(written, tmp_path):
     written("1", "loss=cross_entropy")
     assert names(tmp_path) == ["dice", "cross_entropy"]
     written("2", "loss=dice", "optimizer=sgd")
-    assert names(tmp_path) == ["dice scratch", "cross_entropy scratch", "dice sgd"]
+    named = ["dice optimizer=scratch", "cross_entropy optimizer=scratch", "dice optimizer=sgd"]
+    assert names(tmp_path) == named
 
 
 def test_settings_that_differ_beside_the_choices_are_part_of_the_name(written, tmp_path):

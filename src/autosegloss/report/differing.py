@@ -13,6 +13,7 @@ from autosegloss.report.runs import Run
 
 _SHOWN = 24  # characters of a value in a name
 # What says nothing about the training: its seed, its place, and how it is shown.
+_SHOWS = ("logger", "callbacks")  # groups
 _ASIDE = ("seed", "save_weights", "notes", "test", "trainer.logger", "trainer.enable_progress_bar")
 
 
@@ -21,20 +22,26 @@ def runs_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
     Of a run that was repeated with the same seed the newest counts.
 
-    A name has the choices of groups that differ, as "dice" or "camvid dice", and the settings that differ beside these,
-    as "optimizer.lr=0.1".
+    A name has the choices of groups that differ, as "dice data=camvid", and the settings that differ beside these, as
+    "optimizer.lr=0.1".
     """
     groups = _differing([run.choices for run in runs])
-    groups = sorted((group for group in groups if "/" not in group), key=lambda group: group != "loss")
+    groups = [group for group in groups if "/" not in group and group not in _SHOWS]
+    groups.sort(key=lambda group: group != "loss")
     settings = [dict(_flat(OmegaConf.to_container(run.config), ())) for run in runs]
     keys = [key for key in _differing(settings) if not _is_aside(key)]
     told = [key for key in keys if not _follows(key, groups, runs, settings)]
     rows: dict[str, dict[int, Run]] = {}
     for run, own in sorted(zip(runs, settings, strict=True), key=lambda pair: pair[0].written):
-        parts = [run.choices.get(group, "none") for group in groups]
+        parts = [_choice(group, run.choices.get(group, "none")) for group in groups]
         parts += [f"{key}={_short(own.get(key))}" for key in told]
         rows.setdefault(" ".join(parts) or run.choices.get("loss", "run"), {})[run.seed] = run
     return {name: [same[seed] for seed in sorted(same)] for name, same in rows.items()}
+
+
+def _choice(group: str, choice: str) -> str:
+    """A choice in a name; that of a loss stands by itself."""
+    return choice if group == "loss" else f"{group}={choice}"
 
 
 def _differing(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
