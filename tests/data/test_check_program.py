@@ -163,7 +163,7 @@ def test_data_of_which_nothing_can_be_read_still_end_with_the_list(check, folder
                 (["data=pet", "data.source.val_fraction=2"], "error: data.source.val_fraction must be in"),
                 (["data=shapes", "data.batch_size=0"], "error: data.batch_size: expected an integer of 1 or more"),
                 (["data=shapes", "limit=1", "out=x.nothing"], r"error: the picture cannot be written \("),
-                (["data=shapes", "data.nothing=1"], "error: Could not override 'data.nothing'"),
+                (["data=shapes", "data.nothing=1"], "error: unknown key 'data.nothing'"),
             ]
         ),
     ],

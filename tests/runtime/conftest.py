@@ -14,7 +14,7 @@ from autosegloss.runtime import Crew, Request
 LIGHT = [
     "errors.py",
     "files.py",
-    *(f"runtime/{name}.py" for name in ("member", "crew", "devices", "owner", "worker")),
+    *(f"runtime/{name}.py" for name in ("member", "crew", "devices", "owner", "relay", "worker")),
     "training/environment.py",
     "training/outcome.py",
 ]

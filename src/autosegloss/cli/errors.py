@@ -10,7 +10,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from autosegloss.cli.streams import guarded_output, open_closed_streams, silent_logging
+from autosegloss.cli.streams import guarded_output, silent_logging
 from autosegloss.errors import unknown
 from autosegloss.training.failures import describe_mistake, key_first
 from autosegloss.training.keys import unknown_key
@@ -25,7 +25,6 @@ def run_program(main: Callable[[], object]) -> None:
         main()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us
-    open_closed_streams()
     try:
         with silent_logging(), guarded_output():
             main()

@@ -18,7 +18,9 @@ def guarded_output() -> Iterator[None]:
     """Within it, output that cannot be written ends the program.
 
     A reader of stdout that goes away (`| head`) ends it as SIGPIPE does, without a message; a full disk with one line.
+    Streams that are closed become the null device.
     """
+    open_closed_streams()
     try:
         try:
             yield

@@ -96,7 +96,8 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         if trainer.is_global_zero:
             _replace_earlier(cfg, data, folder)
             if OmegaConf.select(cfg, "notes"):
-                print(*(f"note: {note}\n" for note in notes(cfg, module)), sep="", end="")
+                for note in notes(cfg, module):
+                    print(f"note: {note}")
         if cfg.get("compile"):
             module.network.compile()
         fitted = fit.run(module, *loaders)

@@ -17,8 +17,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from autosegloss.cli.overrides import key_of
-
 from .config import SweeperConf
 
 _MODES = ("resume", "dry_run")  # what to do with a search; not part of its configuration
@@ -56,7 +54,7 @@ class AutoSegLossSweeper(Sweeper):
         if self.settings.strategy is None:
             return self._grid(arguments)
         self._check(arguments)
-        resumes = any(key_of(argument) == "resume" for argument in arguments)
+        resumes = any(_key_of(argument) == "resume" for argument in arguments)
         return (self._as_started() if resumes else self)._search()
 
     def _grid(self, arguments: list[str]) -> Any:
@@ -82,7 +80,7 @@ class AutoSegLossSweeper(Sweeper):
 
     def _search(self) -> dict[str, Any]:
         directory = Path(self.config.hydra.sweep.dir).absolute()
-        arguments = [a for a in self.config.hydra.overrides.task if key_of(a) not in _MODES]
+        arguments = [a for a in self.config.hydra.overrides.task if _key_of(a) not in _MODES]
         with _owned(directory):
             return self._run(directory, arguments)
 
@@ -183,3 +181,9 @@ def _owned(directory: Path) -> Iterator[None]:
                 with suppress(OSError):  # another search may have begun in a parent folder
                     for folder in new[1:]:
                         folder.rmdir()
+
+
+def _key_of(argument: str) -> str:
+    from autosegloss.cli.overrides import key_of  # the package imports torch
+
+    return key_of(argument)
