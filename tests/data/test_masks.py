@@ -118,13 +118,21 @@ def test_another_kind_of_file_is_refused_by_name(tmp_path, mode, value):
         read_mask(path)
 
 
+def test_an_rgb_file_of_grey_alone_is_read_by_colours_where_the_table_has_any(tmp_path):
+    table = MaskTable(values=((0, 5), (1, 6)), colours=((0x000000, 0), (0xFF0000, 1)))
+    Image.new("RGB", (2, 1)).save(tmp_path / "rgb.png")
+    Image.new("L", (2, 1)).save(tmp_path / "grey.png")
+    assert table(tmp_path / "rgb.png").tolist() == [[0, 0]]
+    assert table(tmp_path / "grey.png").tolist() == [[5, 5]]
+
+
 def test_the_content_of_a_mask_needs_no_table(tmp_path):
     Image.fromarray(COLOURS).save(tmp_path / "colour.png")
     Image.fromarray(IDS).save(tmp_path / "grey.png")
-    in_colours, found, pixels = mask_content(tmp_path / "colour.png")
-    assert (in_colours, found.tolist(), pixels.tolist()) == (True, [0x00008E, 0x804080], [2, 2])
-    in_colours, found, pixels = mask_content(tmp_path / "grey.png")
-    assert (in_colours, found.tolist(), pixels.tolist()) == (False, [0, 1, 2, 255], [1, 2, 2, 1])
+    Image.new("RGB", (2, 1)).save(tmp_path / "black.png")
+    assert mask_content(tmp_path / "colour.png") == (True, True, [0x00008E, 0x804080], [2, 2])
+    assert mask_content(tmp_path / "grey.png") == (False, False, [0, 1, 2, 255], [1, 2, 2, 1])
+    assert mask_content(tmp_path / "black.png") == (True, False, [0], [2])
 
 
 def test_errors_and_tables_go_to_other_processes():

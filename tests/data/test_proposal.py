@@ -19,6 +19,8 @@ def rows(values=(), colours=(), names=()):
 def test_255_beside_other_ids_is_unlabelled_unless_it_is_the_foreground():
     assert rows([0, 1, 2, 255])[-1] == {"id": 255, "ignore": True}
     assert [row["name"] for row in rows([0, 255])] == ["background", "foreground"]
+    assert [row["id"] for row in rows([0, 128, 255])] == [0, 128, 255]
+    assert not any("ignore" in row for row in rows([0, 128, 255]))
 
 
 def test_known_names_are_kept_if_they_fit():
@@ -71,3 +73,11 @@ def test_palettes_that_differ_are_found(tmp_path):
     Image.new("L", (2, 2)).save(tmp_path / "grey.png")
     assert differing_palettes([tmp_path / "grey.png", *paths[:2]]) is None
     assert differing_palettes([tmp_path / "grey.png", *paths]) == (paths[0], paths[2])
+
+
+def test_rgb_files_of_grey_alone_are_colours_among_masks_in_colours(tmp_path):
+    for name, colour in {"a": (255, 0, 0), "b": (0, 0, 0)}.items():
+        Image.new("RGB", (2, 2), colour).save(tmp_path / f"{name}.png")
+    content = content_of(sorted(tmp_path.iterdir()))
+    assert content == Content(Counter(), Counter({0xFF0000: 4, 0: 4}))
+    assert content_of([tmp_path / "b.png"]) == Content(Counter({0: 4}), Counter())

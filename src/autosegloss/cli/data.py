@@ -20,7 +20,7 @@ from autosegloss.cli.help import DATA
 from autosegloss.data.check.checks import check_splits
 from autosegloss.data.check.findings import Finding, findings, notes, warnings
 from autosegloss.data.check.picture import picture
-from autosegloss.data.check.proposal import VOID, content_of, proposal
+from autosegloss.data.check.proposal import VOID, content_of, is_void, proposal
 from autosegloss.data.check.tables import classes_table, splits_table
 from autosegloss.data.datasets.folder import Folder
 from autosegloss.data.datasets.source import SPLITS, Source
@@ -150,13 +150,14 @@ def _propose(masks: Sequence[Path], names: Sequence[str], out: Path) -> None:
         write_whole(path, text)
     except OSError as error:
         raise InputError(f"the proposal cannot be written ({error}): choose another place with out=PATH.png") from error
-    print(f"proposal: {path} covers all masks; correct the names and save it as ROOT/classes.yaml:")
+    print(f"proposal: {path} covers the {len(masks)} masks read; correct the names and save it as ROOT/classes.yaml:")
     lines = text.splitlines()
     more = [f"... {len(lines) - LONGEST_PROPOSAL} more lines"] if len(lines) > LONGEST_PROPOSAL else []
     print("".join(f"    {line}\n" for line in [*lines[:LONGEST_PROPOSAL], *more]), end="")
-    ids = sorted(content.values.keys() - {VOID})
-    if not content.colours and ids == list(range(len(ids))):
-        print(f"The ids run from 0 on: data.source.classes={len(ids)} will do as well.")
+    ids = sorted(content.values)
+    classes = [value for value in ids if not (value == VOID and is_void(ids))]
+    if not content.colours and len(classes) > 1 and classes == list(range(len(classes))):
+        print(f"The ids run from 0 on: data.source.classes={len(classes)} will do as well.")
 
 
 def _limit(value: str) -> int:

@@ -72,7 +72,7 @@ class Fit:
         except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
             interrupted = error
         seconds = time.perf_counter() - start + (self.progress.seconds if self.progress else 0.0)
-        step = self._choose(module)
+        step = self._choose(module, alone=interrupted is not None)
         saves = cfg.save_weights and trainer.is_global_zero
         unsaved = save_weights(module.network.state_dict(), self.folder / WEIGHTS) if saves else ""
         if isinstance(interrupted, OSError) or (interrupted and console_is_gone(interrupted)):
@@ -114,11 +114,14 @@ class Fit:
             if isinstance(logger, LogFile):
                 logger.begin_with(content)
 
-    def _choose(self, module: SegmentationModule) -> int:
-        """Give the network of every process the weights that are judged; returns their step."""
+    def _choose(self, module: SegmentationModule, alone: bool) -> int:
+        """Give the network of every process the weights that are judged; returns their step.
+
+        alone: whether the other processes do not come here, because this one was interrupted.
+        """
         if self.best and self.best.best:
             module.network.load_state_dict(self.best.best.weights)
             return self.best.best.step
-        if self.trainer.world_size > 1:  # batch normalisation has counted the batches of each process alone
+        if self.trainer.world_size > 1 and not alone:  # batch normalisation has counted the batches of each process alone
             module.network.load_state_dict(self.trainer.strategy.broadcast(module.network.state_dict()))
         return self.trainer.global_step

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image, ImageColor
 
-from autosegloss.data.datasets.masks import colour_text, mask_content
+from autosegloss.data.datasets.masks import MaskContent, colour_text, mask_content
 from autosegloss.data.reading import map_in_threads
 from autosegloss.errors import InputError
 
@@ -28,12 +27,16 @@ class Content(NamedTuple):
 
 def content_of(masks: Sequence[Path]) -> Content:
     """What the readable ones of these mask files hold."""
+    readable = [content for content in map_in_threads(_readable, masks) if content is not None]
+    in_colours = any(content.coloured for content in readable)  # then RGB files of grey alone hold colours, too
     values: Counter[int] = Counter()
     colours: Counter[int] = Counter()
-    for content in map_in_threads(_readable, masks):
-        if content is not None:
-            in_colours, found, pixels = content
-            (colours if in_colours else values).update(dict(zip(found.tolist(), pixels.tolist(), strict=True)))
+    for content in readable:
+        counts = dict(zip(content.found, content.pixels, strict=True))
+        if content.rgb and in_colours:
+            colours.update(counts)
+        else:
+            values.update({value & 255 if content.rgb else value: count for value, count in counts.items()})
     return Content(values, colours)
 
 
@@ -68,7 +71,13 @@ def differing_palettes(masks: Sequence[Path]) -> tuple[Path, Path] | None:
     return None
 
 
-def _readable(path: Path) -> tuple[bool, np.ndarray, np.ndarray] | None:
+def is_void(ids: Sequence[int]) -> bool:
+    """Whether 255 means unlabelled among sorted mask values: beside consecutive ids, as in most data sets."""
+    others = [value for value in ids if value != VOID]
+    return VOID in ids and len(others) > 1 and others == list(range(others[0], others[0] + len(others)))
+
+
+def _readable(path: Path) -> MaskContent | None:
     try:
         return mask_content(path)
     except InputError:
@@ -76,9 +85,9 @@ def _readable(path: Path) -> tuple[bool, np.ndarray, np.ndarray] | None:
 
 
 def _of_values(values: Counter[int], names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """A line for each value. 255 beside other ids than 0 means unlabelled, as in most data sets."""
+    """A line for each value."""
     ids = sorted(values)
-    void = VOID if VOID in ids and len(ids) > 2 else None
+    void = VOID if is_void(ids) else None
     classes = [value for value in ids if value != void]
     if len(names) != len(classes):
         names = ["background", "foreground"] if classes in ([0, 1], [0, VOID]) else [f"class {id}" for id in classes]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,8 +43,8 @@ def read_mask(path: Path, labels: Mapping[int, int] = MappingProxyType({})) -> T
 class MaskTable:
     """Reads mask files by a table of what their values or colours mean.
 
-    A mask in colours is read by its colours, also a palette image if the table has colours only. All other masks are
-    read by their values.
+    Where the table has colours, RGB files are read by their colours, also those that hold grey alone; without values
+    all files are. All others are read by their values.
 
     Args:
         values: (value, label) of each value of a grey mask or index of a palette.
@@ -58,7 +59,7 @@ class MaskTable:
     def __call__(self, path: Path) -> Tensor:
         """The labels of a mask file, uint8 (H, W); raises InputError for what the table lacks."""
         picture = open_picture(path)
-        by_colour = self.colours and not (self.values and _is_grey(picture))
+        by_colour = self.colours and (picture.mode in _COLOUR or not self.values)
         return torch.from_numpy(self._by_colour(path, picture) if by_colour else self._by_value(path, picture))
 
     def _by_value(self, path: Path, picture: Image.Image) -> np.ndarray:
@@ -84,15 +85,29 @@ def packed_colours(path: Path, picture: Image.Image) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
-def mask_content(path: Path) -> tuple[bool, np.ndarray, np.ndarray]:
-    """What a mask file holds, without a table.
+class MaskContent(NamedTuple):
+    """What a mask file holds.
 
-    Returns:
-        whether it is in colours; its different values, or colours 0xRRGGBB; and the number of pixels of each.
+    Args:
+        rgb: whether the file has three channels.
+        coloured: whether these differ anywhere.
+        found: the different values, or of an RGB file the colours 0xRRGGBB.
+        pixels: the number of pixels of each.
     """
+
+    rgb: bool
+    coloured: bool
+    found: list[int]
+    pixels: list[int]
+
+
+def mask_content(path: Path) -> MaskContent:
+    """The content of a mask file, without a table."""
     picture = open_picture(path)
-    grey = _is_grey(picture)
-    return not grey, *np.unique(_values(path, picture) if grey else packed_colours(path, picture), return_counts=True)
+    rgb = picture.mode in _COLOUR
+    content = packed_colours(path, picture) if rgb else _values(path, picture)
+    found, pixels = np.unique(content, return_counts=True)
+    return MaskContent(rgb, not _is_grey(picture), found.tolist(), pixels.tolist())
 
 
 def colour_text(colour: int) -> str:
