@@ -97,7 +97,7 @@ def test_faults_of_the_whole_come_before_those_of_files():
     source = Made({"train": {"a": label(0, 255), "b": label(0), "c": OSError()}})
     found = findings(list(check_splits(source)), source)
     assert [finding.kind for finding in found] == ["nothing to learn", "samples that cannot be loaded"]
-    assert "set data.source.labels={0: 0, 255: 1}" in found[0].faults[0]
+    assert "set 'data.source.labels={0: 0, 255: 1}'" in found[0].faults[0]
 
 
 def test_a_source_that_breaks_the_contract_is_told_so():

@@ -125,7 +125,7 @@ def test_ids_from_1_with_names_get_the_right_table(check, tmp_path):
     of_folder = two_valued(tmp_path, 1, 2)
     (tmp_path / "classes.txt").write_text("roof\nwall\n")
     _, out = check(*of_folder)
-    assert "the ids seem to start at 1: the names are one off: set data.source.labels={1: 0, 2: 1}, or write" in out
+    assert "the ids seem to start at 1: the names are one off: set 'data.source.labels={1: 0, 2: 1}', or write" in out
     assert '- {name: "roof", id: 1}' in out
     assert check(*of_folder, "data.source.labels={1: 0, 2: 1}")[0] == 0
 

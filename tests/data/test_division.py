@@ -131,10 +131,17 @@ def test_a_stratified_folder_reads_its_masks(root):
     divided = parts(source)
     rare = Counter(split for split, part in divided.items() for i in part if i // 3 == 3)
     assert rare == {"train": 2, "val": 1}
-    assert "with all classes in each (seed 0): 24 train, 12 val, 0 test" in source.assumptions()[2]
+    assert (
+        "with its share of every class where that can be (seed 0): 24 train, 12 val, 0 test" in source.assumptions()[2]
+    )
 
 
 def test_stratified_groups_stay_together(root):
     divided = parts(Folder(root, classes=3, stratify=True, val_fraction=1 / 3, group=r"patient\d+"))
     assert not {i // 3 for i in divided["train"]} & {i // 3 for i in divided["val"]}
     assert divided["val"]
+
+
+def test_too_few_groups_for_a_stratified_split_are_one_line(root):
+    with pytest.raises(InputError, match=r"stratify leaves the split 'val' without an image: 1 units are too few"):
+        Folder(root, classes=3, stratify=True, group="images").samples("train")

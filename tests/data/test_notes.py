@@ -43,7 +43,7 @@ def test_generated_data_say_nothing():
 def test_worthless_data_are_refused(sound, options):
     for mask in (sound / "train/masks").iterdir():
         Image.open(mask).point(lambda value: 255 * value).save(mask)
-    with pytest.raises(InputError, match=r"nothing to learn: 50% of the pixels are 255, .* set data.source.labels"):
+    with pytest.raises(InputError, match=r"nothing to learn: 50% of the pixels are 255, .* set 'data.source.labels"):
         notes(data(Folder(sound, classes=2), **options))
 
 

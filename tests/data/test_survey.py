@@ -24,7 +24,7 @@ def test_masks_of_0_and_255_are_refused_with_the_remedy():
         InputError, match=r"are of class 0 \(class 0\), so that there is nothing to learn: 30% of the pixels"
     ):
         masks({0: 7, 255: 3}, {0: 7, 255: 3}, classes=2).check()
-    with pytest.raises(InputError, match=r"set data.source.labels={0: 0, 255: 1}$"):
+    with pytest.raises(InputError, match=r"set 'data.source.labels={0: 0, 255: 1}'$"):
         masks({0: 7, 255: 3}, classes=2).check()
 
 
@@ -33,7 +33,7 @@ def test_masks_of_0_and_255_are_refused_with_the_remedy():
     [
         ([{1: 5}], {}, r"are of class 1 \(class 1\), .*: correct the masks or the classes"),
         ([{255: 5}], {}, "are ignored, so that there is nothing to learn: 100% of the pixels are 255"),
-        ([{0: 5, 1: 5}], {"ignore_index": 0}, r"are of class 1 .*50% of the pixels are 0, .*labels={0: 0, 0: 1}"),
+        ([{0: 5, 1: 5}], {"ignore_index": 0}, r"are of class 1 .*50% of the pixels are 0, .*labels={0: 0, 1: 1}"),
     ],
 )
 def test_one_class_is_nothing_to_learn(images, options, message):
@@ -67,8 +67,8 @@ def test_an_ignored_class_is_not_missed():
     ("labels", "ignore_index", "said"),
     [
         ([0, 1, 2], 255, None),
-        ([1, 2, 3, 255], 255, "the names are one off: set data.source.labels={1: 0, 2: 1, 3: 2}"),
-        ([1, 2], 255, "data.source.classes=2 and labels={1: 0, 2: 1, ...}"),
+        ([1, 2, 3, 255], 255, "the names are one off: set 'data.source.labels={1: 0, 2: 1, 3: 2}'"),
+        ([1, 2], 255, "data.source.classes=2 'data.source.labels={1: 0, 2: 1}'"),
         ([1, 2], 0, None),
         ([2, 3], 255, None),
         ([1, 9], 255, None),

@@ -41,7 +41,8 @@ def check_labels(label: Tensor, sample: Sample, source: Source) -> None:
     ignored = "" if source.ignore_index is None else f", or {source.ignore_index} for pixels to ignore"
     remedy = "correct the mask or the number of classes"
     if 0 not in present and unknown[0] == source.num_classes:
-        remedy = f"the ids seem to start at 1: set data.source.labels={{1: 0, 2: 1, ...}}, or {remedy}"
+        pairs = ", ".join(f"{label}: {label - 1}" for label in range(1, source.num_classes + 1))
+        remedy = f"the ids seem to start at 1: set 'data.source.labels={{{pairs}}}', or {remedy}"
     raise SampleError(
         "labels that are no class",
         f"{sample.mask or sample.name}: label {shown} is no class: expected 0..{source.num_classes - 1}{ignored}; "

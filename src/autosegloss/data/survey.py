@@ -43,8 +43,10 @@ class Masks:
         found = f"are of class {self._named(present)}" if present else "are ignored"
         remedy = "correct the masks or the classes"
         if ignored:
+            values = sorted({*np.flatnonzero(pixels).tolist()})
+            table = ", ".join(f"{value}: {label}" for label, value in enumerate(values))
             remedy = f"{ignored:.0%} of the pixels are {self.ignore_index}, which is ignored: if that is a class, set "
-            remedy += f"data.source.labels={{0: 0, {self.ignore_index}: 1}}"
+            remedy += f"'data.source.labels={{{table}}}'" if len(values) > 1 else "data.source.ignore_index=null"
         raise InputError(f"all training pixels that count {found}, so that there is nothing to learn: {remedy}")
 
     def notes(self) -> Iterator[str]:
@@ -84,9 +86,12 @@ def starts_at_one(pixels: np.ndarray, class_names: Sequence[str], ignore_index: 
         return None
     if labels[-1] == count:
         pairs = ", ".join(f"{label}: {label - 1}" for label in range(1, count + 1))
-        remedy = f"the names are one off: set data.source.labels={{{pairs}}}"
+        remedy = f"the names are one off: set 'data.source.labels={{{pairs}}}'"
     else:
-        remedy = f"if there is no class 0, leave it out: data.source.classes={count - 1} and labels={{1: 0, 2: 1, ...}}"
+        pairs = ", ".join(f"{label}: {label - 1}" for label in range(1, count))
+        remedy = (
+            f"if there is no class 0, leave it out: data.source.classes={count - 1} 'data.source.labels={{{pairs}}}'"
+        )
     return f"label 0 does not occur, the ids seem to start at 1: {remedy}, or write ROOT/classes.yaml"
 
 

@@ -122,6 +122,8 @@ class Fit:
         if self.best and self.best.best:
             module.network.load_state_dict(self.best.best.weights)
             return self.best.best.step
-        if self.trainer.world_size > 1 and not alone:  # batch normalisation has counted the batches of each process alone
+        if (
+            self.trainer.world_size > 1 and not alone
+        ):  # batch normalisation has counted the batches of each process alone
             module.network.load_state_dict(self.trainer.strategy.broadcast(module.network.state_dict()))
         return self.trainer.global_step

@@ -148,7 +148,12 @@ def _colours(where: str, colours: Any) -> tuple[Colour, ...]:
     several = colours if isinstance(colours, Sequence) and not isinstance(colours, str) else [colours]
     several = [several] if several and not isinstance(several[0], Sequence) else several
     for colour in several:
-        if isinstance(colour, str) or len(colour) != 3 or not all(is_whole(part, 0) and part < 256 for part in colour):
+        if (
+            not isinstance(colour, Sequence)
+            or isinstance(colour, str)
+            or len(colour) != 3
+            or not all(is_whole(part, 0) and part < 256 for part in colour)
+        ):
             raise InputError(
                 f"{where}: expected a colour [R,G,B] of numbers from 0 to 255 or a list of them, got {colours!r}"
             )

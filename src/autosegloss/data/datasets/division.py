@@ -150,4 +150,8 @@ def _stratified(
             room[split] -= len(units[u])
             for c, n in held[u].items():
                 lack[split][c] -= n
+    if empty := [split for split in room if not parts[split]]:
+        raise InputError(
+            f"stratify leaves the split '{empty[0]}' without an image: {len(units)} units are too few for it"
+        )
     return {split: sorted(part) for split, part in parts.items()}

@@ -97,8 +97,19 @@ class Folder(Source):
         if (self.images is None) != (self.masks is None):
             raise InputError(f"data.source.images and data.source.masks go together: set both, {PATTERNS}")
         for name, check in (("labels", checked_labels), ("colours", checked_colours), ("lists", _checked_lists)):
-            if isinstance(value := getattr(self, name), Mapping):
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
                 set_value(name, check(value))
+            elif value is not None and not (
+                isinstance(value, tuple) and all(isinstance(pair, tuple) for pair in value)
+            ):
+                raise InputError(f"data.source.{name}: expected a dictionary, as {_FORMS[name]}, got {value!r}")
+        if self.group is not None and not isinstance(self.group, str):
+            raise InputError(
+                f"data.source.group: expected a regular expression, as 'patient[0-9]+', got {self.group!r}"
+            )
+        if not isinstance(self.stratify, bool):
+            raise InputError(f"data.source.stratify: expected true or false, got {self.stratify!r}")
 
         set_value("bands", self.image_reader.bands)
 
@@ -198,11 +209,18 @@ class Folder(Source):
         together = (
             f" in groups by {self.group}" if self.group else f" in blocks of {self.block}" if self.block > 1 else ""
         )
-        evenly = ", with all classes in each" if self.stratify else ""
+        evenly = ", with its share of every class where that can be" if self.stratify else ""
         return [f"images are divided at random{together}{evenly} (seed {self.seed}): {counts}"]
 
     def _folder(self) -> Path:
         return existing_root(self.root, LAYOUT)
+
+
+_FORMS = {
+    "labels": "{0: background, 255: roof}",
+    "colours": "{road: [128,64,128]}",
+    "lists": "{train: train.txt, val: val.txt}",
+}
 
 
 def _checked_lists(lists: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
