@@ -114,11 +114,13 @@ class Layout:
         return parts
 
     def unused(self, root: Path, pairs: Sequence[Pair]) -> list[str]:
-        """The files below the fixed parts of both patterns that belong to no pair, in natural order."""
-        used = {path for pair in pairs for path in pair}
+        """The files below the fixed parts of both patterns, and images elsewhere below `root`, that belong to no pair."""
+        used = {os.path.normpath(path) for pair in pairs for path in pair}
         names = [name for split in SPLITS for name in _SPELT[split]]
         places = {_fixed(pattern.replace("{split}", name)) for name in names for pattern in (self.images, self.masks)}
-        return sorted({path for place in places for path in _files_below(root, place)} - used, key=natural_key)
+        found = {path for place in places for path in _files_below(root, place)}
+        found |= {path for path in _files_below(root, "") if path.lower().endswith(IMAGE_SUFFIXES)}
+        return sorted(found - used, key=natural_key)
 
 
 def summary(paths: Sequence[str], most: int = 3) -> str:
@@ -191,7 +193,12 @@ def _fixed(pattern: str) -> str:
 
 
 def _check_fields(name: str, pattern: str, known: set[str]) -> None:
-    fields = {field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None}
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None}
+    except ValueError as error:
+        raise InputError(f"{name}={pattern}: {error}") from error
+    if os.path.isabs(pattern):
+        raise InputError(f"{name}={pattern}: expected a pattern below data.root, not from / on")
     if strange := sorted(fields - known):
         raise InputError(
             f"{name}={pattern}: unknown field {{{strange[0]}}}: expected {', '.join(f'{{{f}}}' for f in sorted(known))}"
