@@ -121,3 +121,27 @@ def test_the_same_image_has_the_same_mask_with_a_window_that_covers_it(photos, t
     run([str(trained), "images=photos/a.png", "out=window", "window=64"])
     whole, window = (np.asarray(Image.open(photos / folder / "a.png")) for folder in ("whole", "window"))
     assert torch.equal(torch.tensor(whole), torch.tensor(window))
+
+
+@pytest.mark.parametrize(
+    ("images", "out"),
+    [
+        ("photos", "masks/../photos"),
+        ("photos", "link"),
+        ("photos", "link/sub"),
+        ("link", "photos"),
+        ("photos/a.png", "link"),
+        ("linked", "photos"),  # its image is a link to one of photos
+        ("photos", "."),  # photos/photos/a.png has its mask at photos/a.png
+    ],
+)
+def test_no_image_is_overwritten_through_another_path_to_it(photos, trained, images, out):
+    for folder in ("masks", "linked", "photos/photos"):
+        (photos / folder).mkdir()
+    (photos / "link").symlink_to(photos / "photos")
+    (photos / "linked/a.png").symlink_to(photos / "photos/a.png")
+    (photos / "photos/photos/a.png").write_bytes((photos / "photos/a.png").read_bytes())
+    before = {name: (photos / name).read_bytes() for name in files(photos)}
+    with pytest.raises(InputError, match=f"^out={out}.*images={images}: choose"):
+        run([str(trained), f"images={images}", f"out={out}", "overlay=true"])
+    assert {name: (photos / name).read_bytes() for name in files(photos)} == before

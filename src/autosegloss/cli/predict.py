@@ -24,6 +24,7 @@ from autosegloss.evaluation.mask_files import (
     check_out,
     class_colours,
     image_files,
+    overlay_name,
     save_indices,
     save_overlay,
 )
@@ -67,7 +68,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"{key} is not given: set {key}=PATH")
     images, out = Path(settings["images"]).expanduser(), Path(settings["out"]).expanduser()
     files = image_files(images)
-    check_out(images, out)
+    check_out(images, files, out)
     faults = _predict(trained, files, out, settings)
     print(f"masks: {len(files) - len(faults)} in {short_path(out)}")
     for fault in faults:
@@ -96,7 +97,7 @@ def _predict(trained: TrainedRun, files: dict[Path, Path], out: Path, settings: 
         try:
             save(mask, out / name)
             if settings["overlay"]:
-                save_overlay(image, mask, colours, out / name.with_name(f"{name.stem}_overlay.jpg"))
+                save_overlay(image, mask, colours, out / overlay_name(name))
         except OSError as error:
             raise InputError(f"{out / name} cannot be written ({error}): choose another place with out=DIR") from error
     return faults
