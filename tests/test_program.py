@@ -2,14 +2,18 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from helpers.commands import composed, single_runs
 from omegaconf import OmegaConf
 
-from autosegloss.cli.help import SEARCH, TRAIN
+from autosegloss.cli.help import COMPARE, EVALUATE, EXPORT, PREDICT, SEARCH, TRAIN
 from autosegloss.cli.program import PROGRAMS, config_folder, main
+from autosegloss.evaluation.mask_files import overlay_name
+
+SEARCH_ONLY = ("profile",)  # groups
 
 
 @pytest.fixture
@@ -80,6 +84,23 @@ def test_the_help_lists_the_choices_of_groups_and_all_of_hydras_on_request(autos
     with pytest.raises(SystemExit, match=r"^0$"):
         autosegloss(program, "--help-all")
     assert "encoder_name: tu-test_resnet" in capsys.readouterr().out
+
+
+def test_the_help_of_train_names_what_governs_a_training(autosegloss):
+    shown = autosegloss("train", "--help")
+    for key in ("resume", "monitor", "validate_every", "ema", "early_stopping"):
+        assert re.search(rf"\b{key}=", shown)
+    groups = {path.name for path in config_folder().iterdir() if path.is_dir()} - {"hydra"} - set(SEARCH_ONLY)
+    listed = set(re.findall(r"^  (\w+) +\S", shown.partition("settings, as")[0], re.MULTILINE))
+    assert listed == groups
+
+
+def test_the_help_names_files_that_the_programs_write():
+    """Those that a training removes when it has ended, as checkpoints to go on from, are no examples."""
+    assert overlay_name(Path("NAME.png")).name in PREDICT.text()
+    pages = TRAIN.text() + SEARCH.text() + EVALUATE.text() + PREDICT.text() + EXPORT.text() + COMPARE.text()
+    assert ".ckpt" not in pages
+    assert re.findall(r"comparison/\w+(\S*)", pages) == ["/seed_0"]
 
 
 def test_the_examples_of_the_help_compose():

@@ -114,6 +114,25 @@ def test_masks_in_files_are_judged_by_the_same_metrics(masks, monkeypatch):
     assert [row[0] for row in read(masks / "evaluation/images.csv")] == ["image", "a", "sub/b"]
 
 
+def test_predictions_without_truth_are_told(masks, monkeypatch, capsys):
+    monkeypatch.chdir(masks)
+    for name in ("c.png", "d.png", "e.png", "f.png"):
+        (masks / "predicted" / name).write_bytes((masks / "predicted/a.png").read_bytes())
+    run(["predictions=predicted", "truth=truth", "classes=3", QUICK])
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert told == ["note: 4 of 6 masks in predicted have no truth and do not count: c, d, e, ..."]
+    assert len(read(masks / "evaluation/images.csv")) == 1 + 2
+
+
+@pytest.mark.parametrize(("folder", "key"), [("truth", "truth"), ("predicted", "predictions")])
+def test_two_masks_of_one_name_are_an_error(masks, monkeypatch, folder, key):
+    monkeypatch.chdir(masks)
+    Image.new("L", (17, 12)).save(masks / folder / "sub/b.tif")
+    message = f"^{key}: {folder}/sub/b.png and {folder}/sub/b.tif are masks of one name: remove one of them$"
+    with pytest.raises(InputError, match=message):
+        run(["predictions=predicted", "truth=truth", "classes=3", QUICK])
+
+
 def test_a_table_beside_the_true_masks_reads_both(masks, monkeypatch):
     monkeypatch.chdir(masks)
     (masks / "classes.yaml").write_text("- {name: x, id: [0, 1]}\n- {name: y, id: 2}\n")

@@ -108,6 +108,13 @@ def test_masks_in_the_values_of_the_runs_table(photos, tmp_path, table, expected
         (["{run}", "images=photos", "out=m", "values=true"], "the data of the run have no table of values"),
         (["{run}", "images=photos", "out=m", "windw=64"], "unknown setting 'windw': choose one of window, "),
         (["{run}", "images=photos", "out=photos/a.png/m"], "lies within"),
+        (["{run}", "images=photos", "out=m", "data.source.bands=[0,1]"], "the network of the run takes 3 bands, got 2"),
+        (
+            ["{run}", "images=photos", "out=m", "data.source.bands=[0,1"],
+            "data.source.bands: expected a list of numbers",
+        ),
+        (["{run}", "images=photos", "out=m", "data.source.max_value=-1"], "data.source.max_value: expected a number"),
+        (["{run}", "images=photos", "out=m", "data.size=32"], "unknown setting 'data.size': choose one of "),
     ],
 )
 def test_a_mistake_is_one_line(photos, trained, arguments, message):
@@ -121,3 +128,51 @@ def test_the_same_image_has_the_same_mask_with_a_window_that_covers_it(photos, t
     run([str(trained), "images=photos/a.png", "out=window", "window=64"])
     whole, window = (np.asarray(Image.open(photos / folder / "a.png")) for folder in ("whole", "window"))
     assert torch.equal(torch.tensor(whole), torch.tensor(window))
+
+
+def test_a_skipped_image_names_the_setting_that_reads_it(photos, trained, capsys):
+    with Image.open(photos / "photos/a.png") as rgb:
+        image = rgb.copy()
+    image.putalpha(9)
+    (photos / "clear").mkdir()
+    image.save(photos / "clear/a.png")
+    with pytest.raises(SystemExit):
+        run([str(trained), "images=clear", "out=masks"])
+    advice = capsys.readouterr().out.split()[-1]
+    assert advice == "data.source.bands=[0,1,2]"
+    run([str(trained), "images=clear", "out=masks", advice])
+    run([str(trained), "images=photos/a.png", "out=opaque"])
+    assert (photos / "masks/a.png").read_bytes() == (photos / "opaque/a.png").read_bytes()
+
+
+def test_files_of_more_bits_are_read_by_the_scale_that_is_set(photos, trained):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 50)).astype(np.uint8)
+    Image.fromarray(grey).save(photos / "grey.png")
+    Image.fromarray(grey.astype(np.uint16) * 4).save(photos / "deep.png")
+    run([str(trained), "images=grey.png", "out=masks"])
+    run([str(trained), "images=deep.png", "out=masks", "data.source.max_value=1020"])
+    assert (photos / "masks/grey.png").read_bytes() == (photos / "masks/deep.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("images", "out"),
+    [
+        ("photos", "masks/../photos"),
+        ("photos", "link"),
+        ("photos", "link/sub"),
+        ("link", "photos"),
+        ("photos/a.png", "link"),
+        ("linked", "photos"),  # its image is a link to one of photos
+        ("photos", "."),  # photos/photos/a.png has its mask at photos/a.png
+    ],
+)
+def test_no_image_is_overwritten_through_another_path_to_it(photos, trained, images, out):
+    for folder in ("masks", "linked", "photos/photos"):
+        (photos / folder).mkdir()
+    (photos / "link").symlink_to(photos / "photos")
+    (photos / "linked/a.png").symlink_to(photos / "photos/a.png")
+    (photos / "photos/photos/a.png").write_bytes((photos / "photos/a.png").read_bytes())
+    before = {name: (photos / name).read_bytes() for name in files(photos)}
+    with pytest.raises(InputError, match=f"^out={out}.*images={images}: choose"):
+        run([str(trained), f"images={images}", f"out={out}", "overlay=true"])
+    assert {name: (photos / name).read_bytes() for name in files(photos)} == before

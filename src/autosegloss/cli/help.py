@@ -83,8 +83,11 @@ TRAIN = Help(
     "Trains a network with any loss and judges it by all metrics. With -m it trains once for every combination of "
     "values with commas, and compares the runs at the end.",
     {
-        "trainer.max_steps=300": "steps of the training; seed=0; data.batch_size=8; data.root=ROOT of the images",
+        "trainer.max_steps=300": "its length; seed=0; data.batch_size=8; data.root=ROOT of the images",
         "loss.theta=PATH": "with loss=searched: the theta.yaml of a search",
+        "validate_every=N": "steps; early_stopping=5 ends after 5 validations without a better score",
+        "monitor=METRIC": "takes the weights of the best validation; ema=0.999 averages weights",
+        "resume=DIR": "goes on with a training, or a grid of them, that was stopped",
         "hydra.run.dir=DIR": "the folder of the run; outputs/train/DATE without it",
     },
     {
@@ -94,7 +97,19 @@ TRAIN = Help(
         "autosegloss train loss=searched loss.theta=searches/miou/DATE/theta.yaml": "what was found",
         "autosegloss train -m loss=cross_entropy,searched_miou seed=0,1,2": "six runs, compared",
     },
-    ("metric", "loss", "curve", "data", "network", "optimizer", "schedule", "trainer", "logger", "experiment"),
+    (
+        "metric",
+        "loss",
+        "curve",
+        "data",
+        "network",
+        "optimizer",
+        "schedule",
+        "trainer",
+        "logger",
+        "callbacks",
+        "experiment",
+    ),
     "--help-all lists every setting with its default, --cfg job prints what would run.",
 )
 
@@ -149,19 +164,20 @@ PREDICT = Help(
     {
         "images=PATH": "an image, or a folder with images, subfolders included",
         "out=DIR": "where the masks go, under the paths of the images",
-        "overlay=false": "true: NAME_overlay.png beside each mask, the mask over the image",
+        "overlay=false": "true: NAME_overlay.jpg beside each mask, the mask over the image",
         "values=false": "true: the mask values, or colours, of the run's table instead of class indices",
         "window=0": "pixels of a side of a sliding window; 0 takes the image whole",
         "overlap=0.5": "of neighbouring windows, a share of their side",
         "flip=false": "true: the mean of the image and its mirror image",
         "device=auto": "cpu, cuda, ...; auto takes a GPU if there is one",
+        "data.source.bands=[0,1,2]": "of files of other bands, as RGBA; also data.source.max_value, max_megapixels",
     },
     {
         "autosegloss predict outputs/train/DATE images=photos out=masks": "a folder",
         "autosegloss predict RUN images=photo.jpg out=masks overlay=true": "one, and a picture",
         "autosegloss predict RUN images=tiles out=masks window=512 overlap=0.5": "large images",
         "autosegloss predict RUN images=photos out=masks flip=true": "twice the time",
-        "autosegloss predict RUN/checkpoints/NAME.pt images=photos out=masks": "a checkpoint",
+        "autosegloss predict RUN/checkpoints/NAME.pt images=photos out=masks": "best weights",
     },
 )
 
@@ -177,8 +193,8 @@ EXPORT = Help(
         "autosegloss export outputs/train/DATE": "as ONNX",
         "autosegloss export outputs/train/DATE format=torch": "for torch.export.load",
         "autosegloss export RUN out=roads.onnx": "into another file",
-        "autosegloss export RUN/checkpoints/last.ckpt": "a checkpoint",
-        "autosegloss export searches/miou/DATE/comparison/searched": "the network of a search's comparison",
+        "autosegloss export RUN/checkpoints/NAME.pt": "kept with monitor=METRIC",
+        "autosegloss export searches/miou/DATE/comparison/searched/seed_0": "of a search",
     },
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from autosegloss.cli.arguments import device_of, one_path, read_arguments, typed
 from autosegloss.cli.errors import run_program
 from autosegloss.cli.help import PREDICT
 from autosegloss.data.datasets.folder import Folder
-from autosegloss.data.datasets.images import read_image
+from autosegloss.data.datasets.images import ImageReader, read_image
 from autosegloss.data.datasets.source import Source
 from autosegloss.errors import InputError
 from autosegloss.evaluation.mask_files import (
@@ -24,12 +25,16 @@ from autosegloss.evaluation.mask_files import (
     check_out,
     class_colours,
     image_files,
+    overlay_name,
     save_indices,
     save_overlay,
 )
 from autosegloss.evaluation.prediction import Predictor
 from autosegloss.files import short_path
 from autosegloss.training.trained import TrainedRun
+
+_AS_TRAINED = ()  # files are read as those of the training
+_READING = ("bands", "max_value", "max_megapixels")  # settings of the reader of images
 
 SETTINGS: dict[str, Any] = {
     "images": None,
@@ -40,6 +45,7 @@ SETTINGS: dict[str, Any] = {
     "overlap": 0.5,
     "flip": False,
     "device": "auto",
+    **{f"data.source.{name}": _AS_TRAINED for name in _READING},
 }
 
 Save = Callable[[np.ndarray, Path], None]
@@ -67,7 +73,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"{key} is not given: set {key}=PATH")
     images, out = Path(settings["images"]).expanduser(), Path(settings["out"]).expanduser()
     files = image_files(images)
-    check_out(images, out)
+    check_out(images, files, out)
     faults = _predict(trained, files, out, settings)
     print(f"masks: {len(files) - len(faults)} in {short_path(out)}")
     for fault in faults:
@@ -84,7 +90,7 @@ def _predict(trained: TrainedRun, files: dict[Path, Path], out: Path, settings: 
     options = {key: settings[key] for key in ("window", "overlap", "flip")}
     predictor = Predictor(network, device, data.resize, **options)
     save = _table_values(data.source, names).save if settings["values"] else partial(_indices, colours)
-    read, faults = data.source.image_reader if isinstance(data.source, Folder) else read_image, []
+    read, faults = _reader(data.source, settings), []
     console = Console(stderr=True)
     for path, name in track(files.items(), "images", console=console, transient=True, disable=not console.is_terminal):
         try:
@@ -96,10 +102,23 @@ def _predict(trained: TrainedRun, files: dict[Path, Path], out: Path, settings: 
         try:
             save(mask, out / name)
             if settings["overlay"]:
-                save_overlay(image, mask, colours, out / name.with_name(f"{name.stem}_overlay.jpg"))
+                save_overlay(image, mask, colours, out / overlay_name(name))
         except OSError as error:
             raise InputError(f"{out / name} cannot be written ({error}): choose another place with out=DIR") from error
     return faults
+
+
+def _reader(source: Source, settings: dict[str, Any]) -> ImageReader:
+    """The reader of the training, with what the user sets in its place; raises InputError for more or fewer bands."""
+    typed = {name: settings[f"data.source.{name}"] for name in _READING}
+    own = source.image_reader if isinstance(source, Folder) else read_image
+    reader = replace(own, **{name: value for name, value in typed.items() if value != _AS_TRAINED})
+    if typed["bands"] != _AS_TRAINED and reader.channels != source.channels:
+        raise InputError(
+            f"data.source.bands: the network of the run takes {source.channels} bands, got {reader.channels}: choose "
+            f"{source.channels} of those in the images"
+        )
+    return reader
 
 
 def _indices(colours: np.ndarray, mask: np.ndarray, path: Path) -> None:

@@ -23,6 +23,7 @@ from autosegloss.evaluation.measure import Judged
 from autosegloss.training.module import logits_of, scaled
 
 ALL = "all"  # splits together
+_NAMED = 3  # masks in a line
 
 
 def judged_parts(data: SegmentationData, split: str) -> list[tuple[str, Sequence[int]]]:
@@ -65,19 +66,25 @@ def network_predictions(
 def file_predictions(predictions: Path, truth: Path, classes: Classes) -> Iterator[Judged]:
     """The masks in a folder beside the true ones of the same name in another, subfolders included.
 
+    A line tells of predictions without truth.
+
     Args:
         predictions: the folder of the predicted masks.
         truth: the folder of the true masks.
         classes: what the values or colours of both mean.
 
     Raises:
-        InputError: a folder is missing, a mask has no partner, or another size than it.
+        InputError: a folder is missing, a true mask has no partner, or another size than it; or two masks in a folder
+            have one name.
     """
     predicted, true = _masks(predictions, "predictions"), _masks(truth, "truth")
     if missing := [name for name in true if name not in predicted]:
         raise InputError(
             f"{len(missing)} of {len(true)} masks in {truth} have no prediction in {predictions}: first {missing[0]}"
         )
+    if more := [name for name in predicted if name not in true]:
+        first = ", ".join(more[:_NAMED]) + (", ..." if len(more) > _NAMED else "")
+        print(f"note: {len(more)} of {len(predicted)} masks in {predictions} have no truth and do not count: {first}")
     for name, path in true.items():
         one, other = classes.read(path), classes.read(predicted[name])
         if one.shape != other.shape:
@@ -99,7 +106,12 @@ def _masks(folder: Path, key: str) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{key}={folder} is no folder: give that of the masks")
     files = [path for path in folder.rglob("*") if path.suffix.lower() in MASK_SUFFIXES]
-    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    found: dict[str, Path] = {}
+    for path in sorted(files):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise InputError(f"{key}: {found[name]} and {path} are masks of one name: remove one of them")
+        found[name] = path
     if not found:
         raise InputError(f"{key}={folder} holds no mask: expected files {', '.join(MASK_SUFFIXES)}")
     return {name: found[name] for name in sorted(found, key=natural_key)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +45,35 @@ def image_files(path: Path) -> dict[Path, Path]:
     }
 
 
-def check_out(images: Path, out: Path) -> None:
-    """Raise InputError if masks would lie among the images, to be taken for images the next time."""
-    inside, around = out.absolute(), (images if images.is_dir() else images.parent).absolute()
+def overlay_name(name: Path) -> Path:
+    """Where the overlay beside a mask goes."""
+    return name.with_name(f"{name.stem}_overlay.jpg")
+
+
+def check_out(images: Path, files: Mapping[Path, Path], out: Path) -> None:
+    """Check that no file is written in the place of an image, or among the images, to be taken for one the next time.
+
+    Args:
+        images: an image, or a folder with images.
+        files: {image: where its mask goes, relative to `out`}.
+        out: the folder of masks.
+
+    Raises:
+        InputError: it would be.
+    """
+    inside, around = out.resolve(), (images if images.is_dir() else images.parent).resolve()
     if inside == around or (images.is_dir() and inside.is_relative_to(around)):
         raise InputError(f"out={out} lies within images={images}: choose a folder outside of it")
+    taken = {place for image in files for place in (image.resolve(), _place(image))}
+    for name in files.values():
+        for path in (out / name, out / overlay_name(name)):
+            if (place := _place(path)) in taken or (images.is_dir() and place.is_relative_to(around)):
+                raise InputError(f"out={out}: {path} would lie among those of images={images}: choose another folder")
+
+
+def _place(path: Path) -> Path:
+    """The entry of a folder that a path names; a link at its end stands for itself, as a written file replaces it."""
+    return path.parent.resolve() / path.name
 
 
 def save_indices(mask: np.ndarray, colours: np.ndarray, path: Path) -> None:
