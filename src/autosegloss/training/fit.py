@@ -54,6 +54,11 @@ class Fit:
         first = [callback for callback in (self.checkpoints, self.best) if callback]
         trainer.callbacks[:0] = first  # type: ignore[attr-defined]  # it has them
 
+    @property
+    def earlier(self) -> float:
+        """The seconds that the training has taken before the checkpoint that it goes on from."""
+        return self.progress.seconds if self.progress else 0.0
+
     def run(self, module: SegmentationModule, train_loader: DataLoader, val_loader: DataLoader) -> Fitted:
         """Train, and save the weights if save_weights is set.
 
@@ -71,7 +76,7 @@ class Fit:
             interrupted = error
         except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
             interrupted = error
-        seconds = time.perf_counter() - start + (self.progress.seconds if self.progress else 0.0)
+        seconds = time.perf_counter() - start + self.earlier
         step = self._choose(module)
         saves = cfg.save_weights and trainer.is_global_zero
         unsaved = save_weights(module.network.state_dict(), self.folder / WEIGHTS) if saves else ""
@@ -88,7 +93,7 @@ class Fit:
     def _checkpoints(self) -> Checkpoints | None:
         settings = OmegaConf.select(self.cfg, "checkpoint") or {}
         when = {name: settings.get(name) for name in ("every_n_steps", "every_minutes")}
-        if not any(value is not None for value in when.values()):
+        if not self.progress and not any(value is not None for value in when.values()):
             return None
         return Checkpoints(self.folder, comparable(self.cfg, resolve=True), progress=self.progress, **when)
 
