@@ -119,8 +119,10 @@ def _show(result: Result, folder: str, monitor: str | None) -> None:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
     if result.stopped is not None:
         print(f"stopped early at step {result.stopped}")
-    if monitor is not None:
-        print(f"weights of step {result.step}, the best by {monitor} on the validation data")
+    if result.chosen_by is not None:
+        print(f"weights of step {result.step}, the best by {result.chosen_by} on the validation data")
+    elif monitor is not None:
+        print(f"weights of step {result.step}, the last: no validation between steps has a score of {monitor}")
     print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
     if result.unsaved:

@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 
 from autosegloss.data.description import describe
 from autosegloss.training.failures import describe_mistake, failure_of
+from autosegloss.training.length import in_steps
 from autosegloss.training.outcome import Checked, Failure, Planned
 from autosegloss.training.run import make_module
 from autosegloss.training.settings import check_settings
@@ -39,5 +40,6 @@ def _make(planned: Planned) -> SegmentationData:
     check_settings(cfg)
     data: SegmentationData = instantiate(cfg.data)
     data.check(planned.devices, cfg.test and data.has_test)
+    in_steps(cfg, data, planned.devices)
     make_module(cfg, data, effective_batch_size=planned.synchronised * data.batch_size)
     return data

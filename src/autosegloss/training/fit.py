@@ -25,14 +25,15 @@ from autosegloss.training.weights_file import save_weights
 class Fitted(NamedTuple):
     """A training that has ended.
 
-    seconds: that it took. step: of the weights. stopped: the step at which it ended before its time, or None. unsaved:
-    why the weights are not on the disk, "" if they are.
+    seconds: that it took. unsaved: why the weights are not on the disk, "" if they are. step: of the weights. stopped:
+    the step at which it ended before its time, or None. chosen_by: the metric that has chosen the weights, or None.
     """
 
     seconds: float
+    unsaved: str
     step: int
     stopped: int | None
-    unsaved: str
+    chosen_by: str | None
 
 
 class Fit:
@@ -88,7 +89,8 @@ class Fit:
         if not all(p.isfinite().all() for p in module.network.parameters()):
             raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
         early = trainer.global_step if trainer.should_stop and trainer.global_step < trainer.max_steps else None
-        return Fitted(seconds, step, early, unsaved)
+        chosen_by = self.best.monitor if self.best and self.best.best else None
+        return Fitted(seconds, unsaved, step, early, chosen_by)
 
     def _checkpoints(self) -> Checkpoints | None:
         settings = OmegaConf.select(self.cfg, "checkpoint") or {}
