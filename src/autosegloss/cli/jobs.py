@@ -33,6 +33,8 @@ def job(cfg: DictConfig) -> dict[str, float]:
             result = _result(_train(cfg, folder))
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt("; go on with: ".join([str(error), *_way_on(folder)])) from None
+        except InputError as error:  # of what was typed; the folder keeps what an earlier run has left
+            raise _ending(str(error)) from None
         if local_rank() == 0:
             _show(result, folder, cfg.monitor)
     return result.scores
