@@ -11,7 +11,9 @@ from omegaconf import OmegaConf
 
 from autosegloss.cli.help import COMPARE, EVALUATE, EXPORT, PREDICT, SEARCH, TRAIN
 from autosegloss.cli.program import PROGRAMS, config_folder, main
+from autosegloss.cli.resume import resume_command
 from autosegloss.evaluation.mask_files import overlay_name
+from hydra_plugins.autosegloss_sweeper._commands import train_command
 
 SEARCH_ONLY = ("profile",)  # groups
 
@@ -116,3 +118,44 @@ def test_a_mistake_is_one_line(autosegloss):
     with pytest.raises(SystemExit, match=r"error: unknown metric 'mioU': choose one of miou, ") as ending:
         autosegloss("train", "metric=mioU")
     assert "\n" not in str(ending.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["theta=[0.1]"],
+        ["classes=11"],
+        ["trainer.max_steps=2", "trainer.max_epochs=2"],
+        ["resume=run", "seed=1"],
+    ],
+    ids=" ".join,
+)
+def test_what_was_typed_in_vain_is_one_line_and_no_other(command, tmp_path, capsys, arguments):
+    (tmp_path / "run/.hydra").mkdir(parents=True)
+    (tmp_path / "run/.hydra/config.yaml").write_text("seed: 0\n")
+    started = {"hydra": {"overrides": {"hydra": [], "task": []}, "job": {"config_name": "train"}}}
+    started["hydra"]["runtime"] = {"config_sources": []}
+    OmegaConf.save(OmegaConf.create(started), tmp_path / "run/.hydra/hydra.yaml")
+    with pytest.raises(SystemExit, match=r"^error: ") as ending:
+        command("train", *arguments, tiny=False)
+    assert "\n" not in str(ending.value)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("started", "expected"),
+    [
+        ("/usr/bin/autosegloss", "autosegloss train resume=run"),
+        ("/there/train.py", "python train.py resume=run"),
+        ("search.py", "python train.py resume=run"),
+    ],
+)
+def test_the_command_that_goes_on_is_started_as_the_program_was(monkeypatch, started, expected):
+    monkeypatch.setattr(sys, "argv", [started])
+    assert resume_command("train", Path("run")) == expected
+
+
+def test_the_training_with_a_found_loss_is_started_as_the_search_was(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["bin/autosegloss"])
+    cfg = composed("search", [])
+    assert train_command(cfg, [], Path("card.yaml")).startswith("autosegloss train metric=miou ")

@@ -76,6 +76,12 @@ def test_a_training_that_goes_on_ends_as_an_undisturbed_one(command, broken, tmp
     assert not checkpoint_paths(tmp_path / "run")
 
 
+def test_a_training_that_saves_no_more_checkpoints_goes_on_with_its_random_state(command, broken, tmp_path):
+    broken(5)  # the network has dropout
+    command("train", "resume=run", "checkpoint.every_n_steps=null", "checkpoint.every_minutes=null", tiny=False)
+    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+
+
 def test_a_training_goes_on_at_the_beginning_of_an_epoch(command, broken, tmp_path):
     broken(7)
     assert checkpoint_paths(tmp_path / "run")[0].name == "step_6.ckpt"

@@ -114,7 +114,7 @@ def test_a_search_says_once_what_is_doubtful_about_its_data_and_keeps_it(command
         command("search", *search, tiny=False)
     described = yaml.safe_load((pictures / "found/data.yaml").read_text())
     assert described["images"] == {"train": 12, "val": 0, "test": 12, "held out": 4}
-    assert any("class 2" in note for note in described["notes"])
+    assert any("class 2" in doubt for doubt in described["warnings"])
     trainings.interrupted = None
     out = command("search", "resume=found", tiny=False)
     assert out.count("note: images are") == 1  # the first search printed it; the resumed one was checked before
@@ -131,9 +131,11 @@ def test_a_fault_of_the_runs_around_the_trials_names_their_setting(command, pict
 def test_a_training_says_what_is_doubtful_about_its_data_and_keeps_it(command, pictures):
     train = [argument for argument in FOLDER if not argument.startswith("hydra")]
     out = command("train", *train, "trainer.enable_progress_bar=false", "hydra.run.dir=run", tiny=False)
-    notes = yaml.safe_load((pictures / "run/data.yaml").read_text())["notes"]
-    assert [line.removeprefix("note: ") for line in out.splitlines() if line.startswith("note: ")] == notes
-    assert any("class 2" in note for note in notes)
+    described = yaml.safe_load((pictures / "run/data.yaml").read_text())
+    for kind in ("note", "warning"):
+        told = [line.removeprefix(f"{kind}: ") for line in out.splitlines() if line.startswith(f"{kind}: ")]
+        assert told == described[f"{kind}s"]
+    assert any("class 2" in doubt for doubt in described["warnings"])
 
 
 @pytest.mark.slow

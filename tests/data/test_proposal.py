@@ -8,8 +8,9 @@ import yaml
 from PIL import Image
 
 from autosegloss.data import Folder
-from autosegloss.data.check.proposal import Content, content_of, differing_palettes, proposal
+from autosegloss.data.check.proposal import Content, content_of, proposal
 from autosegloss.data.datasets.class_files import read_table
+from autosegloss.data.palettes import differing_palettes
 
 
 def rows(values=(), colours=(), names=()):

@@ -33,6 +33,8 @@ def job(cfg: DictConfig) -> dict[str, float]:
             result = _result(_train(cfg, folder))
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt("; go on with: ".join([str(error), *_way_on(folder)])) from None
+        except InputError as error:  # of what was typed; the folder keeps what an earlier run has left
+            raise _ending(str(error)) from None
         if local_rank() == 0:
             _show(result, folder, cfg.monitor)
     return result.scores
@@ -119,8 +121,10 @@ def _show(result: Result, folder: str, monitor: str | None) -> None:
             print(f"{split}:", "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items()))
     if result.stopped is not None:
         print(f"stopped early at step {result.stopped}")
-    if monitor is not None:
-        print(f"weights of step {result.step}, the best by {monitor} on the validation data")
+    if result.chosen_by is not None:
+        print(f"weights of step {result.step}, the best by {result.chosen_by} on the validation data")
+    elif monitor is not None:
+        print(f"weights of step {result.step}, the last: no validation between steps has a score of {monitor}")
     print(f"scored at {result.scored_at}")
     print(f"results: {folder}")
     if result.unsaved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ _PLACES = {"hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.outp
 
 def resume_command(program: str, folder: Path) -> str:
     """The command that goes on with the training or the search in `folder`."""
-    return shlex.join(["python", f"{program}.py", argument("resume", short_path(folder))])
+    return shlex.join([*program_command(program), argument("resume", short_path(folder))])
+
+
+def program_command(program: str) -> list[str]:
+    """How `train` or `search` is started here: by the console program, or by the file of a checkout."""
+    return ["autosegloss", program] if Path(sys.argv[0]).name == "autosegloss" else ["python", f"{program}.py"]
 
 
 def started_with(arguments: Sequence[str]) -> list[str]:

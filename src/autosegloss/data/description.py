@@ -6,7 +6,7 @@ from typing import Any
 
 from autosegloss.data.datamodule import SegmentationData
 from autosegloss.data.datasets.source import SPLITS
-from autosegloss.data.notes import notes
+from autosegloss.data.notes import doubts
 
 
 def describe(data: SegmentationData, read: bool = True) -> dict[str, Any]:
@@ -26,5 +26,6 @@ def describe(data: SegmentationData, read: bool = True) -> dict[str, Any]:
         "ignore_index": source.ignore_index,
         "bands": source.channels,
         "images": {split: len(source.samples(split)) for split in SPLITS} | {"held out": len(data.parts[1])},
-        "notes": notes(data) if read else [str(line) for line in source.assumptions()],
+        "notes": [str(line) for line in source.assumptions()],
+        "warnings": doubts(data) if read else [],
     }

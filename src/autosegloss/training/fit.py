@@ -25,14 +25,15 @@ from autosegloss.training.weights_file import save_weights
 class Fitted(NamedTuple):
     """A training that has ended.
 
-    seconds: that it took. step: of the weights. stopped: the step at which it ended before its time, or None. unsaved:
-    why the weights are not on the disk, "" if they are.
+    seconds: that it took. unsaved: why the weights are not on the disk, "" if they are. step: of the weights. stopped:
+    the step at which it ended before its time, or None. chosen_by: the metric that has chosen the weights, or None.
     """
 
     seconds: float
+    unsaved: str
     step: int
     stopped: int | None
-    unsaved: str
+    chosen_by: str | None
 
 
 class Fit:
@@ -54,6 +55,11 @@ class Fit:
         first = [callback for callback in (self.checkpoints, self.best) if callback]
         trainer.callbacks[:0] = first  # type: ignore[attr-defined]  # it has them
 
+    @property
+    def earlier(self) -> float:
+        """The seconds that the training has taken before the checkpoint that it goes on from."""
+        return self.progress.seconds if self.progress else 0.0
+
     def run(self, module: SegmentationModule, train_loader: DataLoader, val_loader: DataLoader) -> Fitted:
         """Train, and save the weights if save_weights is set.
 
@@ -71,7 +77,7 @@ class Fit:
             interrupted = error
         except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
             interrupted = error
-        seconds = time.perf_counter() - start + (self.progress.seconds if self.progress else 0.0)
+        seconds = time.perf_counter() - start + self.earlier
         step = self._choose(module, alone=interrupted is not None)
         saves = cfg.save_weights and trainer.is_global_zero
         unsaved = save_weights(module.network.state_dict(), self.folder / WEIGHTS) if saves else ""
@@ -83,12 +89,13 @@ class Fit:
         if not all(p.isfinite().all() for p in module.network.parameters()):
             raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
         early = trainer.global_step if trainer.should_stop and trainer.global_step < trainer.max_steps else None
-        return Fitted(seconds, step, early, unsaved)
+        chosen_by = self.best.monitor if self.best and self.best.best else None
+        return Fitted(seconds, unsaved, step, early, chosen_by)
 
     def _checkpoints(self) -> Checkpoints | None:
         settings = OmegaConf.select(self.cfg, "checkpoint") or {}
         when = {name: settings.get(name) for name in ("every_n_steps", "every_minutes")}
-        if not any(value is not None for value in when.values()):
+        if not self.progress and not any(value is not None for value in when.values()):
             return None
         return Checkpoints(self.folder, comparable(self.cfg, resolve=True), progress=self.progress, **when)
 

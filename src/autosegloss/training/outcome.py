@@ -30,7 +30,8 @@ class Result:
     seconds: of the whole run; fit_seconds: of its training steps (and of validations between them); eval_seconds: of
     the validation and test at its end. scored_at: the size that the scores were measured at, in words. unsaved: why
     weights.pt, or this result, is not on the disk; "" if all is. step: of the weights that were judged.
-    stopped: the step at which the training ended before its time; None if it did not.
+    stopped: the step at which the training ended before its time; None if it did not. chosen_by: the metric of which
+    the weights had the best score of all validations between steps; None for the last weights.
     """
 
     scores: dict[str, float]
@@ -42,6 +43,7 @@ class Result:
     unsaved: str = ""
     step: int | None = None  # of an earlier version, too
     stopped: int | None = None
+    chosen_by: str | None = None
 
     def save(self, folder: str | Path) -> None:
         """Write result.json whole or not at all; it takes the place of a failure.json."""
@@ -102,8 +104,9 @@ class Checked(NamedTuple):
 
     def tell(self) -> None:
         """Print what is taken for granted about the data, and what is doubtful."""
-        for note in self.data["notes"]:
-            print(f"note: {note}")
+        for kind in ("note", "warning"):
+            for line in self.data[f"{kind}s"]:
+                print(f"{kind}: {line}")
 
     def save(self, folder: str | Path) -> None:
         """Write data.yaml."""

@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from autosegloss.data.description import describe
+from autosegloss.data.notes import check_masks
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
@@ -32,7 +33,7 @@ from autosegloss.training.length import set_length
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.networks import build_network
 from autosegloss.training.optimizers import optimizer_with_schedule
-from autosegloss.training.outcome import RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
+from autosegloss.training.outcome import DATA, RESULT, WEIGHTS, Checked, Outcome, Result, discard_outcome, scored_at
 from autosegloss.training.resuming import resumes
 from autosegloss.training.settings import check_settings
 from autosegloss.training.sizes import check_sizes
@@ -94,8 +95,8 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
-            _replace_earlier(cfg, data, folder)
-            if OmegaConf.select(cfg, "notes"):
+            _replace_earlier(cfg, data, folder, tell=not fit.progress)
+            if OmegaConf.select(cfg, "notes") and not fit.progress:
                 for note in notes(cfg, module):
                     print(f"note: {note}")
         if cfg.get("compile"):
@@ -104,8 +105,9 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         trained = time.perf_counter()
         scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
-    seconds = end - start, fitted.seconds, end - trained
-    result = Result(scores, test, *seconds, scored_at(cfg.data), fitted.unsaved, fitted.step, fitted.stopped)
+    seconds = fit.earlier + end - start, fitted.seconds, end - trained
+    of_weights = fitted.unsaved, fitted.step, fitted.stopped, fitted.chosen_by
+    result = Result(scores, test, *seconds, scored_at(cfg.data), *of_weights)
     return _kept(result, folder) if trainer.is_global_zero else result
 
 
@@ -121,22 +123,30 @@ def _kept(result: Result, folder: Path) -> Result:
     return result
 
 
-def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path) -> None:
-    """Say what is doubtful about the data, and remove what an earlier run has left in `folder`.
+def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path, tell: bool) -> None:
+    """Describe the data in `folder`, with `tell` on the console, too; and remove what an earlier run has left there.
 
     The results of that are not those of the config that lies there now. Raises InputError if there is nothing to learn.
     """
-    checked = Checked(describe(data)) if OmegaConf.select(cfg, "notes") else None
+    described = OmegaConf.select(cfg, "notes") or (resumes(cfg) and (folder / DATA).exists())  # that is of these data
+    checked = Checked(describe(data)) if described else None
+    if not described and not data.crop:  # of masks in memory it costs nothing to know
+        check_masks(data)
     discard_outcome(folder)
-    if resumes(cfg):
-        return
+    if not resumes(cfg):
+        _discard_weights(cfg, folder)
+    if checked:
+        checked.save(folder)
+    if checked and tell and cfg.notes:
+        checked.tell()
+
+
+def _discard_weights(cfg: DictConfig, folder: Path) -> None:
+    """Remove the checkpoints and the weights of an earlier run, except those that this run begins with."""
     discard_checkpoints(folder)
     initial = Path(cfg.init_weights or "")
     if not (initial.exists() and (folder / WEIGHTS).exists() and initial.samefile(folder / WEIGHTS)):
         (folder / WEIGHTS).unlink(missing_ok=True)
-    if checked:
-        checked.tell()
-        checked.save(folder)
 
 
 def _judge(

@@ -28,19 +28,32 @@ def check_settings(cfg: DictConfig) -> None:
     epochs = OmegaConf.select(cfg, "trainer.max_epochs")
     if epochs not in (None, -1) and not is_whole(epochs, least=1):
         raise InputError(f"trainer.max_epochs must be a whole number of 1 or more, or null for steps, got {epochs!r}")
-    if cfg.get("early_stopping") is not None and epochs in (None, -1) and cfg.validate_every >= cfg.trainer.max_steps:
-        raise InputError("early_stopping counts validations between steps, here are none: set validate_every=STEPS")
     _check_amounts(cfg)
-    monitor, every, steps = (OmegaConf.select(cfg, key) for key in ("monitor", "validate_every", "trainer.max_steps"))
-    if monitor is not None and steps is not None and 0 < steps <= every:
-        raise InputError(
-            f"monitor={monitor} chooses among several validations, and validate_every={every} gives one: set "
-            f"validate_every lower than trainer.max_steps={steps}"
-        )
     interval = OmegaConf.select(cfg, "trainer.val_check_interval")
     if interval is not None and interval != OmegaConf.select(cfg, "validate_every"):
         raise InputError(
             f"trainer.val_check_interval={interval} counts batches: set validate_every=STEPS, which it follows"
+        )
+
+
+def check_validations(cfg: DictConfig) -> None:
+    """Raise InputError if a setting needs validations between the steps of `cfg` and there are none.
+
+    Args:
+        cfg: trainer.max_steps is the length of the training, -1 for no end.
+    """
+    every, steps = cfg.get("validate_every"), cfg.trainer.get("max_steps")
+    if every is None or steps is None or not 0 < steps <= every:
+        return
+    if cfg.get("early_stopping") is not None:
+        raise InputError(
+            f"early_stopping counts validations between steps, here are none: set validate_every=STEPS lower than the "
+            f"{steps} of the training"
+        )
+    if (monitor := cfg.get("monitor")) is not None:
+        raise InputError(
+            f"monitor={monitor} chooses among several validations, and validate_every={every} gives one: set "
+            f"validate_every lower than the {steps} steps of the training"
         )
 
 

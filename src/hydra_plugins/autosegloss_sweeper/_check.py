@@ -25,7 +25,8 @@ _SETTINGS = {  # of the runs around the trials
     "warmup": "; hydra.sweeper.warmup sets this run",
     "finalists": "; hydra.sweeper.final sets this run",
     "comparison": (
-        "; hydra.sweeper.comparison_common sets the runs of the table, hydra.sweeper.comparison_seeds=[] leaves it out"
+        "; the runs of the table have settings of their own, hydra.sweeper.comparison_common, which come after yours; "
+        "hydra.sweeper.comparison_seeds=[] leaves the table out"
     ),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from autosegloss.cli.overrides import argument, key_of
+from autosegloss.cli.resume import program_command
 from autosegloss.cli.resume import resume_command as resume
 
 _GROUPS = (
@@ -33,4 +34,4 @@ def train_command(cfg: DictConfig, arguments: Sequence[str], card: Path) -> str:
     groups = [f"{group}={cfg.hydra.runtime.choices[group]}" for group in _GROUPS]
     shared = tuple(f"{group}." for group in _GROUPS)
     values = [a for a in arguments if key_of(a).startswith(shared) and not a.startswith("data.holdout=")]
-    return shlex.join(["python", "train.py", *groups, *values, "loss=searched", argument("loss.theta", card)])
+    return shlex.join([*program_command("train"), *groups, *values, "loss=searched", argument("loss.theta", card)])

@@ -10,6 +10,7 @@ import numpy as np
 
 from autosegloss.data.check.checks import SplitReport
 from autosegloss.data.datasets.source import Source
+from autosegloss.data.palettes import palettes_note
 from autosegloss.data.survey import Masks, repeated, repeats_note
 from autosegloss.errors import InputError
 
@@ -55,6 +56,8 @@ def warnings(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
             f"images of more than 8 bits are dark, at most {max(brightest):.3g} on the scale 0..255: set "
             "data.source.max_value to the largest value of a file, 1023 for 10 bits, 4095 for 12"
         )
+    if note := palettes_note(source, [checked.sample for report in reports for checked in report.samples]):
+        yield note
     if pairs := repeated({report.split: [checked.sample for checked in report.samples] for report in reports}):
         yield repeats_note(pairs)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageColor
+from PIL import ImageColor
 
 from autosegloss.data.datasets.masks import MaskContent, colour_text, mask_content
 from autosegloss.data.reading import map_in_threads
@@ -53,22 +53,6 @@ def proposal(content: Content, names: Sequence[str] = ()) -> str | None:
     lines = [*_of_values(content.values, names), *_of_colours(content.colours)]
     width = max(len(line) for line, _ in lines)
     return "".join(f"{line:{width}}  # {pixels / total:.2%} of the pixels\n" for line, pixels in lines)
-
-
-def differing_palettes(masks: Sequence[Path]) -> tuple[Path, Path] | None:
-    """Two palette masks whose palettes differ, so that an index may mean two things; None if there are none."""
-    first: tuple[Path, bytes] | None = None
-    for path in masks:
-        try:
-            with Image.open(path) as picture:
-                palette = bytes(picture.getpalette() or b"") if picture.mode == "P" else b""
-        except (OSError, SyntaxError, ValueError):  # reported as unreadable elsewhere
-            continue
-        if palette and first is None:
-            first = path, palette
-        if palette and first is not None and palette != first[1]:
-            return first[0], path
-    return None
 
 
 def is_void(ids: Sequence[int]) -> bool:

@@ -114,7 +114,7 @@ class Layout:
         return parts
 
     def unused(self, root: Path, pairs: Sequence[Pair]) -> list[str]:
-        """The files below the fixed parts of both patterns, and images elsewhere below `root`, that belong to no pair."""
+        """The files below the fixed parts of both patterns, and images anywhere below `root`, that are of no pair."""
         used = {os.path.normpath(path) for pair in pairs for path in pair}
         names = [name for split in SPLITS for name in _SPELT[split]]
         places = {_fixed(pattern.replace("{split}", name)) for name in names for pattern in (self.images, self.masks)}
