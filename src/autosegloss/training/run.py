@@ -106,8 +106,13 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
-    of_weights = fitted.unsaved, fitted.step, fitted.stopped, fitted.chosen_by
-    result = Result(scores, test, *seconds, scored_at(cfg.data), *of_weights)
+    result = Result(
+        *(scores, test, *seconds, scored_at(cfg.data)),
+        unsaved=fitted.unsaved,
+        step=fitted.step,
+        stopped=fitted.stopped,
+        chosen_by=fitted.chosen_by,
+    )
     return _kept(result, folder) if trainer.is_global_zero else result
 
 
