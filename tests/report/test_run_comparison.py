@@ -45,6 +45,40 @@ def test_settings_that_differ_beside_the_choices_are_part_of_the_name(written, t
     assert names(tmp_path / "0") == ["dice"]
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "checkpoint.every_minutes=1",
+        "checkpoint.keep_best=3",
+        "trainer.log_every_n_steps=1",
+        "+trainer.default_root_dir=elsewhere",
+        "trials_per_gpu=2",
+        "notes=false",
+        "logger=tensorboard",
+        "validate_every=100",  # as the other, which refers to trainer.max_steps
+        "callbacks=pictures",
+    ],
+)
+def test_what_changes_no_result_is_no_part_of_the_name(written, tmp_path, setting):
+    written("0", "loss=dice", "trainer.max_steps=100")
+    written("1", "loss=dice", "trainer.max_steps=100", setting, seed=1)
+    assert names(tmp_path) == ["dice"]
+
+
+def test_a_setting_that_refers_to_another_is_named_by_its_value(written, tmp_path):
+    written("0", "trainer.max_steps=100")
+    written("1", "trainer.max_steps=100", "validate_every=20")
+    assert names(tmp_path) == ["validate_every=100", "validate_every=20"]
+    written("2", "trainer.max_steps=200")
+    assert names(tmp_path / "0", tmp_path / "2") == ["trainer.max_steps=100", "trainer.max_steps=200"]
+
+
+def test_the_number_of_devices_is_part_of_the_name(written, tmp_path):
+    written("0")
+    written("1", "trainer.devices=2")
+    assert names(tmp_path) == ["trainer.devices=1", "trainer.devices=2"]
+
+
 def test_a_theta_card_is_named_by_its_file(written, tmp_path):
     for name in ("0", "1"):
         written(name, "loss=searched", f"loss.theta=/searches/miou/{name}/theta.yaml")

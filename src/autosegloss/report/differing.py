@@ -7,14 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.report.runs import Run
+from autosegloss.training.resuming import FREE, FREE_TRAINER
 
 _SHOWN = 24  # characters of a value in a name
 # What says nothing about the training: its seed, its place, and how it is shown.
 _SHOWS = ("logger", "callbacks")  # groups
-_ASIDE = ("seed", "save_weights", "notes", "test", "trainer.logger", "trainer.enable_progress_bar")
+_ASIDE = (
+    "seed",
+    "test",
+    *FREE,
+    *(f"trainer.{key}" for key in FREE_TRAINER),
+    "trainer.log_every_n_steps",
+    "callbacks.pictures",
+)
 
 
 def runs_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -28,8 +36,10 @@ def runs_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
     groups = _differing([run.choices for run in runs])
     groups = [group for group in groups if "/" not in group and group not in _SHOWS]
     groups.sort(key=lambda group: group != "loss")
-    settings = [dict(_flat(OmegaConf.to_container(run.config), ())) for run in runs]
-    keys = [key for key in _differing(settings) if not _is_aside(key)]
+    written = [dict(_flat(OmegaConf.to_container(run.config), ())) for run in runs]
+    settings = [_resolved(run.config, own) for run, own in zip(runs, written, strict=True)]
+    differ = set(_differing(settings))  # what only refers to another setting that differs is written the same
+    keys = [key for key in _differing(written) if key in differ and not _is_aside(key)]
     told = [key for key in keys if not _follows(key, groups, runs, settings)]
     rows: dict[str, dict[int, Run]] = {}
     for run, own in sorted(zip(runs, settings, strict=True), key=lambda pair: pair[0].written):
@@ -57,6 +67,16 @@ def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield from _flat(part, (*path, str(key)))
     else:
         yield ".".join(path), value
+
+
+def _resolved(config: DictConfig, written: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are meant where others are referred to; a reference that leads nowhere now stays as it is."""
+    return {
+        key: OmegaConf.select(config, key, default=value, throw_on_resolution_failure=False)
+        if isinstance(value, str) and "${" in value
+        else value
+        for key, value in written.items()
+    }
 
 
 def _is_aside(key: str) -> bool:

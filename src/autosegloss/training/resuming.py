@@ -14,8 +14,9 @@ from autosegloss.files import short_path
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 
 # These change no result, and may be others when a training goes on.
-_FREE = {"resume", "dry_run", "checkpoint", "notes", "save_weights", "trials_per_gpu", "hydra"}
-_FREE_TRAINER = {"devices", "logger", "enable_progress_bar", "default_root_dir"}  # as many devices, maybe others
+FREE = {"resume", "dry_run", "checkpoint", "notes", "save_weights", "trials_per_gpu", "hydra"}
+FREE_TRAINER = {"logger", "enable_progress_bar", "default_root_dir"}
+_DEVICES = "devices"  # as many, maybe others
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -38,9 +39,9 @@ def comparable(cfg: DictConfig, resolve: bool) -> dict[str, Any]:
     """The part of a configuration that the result of a training depends on, in plain types."""
     plain = OmegaConf.to_container(cfg, resolve=resolve)
     assert isinstance(plain, dict)  # a DictConfig gives a dict
-    kept = {str(key): value for key, value in plain.items() if key not in _FREE}
+    kept = {str(key): value for key, value in plain.items() if key not in FREE}
     if isinstance(trainer := kept.get("trainer"), dict):
-        kept["trainer"] = {key: value for key, value in trainer.items() if key not in _FREE_TRAINER}
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in {*FREE_TRAINER, _DEVICES}}
     return kept
 
 
