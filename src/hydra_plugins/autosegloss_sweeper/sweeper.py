@@ -18,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.cli.overrides import key_of
+from autosegloss.cli.typed import check_hydra
 
 from .config import SweeperConf
 
@@ -81,6 +82,7 @@ class AutoSegLossSweeper(Sweeper):
         return sweeper
 
     def _search(self) -> dict[str, Any]:
+        check_hydra(self.config.hydra.overrides.hydra)
         directory = Path(self.config.hydra.sweep.dir).absolute()
         arguments = [a for a in self.config.hydra.overrides.task if key_of(a) not in _MODES]
         with _owned(directory):
