@@ -150,7 +150,9 @@ def test_a_training_that_stopped_early_says_so(command, tmp_path):
         (["monitor=miou", "validate_every=8"], "error: monitor=miou chooses among several validations, and validate_"),
         (["checkpoint.every_n_steps=0"], "error: checkpoint.every_n_steps: expected an integer of 1 or more, got 0"),
         (["checkpoint.every_minutes=0"], "error: checkpoint.every_minutes: expected a number above 0, got 0"),
-        (["monitor=miou", "checkpoint.keep_best=-1"], "error: checkpoint.keep_best: expected an integer of 0 or more"),
+        (["checkpoint.keep_best=-1"], "error: checkpoint.keep_best must be a whole number of 0 or more, got -1"),
+        (["compile=maybe"], "error: compile must be true or false, got 'maybe'"),
+        (["checkpoint.resume=2"], "error: checkpoint.resume must be true or false, got 2"),
     ],
 )
 def test_settings_out_of_range_are_told(command, overrides, message):

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from autosegloss.cli.data import compose_source
-from autosegloss.cli.typed import check_read, check_typed
+from autosegloss.cli.typed import check_hydra, check_read, check_typed
 from autosegloss.errors import InputError
 from autosegloss.training.keys import check_keys, shipped_keys
 
@@ -38,6 +38,12 @@ def config(*overrides: str, entry: str = "train"):
         ),
         ("+loss.ignore_index=3", "loss.ignore_index is set by the program, .* set data.source.ignore_index instead"),
         ("+data.device=cuda", "data.device is set by the program, .* set trainer.accelerator instead"),
+        ("+checkpoint.every=3", "unknown key 'checkpoint.every': nearest are checkpoint.every_"),
+        ("+checkpoint.monitor=miou", "unknown key 'checkpoint.monitor': nearest is monitor; "),
+        ("+hydra.foo=1", "unknown key 'hydra.foo': "),
+        ("+hydra.run.dirr=there", "unknown key 'hydra.run.dirr': nearest are hydra.run.dir, "),
+        ("+optimizer.learning_rate=1", "unknown key 'optimizer.learning_rate': nearest are optimizer.lr, "),
+        ("+schedule.step=3", r"unknown key 'schedule.step': (?!.*schedule\.steps)"),
         ("classes=11", "classes is read by no part of this run: .*data.source.classes is a number"),
         ("theta=[0.1]", "theta is read by no part of this run: loss=surrogate reads it"),
         ("curve=linear", "curve is read by no part of this run: loss=surrogate reads it"),
@@ -57,6 +63,8 @@ def test_a_search_and_the_check_of_data_refuse_the_same(command, trainings):
             command("search", override)
         with pytest.raises(Exception, match="lr"):
             compose_source([override])
+    with pytest.raises(SystemExit, match=r"^error: unknown key 'hydra.foo'"):
+        command("search", "+hydra.foo=1")
     for override in ("lr=0.1", "+lr=0.1"):
         with pytest.raises(SystemExit, match=r"^error: finalists: unknown key 'lr': nearest is optimizer.lr"):
             command("search", f'hydra.sweeper.final=["{override}"]')
@@ -91,6 +99,11 @@ def test_the_surrogates_read_what_is_typed_for_them():
     check_read(config("loss=surrogate", "curve=linear"), ["curve", "curve.pieces", "theta", "classes"])
     check_read(config("loss=naive", "classes=present"), ["classes"])
     check_read(config("data=voc", "data.root=there"), ["data.root", "data.download"])
+
+
+def test_mappings_of_hydra_take_any_key():
+    added = ["+hydra.job.env_set.A=1", "+hydra.callbacks.own._target_=a", "+hydra.sweeper.comparison.own=[]"]
+    check_hydra([*added, "hydra.run.dir=run", "hydra/sweeper=ppo", "hydra.mode=RUN", "hydra.job.num=1"])
 
 
 def test_one_length_of_a_training_is_typed():

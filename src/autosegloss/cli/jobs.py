@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.cli.resume import finished, going_on, resume_command
 from autosegloss.cli.streams import guarded_output
-from autosegloss.cli.typed import check_read, check_typed
+from autosegloss.cli.typed import check_hydra, check_read, check_typed
 from autosegloss.errors import InputError
 from autosegloss.runtime import Devices, Owner, run_in_subprocess, run_inline
 from autosegloss.training.environment import local_rank, one_of_several
@@ -81,6 +81,7 @@ def _check_overrides(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     keys = [override.partition("=")[0].lstrip("+~") for override in hydra.overrides.task]
     check_typed(cfg, keys, str(hydra.job.config_name))
+    check_hydra(hydra.overrides.hydra)
     if hydra.mode == RunMode.RUN:
         check_read(cfg, keys)
 

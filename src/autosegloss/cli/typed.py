@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from omegaconf import DictConfig
+from hydra.conf import HydraConf
+from omegaconf import DictConfig, OmegaConf
 
 from autosegloss.errors import InputError
 from autosegloss.training.keys import references, shipped_keys, unknown_key
@@ -36,6 +38,27 @@ def check_typed(cfg: DictConfig, keys: Sequence[str], program: str) -> None:
             raise unknown_key(key, cfg)
     if {"trainer.max_steps", "trainer.max_epochs"} <= {*keys}:
         raise InputError("trainer.max_steps and trainer.max_epochs both set the length of a training: leave one out")
+
+
+def check_hydra(overrides: Sequence[str]) -> None:
+    """Refuse keys that were added to the configuration of Hydra and that Hydra does not read.
+
+    Args:
+        overrides: those of Hydra's own configuration as they were typed.
+
+    Raises:
+        InputError: names the first such key, and the nearest ones.
+    """
+    schema = OmegaConf.create({"hydra": OmegaConf.structured(HydraConf)})
+    for typed in overrides:
+        key = typed.partition("=")[0].lstrip("+~")
+        node: Any = schema
+        for name in key.split("."):
+            if not isinstance(node, DictConfig) or (OmegaConf.get_type(node) in (None, dict) and node is not schema):
+                break
+            if "/" not in name and name not in node.keys():  # noqa: SIM118  # `in` is false for a missing value
+                raise unknown_key(key, schema)
+            node = node._get_node(name)
 
 
 def check_read(cfg: DictConfig, keys: Sequence[str]) -> None:

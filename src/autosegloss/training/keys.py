@@ -67,7 +67,8 @@ def unknown_key(key: str, cfg: DictConfig) -> InputError:
             f"{key} is not in the configuration, but {node['_target_']} takes it: add it with +{key}=VALUE"
         )
     known = [*_keys(cfg, hydra=key.startswith("hydra")), *(f"{parent}.{argument}" for argument in arguments)]
-    nearest = _nearest(key, (other for other in known if not _is_part(key, other) and not _is_part(other, key)))
+    apart = (other for other in known if not _is_part(key, other) and not _is_part(other, key))
+    nearest = _nearest(key, (other for other in apart if other not in _SET_BY_THE_PROGRAM))
     return InputError(
         f"unknown key '{key}': "
         + (f"nearest {'is' if len(nearest) == 1 else 'are'} {', '.join(nearest)}; " if nearest else "")
@@ -85,6 +86,9 @@ def _unread(cfg: DictConfig) -> Iterator[str]:
     if unread := [str(key) for key in cfg if key not in known]:
         referred = references(cfg)
         yield from (key for key in unread if key not in referred)
+    for mapping, names in _shipped_mappings().items():
+        if isinstance(node := cfg.get(mapping), DictConfig):
+            yield from (f"{mapping}.{name}" for name in map(str, node) if name not in names)
     for key in cfg:
         if key != "hydra":
             yield from _unread_below(cfg, key, str(key))
@@ -116,6 +120,13 @@ def _arguments(node: DictConfig) -> set[str] | None:
 
 
 @cache
+def _shipped_mappings() -> dict[str, frozenset[str]]:
+    """The mappings at the top of the shipped configuration that make no object, with their keys."""
+    base = yaml.safe_load((config_folder() / "base.yaml").read_text())
+    return {key: frozenset(value) for key, value in base.items() if isinstance(value, dict) and key != "hydra"}
+
+
+@cache
 def shipped_keys(program: str) -> frozenset[str]:
     """The keys at the top of the configuration that ships for `train` or `search`; groups have a key there, too."""
     folder = config_folder()
@@ -143,14 +154,20 @@ def _is_part(key: str, other: str) -> bool:
 
 
 def _nearest(key: str, known: Iterable[str]) -> list[str]:
-    """The keys that resemble `key`, as a whole or in their last part, the nearest first."""
-
-    def last(text: str) -> str:
-        return text.rpartition(".")[2]
+    """The keys that resemble `key`, as a whole or in their last part: those beside it first, then the nearest."""
+    parent, _, name = key.rpartition(".")
 
     def likeness(other: str) -> float:
-        whole = SequenceMatcher(None, key, other).ratio()
-        return max(whole, SequenceMatcher(None, last(key), last(other)).ratio() + whole / 100)
+        whole, last = SequenceMatcher(None, key, other).ratio(), other.rpartition(".")[2]
+        return max(whole, SequenceMatcher(None, name, last).ratio() + whole / 100, _abbreviates(last, name))
 
-    scored = sorted(((likeness(other), other) for other in dict.fromkeys(known)), key=lambda pair: -pair[0])
-    return [other for score, other in scored[:NEAREST] if score >= _ALIKE]
+    def order(other: str) -> tuple[bool, float]:
+        return not parent or other.rpartition(".")[0] == parent, likeness(other)
+
+    alike = (other for other in dict.fromkeys(known) if likeness(other) >= _ALIKE)
+    return sorted(alike, key=order, reverse=True)[:NEAREST]
+
+
+def _abbreviates(short: str, name: str) -> bool:
+    """Whether `short` is made of the first letters of the words of `name`, as lr of learning_rate."""
+    return len(short) > 1 and short == "".join(word[:1] for word in name.split("_"))

@@ -21,10 +21,14 @@ def check_settings(cfg: DictConfig) -> None:
         "trainer.accumulate_grad_batches",
         "early_stopping",
     )
-    for key, least in {"seed": 0, "trainer.log_every_n_steps": 0, **dict.fromkeys(ones, 1)}.items():
+    zeros = ("seed", "trainer.log_every_n_steps", "checkpoint.keep_best")
+    for key, least in {**dict.fromkeys(zeros, 0), **dict.fromkeys(ones, 1)}.items():
         value = OmegaConf.select(cfg, key)
         if value is not None and not is_whole(value, least):
             raise InputError(f"{key} must be a whole number of {least} or more, got {value!r}")
+    for key in ("compile", "test", "notes", "save_weights", "checkpoint.resume"):
+        if (value := OmegaConf.select(cfg, key)) is not None and not isinstance(value, bool):
+            raise InputError(f"{key} must be true or false, got {value!r}")
     epochs = OmegaConf.select(cfg, "trainer.max_epochs")
     if epochs not in (None, -1) and not is_whole(epochs, least=1):
         raise InputError(f"trainer.max_epochs must be a whole number of 1 or more, or null for steps, got {epochs!r}")

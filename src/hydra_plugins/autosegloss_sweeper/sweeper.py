@@ -79,6 +79,9 @@ class AutoSegLossSweeper(Sweeper):
         return sweeper
 
     def _search(self) -> dict[str, Any]:
+        from autosegloss.cli.typed import check_hydra
+
+        check_hydra(self.config.hydra.overrides.hydra)
         directory = Path(self.config.hydra.sweep.dir).absolute()
         arguments = [a for a in self.config.hydra.overrides.task if _key_of(a) not in _MODES]
         with _owned(directory):
