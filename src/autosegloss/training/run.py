@@ -106,13 +106,8 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         scores, test = _judge(trainer, module, loaders[1], tests)
     end = time.perf_counter()
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
-    result = Result(
-        *(scores, test, *seconds, scored_at(cfg.data)),
-        unsaved=fitted.unsaved,
-        step=fitted.step,
-        stopped=fitted.stopped,
-        chosen_by=fitted.chosen_by,
-    )
+    ended = fitted.unsaved, fitted.step, fitted.stopped
+    result = Result(scores, test, *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by)
     return _kept(result, folder) if trainer.is_global_zero else result
 
 
