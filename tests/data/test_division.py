@@ -40,6 +40,12 @@ def test_lists_divide_the_images(root):
     assert source.assumptions()[2] == "train.txt, val.txt divide the images: 3 train, 1 val, 0 test"
 
 
+@pytest.mark.parametrize("name", ["./images/patient0/1.png", "/images/patient0/1.png", "images\\patient0\\1.png"])
+def test_lists_may_write_paths_in_other_ways(root, name):
+    (root / "train.txt").write_text(f"{name} {name.replace('images', 'masks')}\n")
+    assert parts(Folder(root, classes=3))["train"] == [1]
+
+
 def test_lists_of_other_names_can_be_given(root):
     (root / "mine.txt").write_text("images/patient0/1.png masks/patient0/1.png\n")
     assert parts(Folder(root, classes=3, lists={"train": "mine.txt"})) == {"train": [1], "val": [], "test": []}

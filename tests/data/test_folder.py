@@ -87,7 +87,7 @@ def test_missing_root(tmp_path):
 
 
 def test_another_layout(tmp_path):
-    fails(Folder(tmp_path), "holds no images: expected ROOT/")
+    fails(Folder(tmp_path), "has no known layout: expected ROOT/")
 
 
 def test_empty_folder(folder):

@@ -34,7 +34,7 @@ def by_lists(paths: Sequence[str], lists: Mapping[str, Path]) -> Indices:
     parts: Indices = {split: [] for split in SPLITS}
     where: dict[int, str] = {}
     for split, path in lists.items():
-        names = [normal(line) for line in read_lines(path)]
+        names = [_below_root(line) for line in read_lines(path)]
         chosen = [index.get(name) or index.get(name.split()[0]) or [] for name in names]
         if strange := [name for name, found in zip(names, chosen, strict=True) if len(found) != 1]:
             raise InputError(
@@ -104,6 +104,11 @@ def groups_of(paths: Sequence[str], expression: str) -> list[str]:
             "for example; the expression must fit all"
         )
     return [match.group(1 if match.groups() else 0) for match in found if match is not None]
+
+
+def _below_root(line: str) -> str:
+    """A line of a list, its paths as they are compared: lists may write them from / or ./ on, or with backslashes."""
+    return " ".join(normal(word.replace("\\", "/").removeprefix("./").lstrip("/")) for word in line.split(" "))
 
 
 def _by_name(paths: Sequence[str]) -> dict[str, list[int]]:

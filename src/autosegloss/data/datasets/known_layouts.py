@@ -37,4 +37,4 @@ def found_layout(root: Path) -> Layout:
         return LAYOUTS[0]  # its masks are missing, as the search for pairs will say
     if (root / "images").is_dir():
         return Layout("images/**/*", "masks/{path}.*")
-    raise InputError(f"{root} holds no images: {LAYOUT}; {PATTERNS}")
+    raise InputError(f"{root} has no known layout: {LAYOUT}; {PATTERNS}, or choose a data set, as data=camvid")
