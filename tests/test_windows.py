@@ -49,7 +49,7 @@ def test_a_theta_card_is_written(windows, tmp_path):
 
 @pytest.mark.parametrize("program", [train, search])
 def test_training_says_what_it_needs(windows, program):
-    with pytest.raises(SystemExit, match=r"^error: train and search need Linux or macOS, or WSL on Windows") as ended:
+    with pytest.raises(SystemExit, match=r"^error: the programs need Linux or macOS, or WSL on Windows") as ended:
         program()
     assert "\n" not in str(ended.value)
 
