@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
 MAX_CHOICES = 12  # names that a message lists at most
 CLOSED_PIPE = 141  # exit code of a process that SIGPIPE has killed; Windows has no such signal
@@ -57,7 +58,7 @@ def is_whole(value: object, least: int) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
-def whole_number(name: str, value: int, least: int) -> int:
+def whole_number(name: str, value: Any, least: int) -> int:
     """Return the value; raises InputError unless it is an integer of `least` or more."""
     if not is_whole(value, least):
         raise InputError(f"{name}: expected an integer of {least} or more, got {value!r}")

@@ -128,7 +128,7 @@ def samples_figure(
     images: np.ndarray,
     columns: Mapping[str, np.ndarray],
     class_names: Sequence[str],
-    ignore_index: int = 255,
+    ignore_index: int | None = 255,
 ) -> Figure:
     """Draw images beside label maps: a row per image, a column per label map, a legend of the classes.
 
@@ -136,7 +136,7 @@ def samples_figure(
         images: RGB, (N, 3, H, W) uint8.
         columns: {title: labels (N, H, W)}; labels outside of [0, C) are grey, as ignored pixels are.
         class_names: the C names of the classes.
-        ignore_index: the label of ignored pixels; the legend names them if they occur.
+        ignore_index: the label of ignored pixels, which the legend names if they occur; None names no such pixels.
 
     Returns:
         A figure with N rows and 1 + len(columns) columns of panels.
@@ -153,7 +153,8 @@ def samples_figure(
         for axes, picture in zip(column, pictures, strict=True):
             axes.imshow(picture, interpolation="nearest", aspect="auto")
             axes.set_axis_off()
-    ignored = any((np.asarray(labels) == ignore_index).any() for labels in columns.values())
+    found = (np.asarray(labels) == ignore_index for labels in columns.values())
+    ignored = ignore_index is not None and any(labels.any() for labels in found)
     class_legend(figure, class_names, bool(ignored))
     return figure
 

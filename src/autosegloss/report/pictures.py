@@ -56,7 +56,7 @@ class LogPictures(pl.Callback):
             as_rgb(denormalise(images.float())).cpu().numpy(),
             {title: maps.cpu().numpy() for title, maps in columns.items()},
             [f"class {number}" for number in range(logits.shape[1])],
-            pl_module.loss.ignore_index,  # type: ignore[arg-type]
+            getattr(pl_module.loss, "ignore_index", None),  # a loss of the user's may have none
         )
         _log(trainer, "predictions", figure)
 

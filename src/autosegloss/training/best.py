@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from autosegloss.errors import unknown, whole_number
 from autosegloss.training.resuming import CHECKPOINTS
@@ -49,7 +50,9 @@ class BestWeights(pl.Callback):
         self._told = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        names = [name.removeprefix(_PREFIX) for name in pl_module.val_metrics]  # type: ignore[union-attr]
+        metrics = pl_module.val_metrics
+        assert isinstance(metrics, MetricCollection)  # of a SegmentationModule
+        names = [str(name).removeprefix(_PREFIX) for name in metrics]
         if self.monitor not in names:
             raise unknown("monitor", self.monitor, names)
 

@@ -53,7 +53,9 @@ class FreezeEncoder(pl.Callback):
 
 
 def _encoder(module: pl.LightningModule) -> nn.Module:
-    if (encoder := encoder_of(module.network)) is None:  # type: ignore[arg-type]  # it is a SegmentationModule
+    network = module.network
+    assert isinstance(network, nn.Module)  # of a SegmentationModule
+    if (encoder := encoder_of(network)) is None:
         raise InputError(
             "freeze_encoder needs a network with an `encoder` or a `backbone`, this has neither: leave it out"
         )

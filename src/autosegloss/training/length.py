@@ -47,7 +47,9 @@ def in_steps(cfg: DictConfig, data: SegmentationData, devices: int) -> DictConfi
     epochs = cfg.trainer.get("max_epochs")
     if epochs not in (None, -1):
         steps = epochs * steps_per_epoch(cfg, data, devices)
-        cfg = OmegaConf.merge(cfg, {"trainer": {"max_steps": steps}})  # type: ignore[assignment]
+        merged = OmegaConf.merge(cfg, {"trainer": {"max_steps": steps}})
+        assert isinstance(merged, DictConfig)  # as what it is merged into
+        cfg = merged
     check_validations(cfg)
     return cfg
 

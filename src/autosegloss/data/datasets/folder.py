@@ -89,7 +89,7 @@ class Folder(Source):
         if isinstance(self.classes, Sequence) and not isinstance(self.classes, str):
             set_value("classes", checked_names("data.source.classes", self.classes))
         elif self.classes is not None:
-            whole_number("data.source.classes", self.classes, least=1)  # type: ignore[arg-type]
+            whole_number("data.source.classes", self.classes, least=1)
         if self.ignore_index is not None and whole_number("data.source.ignore_index", self.ignore_index, 0) > 255:
             raise InputError(f"data.source.ignore_index: expected 0 to 255, or null, got {self.ignore_index}")
         if self.unknown not in ("error", IGNORE):
