@@ -90,12 +90,17 @@ class Batch(NamedTuple):
     def _launch(self) -> tuple[dict[str, int], int]:
         """The constants of the kernels, and the number of tiles of an image."""
         _, classes, size = self.logits.shape
-        block_c = triton.next_power_of_2(classes)
-        block_p = max(32, _TILE // max(4, block_c))
-        warps = min(16, max(4, block_c * block_p // (32 * _EACH)))
-        sizes = {"block_c": block_c, "block_p": block_p, "num_warps": warps}
-        terms, pieces, _ = self.table.shape
-        return {"term_count": terms, "pieces": pieces, "at_labels": self.at_labels, **sizes}, -(-size // block_p)
+        sizes, (terms, pieces, _) = tile(classes), self.table.shape
+        constants = {"term_count": terms, "pieces": pieces, "at_labels": self.at_labels, **sizes}
+        return constants, -(-size // sizes["block_p"])
+
+
+def tile(classes: int) -> dict[str, int]:
+    """The classes and pixels of a tile, and the warps of its program."""
+    block_c = triton.next_power_of_2(classes)
+    block_p = max(32, _TILE // max(4, block_c))
+    warps = min(16, max(4, block_c * block_p // (32 * _EACH)))
+    return {"block_c": block_c, "block_p": block_p, "num_warps": warps}
 
 
 def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
@@ -113,7 +118,7 @@ def sums_kernel(
     term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
     block_c: tl.constexpr, block_p: tl.constexpr,
 ):  # fmt: skip
-    image, c, p = _place(tiles, block_c, block_p)
+    image, c, p = place(tiles, block_c, block_p)
     probs, hit = _softmax(
         logits + image * stride_n, labels + image * size, masks + image * size, stride_c, stride_p, c, p, classes, size
     )
@@ -122,10 +127,10 @@ def sums_kernel(
     for k in tl.static_range(term_count):
         mask = tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
         if (at_labels >> k) & 1:
-            g, _ = _bent(table + k * pieces * 8, at, pieces)
+            g, _ = bent(table + k * pieces * 8, at, pieces)
             values = tl.where(hit & mask[None, :], g[None, :], 0.0)
         else:
-            g, _ = _bent(table + k * pieces * 8, probs, pieces)
+            g, _ = bent(table + k * pieces * 8, probs, pieces)
             values = tl.where((c < classes)[:, None] & mask[None, :], g, 0.0)
         tl.store(out + k * block_c + c, tl.sum(values, axis=1))
 
@@ -137,7 +142,7 @@ def gradient_kernel(
     term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
     block_c: tl.constexpr, block_p: tl.constexpr,
 ):  # fmt: skip
-    image, c, p = _place(tiles, block_c, block_p)
+    image, c, p = place(tiles, block_c, block_p)
     probs, hit = _softmax(
         logits + image * stride_n, labels + image * size, masks + image * size, stride_c, stride_p, c, p, classes, size
     )
@@ -147,10 +152,10 @@ def gradient_kernel(
         mask = tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
         weight = tl.load(weights + k * classes + c, mask=c < classes, other=0.0)[:, None]
         if (at_labels >> k) & 1:
-            _, slope = _bent(table + k * pieces * 8, at, pieces)
+            _, slope = bent(table + k * pieces * 8, at, pieces)
             d += tl.where(hit & mask[None, :], slope[None, :] * weight, 0.0)
         else:
-            _, slope = _bent(table + k * pieces * 8, probs, pieces)
+            _, slope = bent(table + k * pieces * 8, probs, pieces)
             d += tl.where(mask[None, :], slope * weight, 0.0)
     values = probs * (d - tl.sum(d * probs, axis=0)[None, :])
     out = result + image * out_n + c[:, None] * out_c + p[None, :] * out_p
@@ -158,7 +163,7 @@ def gradient_kernel(
 
 
 @triton.jit
-def _place(tiles, block_c: tl.constexpr, block_p: tl.constexpr):
+def place(tiles, block_c: tl.constexpr, block_p: tl.constexpr):
     """The image of this program, its classes and pixels."""
     program = tl.program_id(0)
     return (program // tiles).to(tl.int64), tl.arange(0, block_c), program % tiles * block_p + tl.arange(0, block_p)
@@ -178,7 +183,7 @@ def _softmax(logits, labels, valid, stride_c, stride_p, c, p, classes, size):
 
 
 @triton.jit
-def _bent(table, y, pieces: tl.constexpr):
+def bent(table, y, pieces: tl.constexpr):
     """g(y) and g'(y) of a curve; `curves.curve.Piece` explains the numbers."""
     start, pole, rate, square = tl.load(table), tl.load(table + 1), tl.load(table + 2), tl.load(table + 3)
     offset, v, bend, bow = tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7)
