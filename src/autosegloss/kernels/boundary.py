@@ -12,14 +12,14 @@ from torch import Tensor
 from autosegloss.algebra.maps import ClassSets
 from autosegloss.curves import Curve
 from autosegloss.kernels import boundary_kernels as kernels
-from autosegloss.kernels.triton_kernels import tile
+from autosegloss.kernels.triton_kernels import tables
 
-_BLOCK = 1024  # pixels of a program that reads one class
-_PIXELS = 256  # pixels of a program that reads labels
+BLOCK = 128  # pixels of a program
+WARPS = 1
 
 
 class Truth(NamedTuple):
-    """labels: (N, P) int64 in [0, C); valid, edge: (N, P) bool, the edge being the boundary of the truth; sets: (N, W, P) int32."""
+    """labels: (N, P) int64 in [0, C); valid, edge: (N, P) bool, edge being the boundary; sets: (N, W, P) int32."""
 
     labels: Tensor
     valid: Tensor
@@ -28,113 +28,110 @@ class Truth(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """xor: the four curves of OR and AND; the sums `counted`, and `found` within a window of `side` pixels.
+    """The curves of the sums.
 
-    Bit k of `larger` and `in_sets` is that of counted[k].
+    xor: of OR and AND, each for a pixel and for the lowest one of its window. matched: of the boundary within the sets.
+    larger: the second sum is that of the larger of both, else that of the boundary. found: of the highest boundary in a
+    window of `side` pixels.
     """
 
     xor: Sequence[Curve]
-    counted: Sequence[Curve]
-    larger: int
-    in_sets: int
+    matched: Curve
+    larger: bool
     found: Curve
     side: int
 
 
 class BoundarySums(torch.autograd.Function):
-    """Logits (N, C, H, W) -> the sums (K + 1, C) of the terms."""
+    """Logits (N, C, H, W) -> the sums (3, C): of the matched boundary, of the whole, and of the found one."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, truth: Truth, terms: Terms) -> Tensor:
-        run = _Run(logits, truth, terms)
-        log_sums = run.log_sums()
-        boundary, lowest, counted = run.boundary(log_sums)
-        highest, source, found = run.highest(boundary)
-        ctx.save_for_backward(logits, *truth, log_sums, lowest, highest, source)
-        ctx.terms = terms
+        with torch.cuda.device_of(logits):
+            run = _Run(logits, truth, terms)
+            probs = run.softmax(logits.flatten(2))
+            boundary, lowest, counted = run.boundary(probs)
+            highest, source, found = run.highest(boundary)
+        ctx.save_for_backward(*truth, probs, lowest, highest, source)
+        ctx.terms, ctx.like = terms, torch.empty_like(logits, device="meta")
         return torch.cat([counted, found])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        logits, labels, valid, edge, sets, log_sums, lowest, highest, source = ctx.saved_tensors
-        run, weights = _Run(logits, Truth(labels, valid, edge, sets), ctx.terms), weights.float().contiguous()
-        gradient = run.returned(highest, source, weights[-1])
-        return run.gradient(log_sums, lowest, gradient, weights[:-1]), None, None
+        labels, valid, edge, sets, probs, lowest, highest, source = ctx.saved_tensors
+        weights = weights.float().contiguous()
+        with torch.cuda.device_of(probs):
+            run = _Run(ctx.like, Truth(labels, valid, edge, sets), ctx.terms)
+            gradient = run.returned(highest, source, weights[2])
+            direct = run.slopes(probs, lowest, gradient, weights)
+            result = torch.empty_like(ctx.like, device=probs.device)
+            run.write(probs, lowest, gradient, direct, result.flatten(2))
+        return result, None, None
 
 
 class _Run:
     """The launches of the kernels for one batch."""
 
-    def __init__(self, logits: Tensor, truth: Truth, terms: Terms):
-        self.logits, self.truth, self.terms = logits.flatten(2), truth, terms
-        self.count, self.classes, self.height, self.width = logits.shape
-        curves = [*terms.xor, *terms.counted, terms.found]
-        self.pieces = max(len(curve.pieces or ()) for curve in curves)
-        tables = torch.stack([curve.table(self.pieces, logits.device) for curve in curves])
-        self.edges, self.table, self.last = tables[:4], tables[4:-1], tables[-1]
+    def __init__(self, like: Tensor, truth: Truth, terms: Terms):
+        self.truth, self.terms, self.device = truth, terms, truth.labels.device
+        self.count, self.classes, self.height, self.width = like.shape
         self.size = self.height * self.width
-        self.tile = tile(self.classes)
+        self.tiles = triton.cdiv(self.size, BLOCK)
+        self.grid = (self.count * self.tiles,)
+        table = tables([*terms.xor, terms.matched, terms.found], self.device)
+        self.edges, self.matched, self.found = table[:4], table[4], table[5]
+        self.shape = self.classes, self.height, self.width
+        self.constants = {"block": BLOCK, "num_warps": WARPS}
+        self.of_curves = {**self.constants, "pieces": table.shape[1]}
+        self.of_sets = {**self.of_curves, "larger": terms.larger, "word": ClassSets.WORD}
 
-    def log_sums(self) -> Tensor:
-        result, tiles = self.empty(self.count, self.size), triton.cdiv(self.size, self.tile["block_p"])
-        kernels.log_sums_kernel[self.count * tiles,](
-            self.logits, self.truth.valid, result, *self.logits.stride(), self.classes, self.size, tiles, **self.tile
+    def softmax(self, logits: Tensor) -> Tensor:
+        probs = self.empty(self.count, self.classes, self.size)
+        sizes = *logits.stride(), self.classes, self.size, self.tiles
+        kernels.softmax_kernel[self.grid](logits, self.truth.valid, probs, *sizes, **self.constants)
+        return probs
+
+    def boundary(self, probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The boundary, the places of the lowest probabilities, and two sums (2, C)."""
+        boundary, lowest = torch.empty_like(probs), torch.empty_like(probs, dtype=torch.int8)
+        partial, sets = self.empty(*self.grid, 2, self.classes), self.truth.sets
+        given = probs, sets, self.edges, self.matched
+        kernels.boundary_kernel[self.grid](
+            *given, boundary, lowest, partial, *self.shape, sets.shape[1], self.tiles, **self.of_sets
         )
-        return result
-
-    def boundary(self, log_sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        boundary = self.empty(self.count, self.classes, self.size)
-        lowest = torch.empty_like(boundary, dtype=torch.int8)
-        tiles = triton.cdiv(self.size, _BLOCK)
-        partial = self.empty(self.count, self.classes, tiles, len(self.table))
-        kernels.boundary_kernel[self.count * self.classes * tiles,](
-            self.logits, log_sums, self.truth.sets, self.edges, self.table, boundary, lowest, partial,
-            *self.logits.stride(), *self._sizes(tiles), **self._constants(),
-        )  # fmt: skip
-        return boundary, lowest, partial.sum(dim=(0, 2), dtype=torch.float64).T.float()
+        return boundary, lowest, partial.sum(dim=0, dtype=torch.float64).float()
 
     def highest(self, boundary: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        highest, block_c = self.empty(self.count, self.size), self.tile["block_c"]
+        """The highest boundary around each pixel of the true one, its place, and its sums (1, C)."""
+        highest, partial = self.empty(self.count, self.size), self.empty(*self.grid, self.classes)
         source = torch.empty_like(highest, dtype=torch.int32)
-        tiles = triton.cdiv(self.size, _PIXELS)
-        partial = self.empty(self.count * tiles, block_c)
-        kernels.highest_kernel[self.count * tiles,](
-            boundary, self.truth.labels, self.truth.edge, self.last, highest, source, partial,
-            self.classes, self.height, self.width, self.terms.side, tiles,
-            pieces=self.pieces, block_c=block_c, block_p=_PIXELS,
-        )  # fmt: skip
-        return highest, source, partial[:, : self.classes].sum(dim=0, dtype=torch.float64).float()[None]
+        given = boundary, self.truth.labels, self.truth.edge, self.found
+        kernels.highest_kernel[self.grid](
+            *given, highest, source, partial, *self.shape, self.terms.side, self.tiles, **self.of_curves
+        )
+        return highest, source, partial.sum(dim=0, keepdim=True, dtype=torch.float64).float()
 
     def returned(self, highest: Tensor, source: Tensor, weights: Tensor) -> Tensor:
-        result = torch.zeros(self.count, self.classes, self.size, device=highest.device)
-        tiles = triton.cdiv(self.size, _BLOCK)
-        kernels.return_kernel[self.count * tiles,](
-            self.truth.labels, highest, source, self.last, weights, result, self.classes, self.size, tiles,
-            pieces=self.pieces, block_p=_BLOCK,
-        )  # fmt: skip
+        """The gradient by the boundary of the sum of the found one."""
+        result = torch.zeros(self.count, self.classes, self.size, device=self.device)
+        given = self.truth.labels, highest, source, self.found, weights
+        kernels.return_kernel[self.grid](*given, result, self.classes, self.size, self.tiles, **self.of_curves)
         return result
 
-    def gradient(self, log_sums: Tensor, lowest: Tensor, gradient: Tensor, weights: Tensor) -> Tensor:
-        direct, tiles = torch.empty_like(gradient), triton.cdiv(self.size, _BLOCK)
-        kernels.slope_kernel[self.count * self.classes * tiles,](
-            self.logits, log_sums, self.truth.sets, self.edges, self.table, lowest, weights, gradient, direct,
-            *self.logits.stride(), *self._sizes(tiles), **self._constants(),
-        )  # fmt: skip
-        result, tiles = torch.empty_like(self.logits), triton.cdiv(self.size, self.tile["block_p"])
-        kernels.logits_kernel[self.count * tiles,](
-            self.logits, log_sums, lowest, gradient, direct, result, *self.logits.stride(), *result.stride(),
-            self.classes, self.height, self.width, tiles, **self.tile,
-        )  # fmt: skip
-        return result.unflatten(2, (self.height, self.width))
+    def slopes(self, probs: Tensor, lowest: Tensor, gradient: Tensor, weights: Tensor) -> Tensor:
+        """The gradient by the probabilities themselves; that by the lowest ones goes into `gradient`."""
+        direct, sets = torch.empty_like(probs), self.truth.sets
+        given = probs, sets, self.edges, self.matched, lowest, weights
+        kernels.slope_kernel[self.grid](
+            *given, gradient, direct, *self.shape, sets.shape[1], self.tiles, **self.of_sets
+        )
+        return direct
+
+    def write(self, probs: Tensor, lowest: Tensor, gradient: Tensor, direct: Tensor, result: Tensor) -> None:
+        """The gradient by the logits."""
+        given = probs, lowest, gradient, direct, result, *result.stride()
+        kernels.logits_kernel[self.grid](*given, *self.shape, self.tiles, **self.constants)
 
     def empty(self, *shape: int) -> Tensor:
-        return torch.empty(shape, dtype=torch.float32, device=self.logits.device)
-
-    def _sizes(self, tiles: int) -> tuple[int, ...]:
-        return self.classes, self.height, self.width, self.truth.sets.shape[1], tiles
-
-    def _constants(self) -> dict[str, int]:
-        terms = self.terms
-        constants = {"term_count": len(terms.counted), "pieces": self.pieces, "larger": terms.larger}
-        return {**constants, "in_sets": terms.in_sets, "word": ClassSets.WORD, "block": _BLOCK}
+        return torch.empty(shape, dtype=torch.float32, device=self.device)
