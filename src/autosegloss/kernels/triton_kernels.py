@@ -1,4 +1,4 @@
-"""The sums and their gradient as two Triton kernels: no map of the size of the logits is saved, or written but the gradient.
+"""The sums and their gradient as two Triton kernels; of the size of the logits only the gradient is written.
 
 A program takes some pixels of an image and walks through their classes: what it has read of the logits stays in a
 cache while it finds their softmax, bends it and adds it up. The gradient computes the same again.
