@@ -81,7 +81,7 @@ pointers = {"labels": "*i64", "masks": "*i1", "table": "*fp32", "partial": "*fp3
 for capability in (80, 90):
     for kernel in (kernels.sums_kernel, kernels.gradient_kernel):
         for dtype, ones in (("fp32", ("stride_p", "out_p")), ("bf16", ("stride_c", "out_c"))):
-            fixed = {"term_count": 3, "pieces": 2, "at_labels": 5, "own": 2, "block": 256}
+            fixed = {"term_count": 3, "pieces": 2, "at_labels": 5, "own": 2, "block": 128}
             fixed |= {name: 1 for name in ones if name in kernel.arg_names}
             types = {**pointers, "logits": "*" + dtype, "result": "*" + dtype, **dict.fromkeys(fixed, "constexpr")}
             signature = {name: types.get(name, "i32") for name in kernel.arg_names}

@@ -88,10 +88,8 @@ class BoundarySums(torch.autograd.Function):
         weights = weights.float().contiguous()
         with torch.cuda.device_of(probs):
             run = _Run(ctx.like, Truth(labels, valid, edge, sets), ctx.terms)
-            gradient = run.returned(highest, source, weights[2])
-            direct = run.slopes(probs, lowest, gradient, weights)
-            result = torch.empty_like(ctx.like, device=probs.device)
-            run.write(probs, lowest, gradient, direct, result.flatten(2))
+            gradient = run.gradient(probs, lowest, highest, source, weights)
+            result = run.by_logits(probs, gradient, ctx.like)
         return result, None, None
 
 
@@ -137,26 +135,22 @@ class _Run:
         )
         return highest, source, partial.sum(dim=0, keepdim=True, dtype=torch.float64).float()
 
-    def returned(self, highest: Tensor, source: Tensor, weights: Tensor) -> Tensor:
-        """The gradient by the boundary of the sum of the found one."""
-        result = torch.zeros(self.count, self.classes, self.size, device=self.device)
-        given = self.truth.labels, highest, source, self.found, weights
-        kernels.return_kernel[self.grid](*given, result, self.classes, self.size, self.tiles, **self.of_curves)
+    def gradient(self, probs: Tensor, lowest: Tensor, highest: Tensor, source: Tensor, weights: Tensor) -> Tensor:
+        """The gradient by the probabilities of the sums weighted by (3, C)."""
+        result, (labels, _, _, sets) = torch.zeros_like(probs), self.truth
+        given = probs, labels, self.edges, highest, source, self.found, lowest, weights[2]
+        kernels.return_kernel[self.grid](*given, result, *self.shape, self.tiles, **self.of_curves)
+        from_sets = probs, sets, self.edges, self.matched, lowest, weights
+        kernels.slope_kernel[self.grid](*from_sets, result, *self.shape, sets.shape[1], self.tiles, **self.of_sets)
         return result
 
-    def slopes(self, probs: Tensor, lowest: Tensor, gradient: Tensor, weights: Tensor) -> Tensor:
-        """The gradient by the probabilities themselves; that by the lowest ones goes into `gradient`."""
-        direct, sets = torch.empty_like(probs), self.truth.sets
-        given = probs, sets, self.edges, self.matched, lowest, weights
-        kernels.slope_kernel[self.grid](
-            *given, gradient, direct, *self.shape, sets.shape[1], self.tiles, **self.of_sets
-        )
-        return direct
-
-    def write(self, probs: Tensor, lowest: Tensor, gradient: Tensor, direct: Tensor, result: Tensor) -> None:
-        """The gradient by the logits."""
-        given = probs, lowest, gradient, direct, result, *result.stride()
-        kernels.logits_kernel[self.grid](*given, *self.shape, self.tiles, **self.constants)
+    def by_logits(self, probs: Tensor, gradient: Tensor, like: Tensor) -> Tensor:
+        """The gradient by the logits, in the layout and type of `like`."""
+        in_place = like.dtype == gradient.dtype and like.is_contiguous()
+        result = gradient.view(like.shape) if in_place else torch.empty_like(like, device=self.device)
+        sizes = *result.flatten(2).stride(), self.classes, self.size, self.tiles
+        kernels.logits_kernel[self.grid](probs, gradient, result, *sizes, **self.constants)
+        return result
 
     def empty(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=torch.float32, device=self.device)

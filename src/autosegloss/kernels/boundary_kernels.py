@@ -1,6 +1,6 @@
 """The sums over the soft boundary of a prediction, and their gradient, as Triton kernels for images.
 
-Probabilities lie in memory, IGNORED at ignored pixels; of the size of the logits there are two maps at a time beside
+Probabilities lie in memory, IGNORED at ignored pixels; of the size of the logits there is one map at a time beside
 them. A program takes some pixels of an image and walks through their classes. Pixels are counted row by row; the nine
 pixels of a window of 3 x 3 likewise, from 0 to 8.
 """
@@ -44,7 +44,7 @@ def boundary_kernel(
         for k in tl.static_range(9):
             if k != OWN:
                 inside = _inside(row, column, k, height, width)
-                other = tl.load(probs + plane + p + _offset(k, width), mask=inside, other=IGNORED)
+                other = tl.load(probs + plane + p + _step(k, width), mask=inside, other=IGNORED)
                 where = tl.where(other < least, k, where)
                 least = tl.minimum(other, least)
         xor, _, _ = _xor(edges, own, least, pieces)
@@ -88,77 +88,79 @@ def highest_kernel(
 
 @triton.jit
 def return_kernel(
-    labels, highest, source, table, weights, gradient, classes, size, tiles,
+    probs, labels, edges, highest, source, table, lowest, weights, gradient, classes, height, width, tiles,
     pieces: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    """Add the gradient by the highest boundaries to that by the boundary, at the places that they come from."""
+    """Add to the gradient by the probabilities that of the highest boundaries, at the places that they come from."""
     image, p = pixels(tiles, block)
-    origin = tl.load(source + image * size + p, mask=p < size, other=-1)
-    label = tl.load(labels + image * size + p, mask=p < size, other=0)
-    best = tl.load(highest + image * size + p, mask=p < size, other=0.0)
+    size = height * width
+    q = tl.load(source + image * size + p, mask=p < size, other=-1)
+    found = q >= 0
+    label = tl.load(labels + image * size + p, mask=found, other=0)
+    best = tl.load(highest + image * size + p, mask=found, other=0.0)
     _, slope = bent(table, best, pieces)
-    value = slope * tl.load(weights + label, mask=origin >= 0, other=0.0)
-    tl.atomic_add(gradient + (image * classes + label) * size + origin, value, mask=origin >= 0, sem="relaxed")
+    d = slope * tl.load(weights + label, mask=found, other=0.0)
+    plane = (image * classes + label) * size
+    own = tl.load(probs + plane + q, mask=found, other=0.0)
+    low = q + _step(tl.load(lowest + plane + q, mask=found, other=OWN).to(tl.int32), width)
+    _, by_own, by_low = _xor(edges, own, tl.load(probs + plane + low, mask=found, other=0.0), pieces)
+    _add(gradient + plane + q, d * by_own, found)
+    _add(gradient + plane + low, d * by_low, found)
 
 
 @triton.jit
 def slope_kernel(
-    probs, sets, edges, table, lowest, weights, gradient, direct, classes, height, width, words, tiles,
+    probs, sets, edges, table, lowest, weights, gradient, classes, height, width, words, tiles,
     pieces: tl.constexpr, larger: tl.constexpr, word: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    """The gradient by the probability of a pixel, `direct`, and by the lowest one of its window, over `gradient`.
-
-    `gradient` holds that of the highest boundaries by the boundary.
-    """
+    """Add to the gradient by the probabilities those of the sums of the boundary itself."""
     image, p = pixels(tiles, block)
     size = height * width
     for c in range(classes):
         plane = (image * classes + c) * size
         own = tl.load(probs + plane + p, mask=p < size, other=IGNORED)
-        k = tl.load(lowest + plane + p, mask=p < size, other=OWN).to(tl.int32)
         seen = own < IGNORED
-        least = tl.load(probs + plane + p + (k // 3 - 1) * width + k % 3 - 1, mask=seen, other=0.0)
-        xor, by_own, by_least = _xor(edges, own, least, pieces)
+        low = p + _step(tl.load(lowest + plane + p, mask=p < size, other=OWN).to(tl.int32), width)
+        xor, by_own, by_low = _xor(edges, own, tl.load(probs + plane + low, mask=seen, other=0.0), pieces)
         b = tl.maximum(xor, 0.0)
         held = _held(sets, image, c, p, size, words, word)
         g, slope = bent(table, b, pieces)
-        by_matched, by_all = tl.load(weights + c), tl.load(weights + classes + c)
         matched, slope = tl.where(held, g, 0.0), tl.where(held, slope, 0.0)
         whole = tl.where(b > matched, 1.0, slope) if larger else 1.0
-        d = tl.load(gradient + plane + p, mask=p < size, other=0.0) + by_matched * slope + by_all * whole
-        d = tl.where(seen & (xor > 0), d, 0.0)
-        tl.store(gradient + plane + p, d * by_least, mask=p < size)
-        tl.store(direct + plane + p, d * by_own, mask=p < size)
+        d = tl.load(weights + c) * slope + tl.load(weights + classes + c) * whole
+        _add(gradient + plane + p, d * by_own, seen & (xor > 0))
+        _add(gradient + plane + low, d * by_low, seen & (xor > 0))
 
 
 @triton.jit
 def logits_kernel(
-    probs, lowest, gradient, direct, result, out_n, out_c, out_p, classes, height, width, tiles, block: tl.constexpr
+    probs, gradient, result, out_n, out_c, out_p, classes, size, tiles, block: tl.constexpr
 ):  # fmt: skip
-    """The gradient by the logits, from those by each probability and by the lowest one of each window."""
+    """The gradient by the logits, from that by the probabilities; it may overwrite it."""
     image, p = pixels(tiles, block)
-    size, row, column = height * width, p // width, p % width
-    out, mean = result + image * out_n + p * out_p, tl.zeros((block,), tl.float32)
-    for c in range(classes):
-        plane = (image * classes + c) * size
-        prob = tl.load(probs + plane + p, mask=p < size, other=IGNORED)
-        d = tl.load(direct + plane + p, mask=p < size, other=0.0)
-        for k in tl.static_range(9):  # the windows of the neighbours, in which this pixel may be the lowest
-            inside, q = _inside(row, column, k, height, width) & (p < size), p + _offset(k, width)
-            chosen = tl.load(lowest + plane + q, mask=inside, other=9)
-            d += tl.load(gradient + plane + q, mask=inside & (chosen == 8 - k), other=0.0)
-        tl.store(direct + plane + p, d, mask=p < size)
+    probs += image * classes * size + p
+    gradient += image * classes * size + p
+    result += image * out_n + p * out_p
+    mean = tl.zeros((block,), tl.float32)
+    for c in tl.range(0, classes, loop_unroll_factor=4):
+        prob = tl.load(probs + c * size, mask=p < size, other=IGNORED)
+        d = tl.load(gradient + c * size, mask=p < size, other=0.0)
         mean += tl.where(prob < IGNORED, prob, 0.0) * d
     for c in tl.range(0, classes, loop_unroll_factor=4):
-        plane = (image * classes + c) * size
-        prob = tl.load(probs + plane + p, mask=p < size, other=IGNORED)
-        d = tl.load(direct + plane + p, mask=p < size, other=0.0)
+        prob = tl.load(probs + c * size, mask=p < size, other=IGNORED)
+        d = tl.load(gradient + c * size, mask=p < size, other=0.0)
         d = tl.where(prob < IGNORED, prob * (d - mean), 0.0)
-        tl.store(out + c * out_c, d.to(result.dtype.element_ty), mask=p < size)
+        tl.store(result + c * out_c, d.to(result.dtype.element_ty), mask=p < size)
 
 
 @triton.jit
-def _offset(k: tl.constexpr, width):
+def _add(at, value, where):
+    """Add atomically: several windows may have the same lowest pixel."""
+    tl.atomic_add(at, value, mask=where & (value != 0), sem="relaxed")
+
+
+@triton.jit
+def _step(k, width):
     """From a pixel to pixel k of its window."""
     return (k // 3 - 1) * width + k % 3 - 1
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from autosegloss.algebra import CurveSum
 
 MOST = 2**31  # programs, and places in memory from the first of an image to its last: both are counted in 32 bits
-BLOCK = 256  # pixels of a program
+BLOCK = 128  # pixels of a program
 WARPS = 1  # so few that sums over the pixels of a program need no shared memory
 LOG2E = tl.constexpr(1.4426950408889634)
 
