@@ -49,6 +49,7 @@ def run(dry: bool) -> Iterator[dict]:
     device, seed = torch.device("cpu" if dry else "cuda"), int(time.time())
     yield {"what": "seed", "seed": seed}
     yield from guarded(lambda: _kernels(device), what="Triton kernels")
+    yield {"what": "one class", "note": "losses refuse a single channel; metrics take it"}
     made = []
     for line in _in_processes(_units(dry, seed), dry):
         made.append(line)
@@ -109,7 +110,7 @@ def _cases(dry: bool) -> list[Case]:
     if dry:
         return [Case("bezier 2", (2, 5, 9, 11), LAYOUTS[2:]), Case("identity", (1, 3, 4, 5, 6), LAYOUTS[1:2])]
     curves = [Case(curve, (2, 21, 65, 67), LAYOUTS) for curve in (*CURVES, RELEASED)]
-    classes = [Case("bezier 2", (2, count, 33, 35)) for count in (1, 2, 150, 300)]
+    classes = [Case("bezier 2", (2, count, 33, 35)) for count in (2, 150, 300)]
     volume, large = Case("bezier 2", (2, 5, 9, 17, 19), LAYOUTS), Case("bezier 2", (2, 19, 256, 256), LAYOUTS[:2])
     ignored = [Case("bezier 3", (2, 21, 65, 67), ignored=share) for share in (0, 1)]
     return [*curves, *classes, volume, large._replace(nan=False), *ignored]
