@@ -42,7 +42,7 @@ CURVES: dict[str, CurveFamily] = {
 RELEASED = "released"
 SURROGATES = {"surrogate", "naive", "searched", *(f"searched_{metric}" for metric in PAPER)}
 DTYPES = ("float32", "float16", "bfloat16")
-PROCESSES = 8
+PROCESSES = 12
 
 
 def run(dry: bool) -> Iterator[dict]:
@@ -72,7 +72,7 @@ def _in_processes(units: list[Callable[[], list[dict]]], dry: bool) -> Iterator[
         for unit in units:
             yield from guarded(partial(iter, unit()))
         return
-    pool = ProcessPoolExecutor(min(PROCESSES, os.cpu_count() or 1), get_context("spawn"), torch.set_num_threads, (2,))
+    pool = ProcessPoolExecutor(min(PROCESSES, os.cpu_count() or 1), get_context("spawn"), _one_thread)
     try:
         for future in as_completed([pool.submit(unit) for unit in units]):
             yield from guarded(lambda future=future: iter(future.result()))
@@ -80,11 +80,15 @@ def _in_processes(units: list[Callable[[], list[dict]]], dry: bool) -> Iterator[
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 def _kernels(device: torch.device) -> dict:
     """Whether the Triton kernels are used."""
     told: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: told.append(record.getMessage())
     fused.log.addHandler(handler)
     used = fused.triton_on(device) is not None
     measured = "yes" if used else "; ".join(told)
