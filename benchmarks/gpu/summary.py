@@ -30,7 +30,7 @@ def markdown(lines: list[dict]) -> str:
 def _targets(lines: list[dict]) -> list[str]:
     words = {True: "ok", False: "missed", None: "not measured"}
     rows = [
-        f"| {line['part']} | {line['target']} | {_cell(line.get('measured', ''))} | {words[line.get('ok')]} |"
+        f"| {line['part']} | {_cell(line['target'])} | {_cell(line.get('measured', ''))} | {words[line.get('ok')]} |"
         for line in lines
         if "target" in line
     ]
