@@ -80,18 +80,27 @@ def _in_processes(units: list[Callable[[], list[dict]]], dry: bool) -> Iterator[
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Warnings(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
 def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
 def _kernels(device: torch.device) -> dict:
     """Whether the Triton kernels are used."""
-    told: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())
-    fused.log.addHandler(handler)
+    warnings = Warnings()
+    fused.log.addHandler(warnings)
     used = fused.triton_on(device) is not None
-    measured = "yes" if used else "; ".join(told)
+    measured = "yes" if used else "; ".join(warnings.told)
     return {"target": "the Triton kernels run, and agree with torch", "measured": measured, "ok": used}
 
 

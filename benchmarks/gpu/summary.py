@@ -34,7 +34,8 @@ def _targets(lines: list[dict]) -> list[str]:
         for line in lines
         if "target" in line
     ]
-    return ["| part | target | measured | |", "|---|---|---|---|", *rows]
+    met = sum(line.get("ok") is True for line in lines if "target" in line)
+    return [f"{met} of {len(rows)} targets are met.", "", "| part | target | measured | |", "|---|---|---|---|", *rows]
 
 
 def _parts(lines: list[dict]) -> list[str]:
