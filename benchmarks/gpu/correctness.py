@@ -13,21 +13,21 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from autosegloss import SurrogateLoss, segmentation_metrics
+from autosegloss import SurrogateLoss, segmentation_metrics, with_triton
 from autosegloss import theta as thetas
-from autosegloss.algebra import CurveSum
+from autosegloss.algebra.morphology import check_pooling
 from autosegloss.curves import Bezier, CurveFamily, Identity, Linear
 from autosegloss.formulas import PAPER, resolve
-from autosegloss.kernels import fused
+from autosegloss.kernels.evaluate import check_boundary
+from autosegloss.kernels.fused import check_kernels
+from autosegloss.with_triton import kernels_on
 from gpu.cases import Case, check
 from gpu.record import guarded
 from gpu.scenes import IGNORE, LAYOUTS, random_batch
@@ -43,6 +43,11 @@ RELEASED = "released"
 SURROGATES = {"surrogate", "naive", "searched", *(f"searched_{metric}" for metric in PAPER)}
 DTYPES = ("float32", "float16", "bfloat16")
 PROCESSES = 12
+MODULES = [
+    ("autosegloss.kernels.triton_kernels", check_kernels),
+    ("autosegloss.kernels.boundary", check_boundary),
+    ("autosegloss.algebra.pooling_kernel", check_pooling),
+]
 
 
 def run(dry: bool) -> Iterator[dict]:
@@ -96,12 +101,12 @@ def _one_thread() -> None:
 
 
 def _kernels(device: torch.device) -> dict:
-    """Whether the Triton kernels are used."""
+    """Whether all Triton kernels are used."""
     warnings = Warnings()
-    fused.log.addHandler(warnings)
-    used = fused.triton_on(device) is not None
-    measured = "yes" if used else "; ".join(warnings.told)
-    return {"target": "the Triton kernels run, and agree with torch", "measured": measured, "ok": used}
+    with_triton.log.addHandler(warnings)
+    used = [kernels_on(device, *module) is not None for module in MODULES]
+    measured = "yes" if all(used) else "; ".join(warnings.told)
+    return {"target": "the Triton kernels run, and agree with torch", "measured": measured, "ok": all(used)}
 
 
 def surrogate(metric: str, dtype: str, dry: bool, seed: int) -> list[dict]:
@@ -114,8 +119,7 @@ def surrogate(metric: str, dtype: str, dry: bool, seed: int) -> list[dict]:
         random = torch.rand(thetas.size(formula, family), generator=torch.Generator().manual_seed(own))
         return SurrogateLoss(formula, 0.1 + 0.8 * random, family, ignore_index=IGNORE)
 
-    with patch.object(fused, "fused_sums", _through_kernels) if dry else nullcontext():
-        lines = list(check(metric, dtype, _cases(dry), make, torch.device("cpu" if dry else "cuda"), seed))
+    lines = check(metric, dtype, _cases(dry), make, torch.device("cpu" if dry else "cuda"), seed)
     return [{"what": "surrogates", **line} for line in lines]
 
 
@@ -127,15 +131,6 @@ def _cases(dry: bool) -> list[Case]:
     volume, large = Case("bezier 2", (2, 5, 9, 17, 19), LAYOUTS), Case("bezier 2", (2, 19, 256, 256), LAYOUTS[:2])
     ignored = [Case("bezier 3", (2, 21, 65, 67), ignored=share) for share in (0, 1)]
     return [*curves, *classes, volume, large._replace(nan=False), *ignored]
-
-
-def _through_kernels(logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Tensor:
-    """`fused_sums` of the CPU by Triton's interpreter; float64 goes the way of torch."""
-    from autosegloss.kernels import triton_kernels
-
-    if triton_kernels.fits(logits, terms):
-        return triton_kernels.TritonSums.apply(logits, labels, valid, terms)
-    return fused.BlockSums.apply(logits, labels, valid, terms, True)
 
 
 def hand_made(dtype: str, dry: bool, seed: int) -> list[dict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -15,6 +16,11 @@ log = logging.getLogger(__name__)
 
 Check = Callable[[ModuleType, torch.device], None]
 """Raises an error if the kernels of a module do not run on a device, or give other results there."""
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether kernels can read a tensor: one on a GPU; with TRITON_INTERPRET=1, a slow test of them, any other, too."""
+    return tensor.is_cuda or os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @cache

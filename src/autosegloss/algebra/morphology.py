@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosegloss.with_triton import check_close, kernels_on
+from autosegloss.with_triton import check_close, kernels_on, readable
 
 _LONG = 64  # windows of more pixels are composed of shorter ones on a GPU, too
 _BLOCK = 2**18  # elements whose gradient is found at once
@@ -68,7 +68,7 @@ def pooled_along(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: i
 
 def _kernel(m: Tensor, size: int) -> ModuleType | None:
     """The module of the kernel that pools on a GPU with one launch for each axis."""
-    if not m.is_cuda or size > _LONG or m.numel() == 0:
+    if not readable(m) or size > _LONG or m.numel() == 0:
         return None
     return kernels_on(m.device, "autosegloss.algebra.pooling_kernel", check_pooling)
 

@@ -14,7 +14,7 @@ from autosegloss.algebra.boundaries import FoundSum, MatchedSum, WholeSum
 from autosegloss.algebra.maps import ClassSets
 from autosegloss.curves import Curve
 from autosegloss.kernels import boundary_kernels as kernels
-from autosegloss.kernels.triton_kernels import readable, tables
+from autosegloss.kernels.triton_kernels import counted, tables
 
 BLOCK = 128  # pixels of a program
 WARPS = 1
@@ -29,7 +29,7 @@ def fits(terms: Sequence[Term], logits: Tensor) -> bool:
     curves = [*matched.boundary.curves, matched.curve, found.curve]
     same = matched.boundary is whole.boundary is found.boundary
     larger = whole.matched is None or (whole.matched.bent.curve, whole.matched.sets) == (matched.curve, matched.sets)
-    return same and larger and readable(logits.flatten(2)) and all(curve.pieces for curve in curves)
+    return same and larger and counted(logits.flatten(2)) and all(curve.pieces for curve in curves)
 
 
 def evaluate(terms: Sequence[Term], logits: Tensor, true: LabelMap) -> dict[Term, Tensor]:

@@ -13,7 +13,7 @@ from autosegloss.curves import Bezier, Curve
 from autosegloss.formulas import BoundaryF1
 from autosegloss.formulas.formula import Statistics, Sums, values
 from autosegloss.kernels.fused import fused_sums
-from autosegloss.with_triton import check_close, kernels_on
+from autosegloss.with_triton import check_close, kernels_on, readable
 
 
 def evaluate(plan: Statistics, logits: Tensor, true: LabelMap) -> Sums:
@@ -46,7 +46,7 @@ def boundary_kernels(logits: Tensor) -> ModuleType | None:
 
     Its gradients are added up in any order, so that it is not for deterministic algorithms.
     """
-    if not logits.is_cuda or torch.are_deterministic_algorithms_enabled():
+    if not readable(logits) or torch.are_deterministic_algorithms_enabled():
         return None
     return kernels_on(logits.device, "autosegloss.kernels.boundary", check_boundary)
 

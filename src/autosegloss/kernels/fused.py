@@ -17,14 +17,14 @@ from torch import Tensor
 from autosegloss.algebra import CurveSum
 from autosegloss.algebra.inputs import accumulation_dtype, compute_dtype, sum_by_label
 from autosegloss.curves import Bezier, Curve
-from autosegloss.with_triton import check_close, kernels_on
+from autosegloss.with_triton import check_close, kernels_on, readable
 
 _CPU_BLOCK, _GPU_BLOCK = 2**19, 2**24  # elements of the logits that are read at once
 
 
 def fused_sums(logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Tensor:
     """The sums (K, C) of the terms, differentiable by the logits."""
-    kernels = triton_on(logits.device) if logits.is_cuda else None
+    kernels = triton_on(logits.device) if readable(logits) else None
     if kernels is not None and kernels.fits(logits, terms):
         return kernels.TritonSums.apply(logits, labels, valid, terms)
     keep = torch.is_grad_enabled() and logits.requires_grad

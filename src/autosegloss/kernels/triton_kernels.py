@@ -104,10 +104,10 @@ def tables(curves: Sequence[Any], device: torch.device) -> Tensor:
 
 def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
     """Whether the kernels support such logits (N, C, P) and curves."""
-    return readable(logits) and bool(terms) and all(term.curve.pieces for term in terms)
+    return counted(logits) and bool(terms) and all(term.curve.pieces for term in terms)
 
 
-def readable(logits: Tensor) -> bool:
+def counted(logits: Tensor) -> bool:
     """Whether kernels can count the places of logits (N, C, P) in memory."""
     single = logits.dtype in (torch.float32, torch.float16, torch.bfloat16)
     count, classes, size = logits.shape
