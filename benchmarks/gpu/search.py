@@ -137,7 +137,7 @@ def _memory(search: Search) -> dict:
     failed, finished = search.failures, [trial for trial in search.trials if trial["status"] == "ok"]
     messages = sorted({failure["message"] for failure in failed})
     full = all("memory" in message and "\n" not in message for message in messages)
-    where = all(failure["folder"].endswith(FULL) for failure in failed)
+    where = all(failure["run"] == FULL for failure in failed)
     return {
         "target": "a trial without memory is a failure of one line, and the search goes on",
         "measured": f"{len(failed)} failed, {len(finished)} finished: {'; '.join(messages)}",
