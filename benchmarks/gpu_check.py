@@ -38,9 +38,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = options.out or _default_folder(options.dry)
     folder.mkdir(parents=True, exist_ok=True)
-    parts = ["environment", *(PARTS[number] for number in options.part)]
-    record.forget(folder, parts)
+    parts = [PARTS[number] for number in options.part]
+    record.forget(folder, ["environment", *parts])
     try:
+        _run("environment", folder, options.limit, options.dry)
+        if not options.dry and not any(line.get("capability") for line in record.read(folder)):
+            print("torch sees no GPU on this machine: --dry runs on the CPU")
+            return 1
         for part in parts:
             _run(part, folder, options.limit, options.dry)
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ NAMES = ("triton", "torchmetrics", "pytorch-lightning", "segmentation-models-pyt
 
 
 def run(dry: bool) -> Iterator[dict]:
-    yield described()
+    yield {"dry": dry, **described()}
 
 
 def described() -> dict:

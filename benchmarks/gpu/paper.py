@@ -23,7 +23,7 @@ TRIALS, STEPS, IMAGES = 640, 1000, 1500
 
 GPU = ["trainer=gpu", "profile=paper", "network.encoder_weights=null", "data.size=[128,128]", "data.source.size=128"]
 CPU = ["trainer.accelerator=cpu", "network.decoder_channels=16", "data.source.size=32", "data.batch_size=4"]
-SCENES = ["data=shapes", "data.source._target_=gpu.scenes.Scenes"]
+SCENES = ["data=shapes", "data.source._target_=gpu.many_classes.Scenes"]
 
 
 def settings(dry: bool, *more: str, train: int = 1600, judged: int = IMAGES) -> DictConfig:

@@ -19,8 +19,8 @@ def append(folder: Path, line: dict) -> None:
 
 def read(folder: Path) -> list[dict]:
     """All lines of a folder; the last one may be cut off, where a process was killed."""
-    lines = []
-    for text in (folder / LINES).read_text().splitlines():
+    path, lines = folder / LINES, []
+    for text in path.read_text().splitlines() if path.exists() else ():
         try:
             lines.append(json.loads(text))
         except json.JSONDecodeError:
@@ -30,9 +30,8 @@ def read(folder: Path) -> list[dict]:
 
 def forget(folder: Path, parts: Collection[str]) -> None:
     """Drop the lines of parts that are about to run again."""
-    if (folder / LINES).exists():
-        kept = [line for line in read(folder) if line["part"] not in parts]
-        (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in kept))
+    kept = [line for line in read(folder) if line["part"] not in parts]
+    (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 def failure(error: BaseException) -> dict:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 from gpu import record
 
 FILE = "summary.md"
+_OF_ERRORS = {"part", "seconds", "error", "message", "traceback"}
 
 
 def write(folder: Path) -> str:
@@ -41,13 +43,15 @@ def _parts(lines: list[dict]) -> list[str]:
 
 
 def _errors(lines: list[dict]) -> list[str]:
-    """What failed, shortly."""
+    """What failed, each message once, with the first measurement that it is of."""
     failed = [line for line in lines if "error" in line]
-    hidden = {"part", "seconds", "error", "message", "traceback"}
-    rows = []
+    alike: dict[tuple, list[dict]] = defaultdict(list)
     for line in failed:
-        what = " ".join(f"{key}={value}" for key, value in line.items() if key not in hidden)
-        rows.append(f"- {line['part']} {what}: {line['error']}: {_cell(line['message'][:200])}")
+        alike[line["part"], line["error"], line["message"]].append(line)
+    rows = []
+    for (part, error, message), same in alike.items():
+        first = ", ".join(str(value) for key, value in same[0].items() if key not in _OF_ERRORS)
+        rows.append(f"- {part}, {len(same)} times: {error}: {_cell(message[:200])}; first of {first}")
     return [f"{len(failed)} measurements failed.", *rows]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from signal import ITIMER_REAL, SIGALRM, setitimer, signal
+from typing import Any
 
 import torch
 
@@ -14,21 +17,58 @@ def milliseconds(run: Callable[[], object], device: torch.device) -> float:
         start = time.perf_counter()
         run()
         return 1000 * (time.perf_counter() - start)
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
-    start.record()
+    begin.record()
     run()
     end.record()
     end.synchronize()
-    return start.elapsed_time(end)
+    return begin.elapsed_time(end)
 
 
-def in_turn(runs: dict[str, Callable[[], object]], device: torch.device, rounds: int, warm: int = 3) -> dict[str, list]:
-    """The times in ms of functions that take turns, `rounds` each, after some rounds to warm up."""
+def in_turn(
+    runs: Mapping[str, Callable[[], object]], device: torch.device, rounds: int = 20, most: float = 2000, warm: int = 3
+) -> dict[str, list[float]]:
+    """The times in ms of functions that take turns.
+
+    There are some rounds to warm up, then `rounds`, or as many as fit into about `most` ms, at least 3.
+    """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(warm + rounds):
-        for name, run in runs.items():
-            taken = milliseconds(run, device)
-            if number >= warm:
-                times[name].append(taken)
+        taken = {name: milliseconds(run, device) for name, run in runs.items()}
+        if number == warm - 1:
+            rounds = max(3, min(rounds, int(most / sum(taken.values()))))
+        if number >= warm:
+            for name, value in taken.items():
+                times[name].append(value)
+        if number == warm + rounds - 1:
+            break
     return times
+
+
+def peak_megabytes(run: Callable[[], object], device: torch.device) -> float | None:
+    """The most memory that a call takes beyond what is allocated before it; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the main thread if the block takes longer."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"stopped after {seconds:g} s")
+
+    before = signal(SIGALRM, stop)
+    setitimer(ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        setitimer(ITIMER_REAL, 0)
+        signal(SIGALRM, before)
