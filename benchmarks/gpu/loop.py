@@ -14,7 +14,10 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from autosegloss.algebra.inputs import labels_are_classes
+from autosegloss.training.graphs import graph_training
+from autosegloss.training.module import padded
 from autosegloss.training.run import make_module
+from gpu.graphs import Replay
 
 Tick = Callable[[str], None]
 
@@ -112,42 +115,25 @@ def graphed(loop: Loop) -> Callable[[], None]:
     """A step whose network, loss and gradient are one CUDA graph; data and optimiser are not in it."""
     images, labels = (part.clone() for part in next(loop.batches))
 
-    def gradient() -> Tensor:
-        loss = loop.loss(images, labels, lambda part: None)
-        loss.backward()
-        return loss
+    def gradient() -> None:
+        loop.optimizer.zero_grad()
+        loop.loss(images, labels, lambda part: None).backward()
 
-    _warm(gradient)
-    loop.optimizer.zero_grad()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        gradient()
+    replay = Replay(gradient)
 
     def step() -> None:
         new = next(loop.batches)
         images.copy_(new[0])
         labels.copy_(new[1])
-        graph.replay()
+        replay()
         loop.update()
 
     return step
 
 
-def _warm(run: Callable[[], object], times: int = 3) -> None:
-    """Run on a stream of its own: whatever is set up at the first call must not be captured."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(times):
-            run()
-    torch.cuda.current_stream().wait_stream(side)
-
-
 def network_graphed(loop: Loop) -> Callable[[], None]:
-    """A step whose network is one CUDA graph forward and one backward, made by `torch.cuda.make_graphed_callables`."""
+    """A step whose network is one CUDA graph forward and one backward, as callbacks=cuda_graph makes them."""
     images, _ = next(loop.batches)
-    network = loop.module.network
-    network._forward_hooks.clear()  # a graph takes no module with hooks; that of this network changes nothing
     with loop.autocast():
-        torch.cuda.make_graphed_callables(network, (images.contiguous(memory_format=torch.channels_last),))
+        graph_training(loop.module.network, padded(images).clone())
     return loop.step

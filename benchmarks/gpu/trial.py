@@ -18,6 +18,7 @@ from gpu.record import guarded
 
 GOAL, PAPER_HOURS = 2.0, 68
 BF16, CHOOSES, FUSED = "trainer.precision=bf16-mixed", "+trainer.benchmark=true", "+optimizer.fused=true"
+GRAPH = "callbacks=cuda_graph"
 COMPILE_SECONDS = 50.0
 
 
@@ -25,7 +26,7 @@ def run(dry: bool) -> Iterator[dict]:
     best: dict = {}
     yield from guarded(_arithmetic, what="arithmetic")
     yield from guarded(lambda: _warm(dry), what="first training of a process")
-    for overrides in ([BF16], [], [BF16, CHOOSES, FUSED]):
+    for overrides in ([BF16], [], [BF16, CHOOSES, FUSED], *([] if dry else [[BF16, CHOOSES, FUSED, GRAPH]])):
         yield from _trial(dry, ["loss=searched_miou", *overrides], best)
     yield _target(dry, best)
     yield from _graphs(dry, [("searched_miou", "bf16-mixed")])
@@ -86,6 +87,7 @@ def _measured(dry: bool, overrides: list[str]) -> dict:
         "evaluation_seconds": round(long.eval_seconds, 3),
         "trial_seconds": round(trial, 2),
         "hours": round(paper.hours(trial), 3),
+        "miou": round(long.scores["miou"], 4),
     }
 
 
@@ -126,7 +128,7 @@ def _parts(
 def _loop(dry: bool, loss: str, precision: str, channels_last: bool = True, *overrides: str) -> loop.Loop:
     cfg = paper.settings(dry, f"loss={loss}", *overrides)
     torch.manual_seed(0)
-    return loop.Loop(cfg, torch.device("cpu" if dry else "cuda"), precision, channels_last)
+    return loop.Loop(cfg, torch.device("cpu") if dry else torch.device("cuda", 0), precision, channels_last)
 
 
 def _memory() -> dict:
