@@ -60,8 +60,9 @@ def _run(part: str, folder: Path, limit: float, dry: bool) -> None:
     """Run a part in a process group of its own, and write a line of how it ended."""
     begin, ended = time.perf_counter(), "interrupted"
     command = [sys.executable, "-m", "gpu.child", part, str(folder), *(["--dry"] if dry else [])]
+    env = {**_env(dry), "GPU_CHECK_LIMIT": str(limit)}
     with (folder / f"{part}.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=_env(dry), start_new_session=True)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
         try:
             code = process.wait(limit)
             ended = {0: "finished", 1: "failed"}.get(code, f"ended with code {code}")

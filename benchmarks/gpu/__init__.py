@@ -17,6 +17,8 @@ Keys with a meaning for the summary:
 - `error`, `message`, `traceback`: a measurement that failed. `record.guarded` makes such a line of an exception, so
   that the rest of a part goes on. An exception that leaves `run` becomes one, too, and ends the part.
 
+The environment variable GPU_CHECK_LIMIT holds the limit in seconds, for parts that plan by it.
+
 With `dry` a part runs on the CPU at tiny sizes within seconds; there TRITON_INTERPRET=1 is set and no GPU is visible.
 What is printed or logged goes to `PART.log` beside the lines. Imports that may be missing on a machine belong into the
 function that needs them.

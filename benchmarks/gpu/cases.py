@@ -113,7 +113,7 @@ def _of_case(
 
 def _worst(errors: dict[str, Errors]) -> dict:
     """The largest error of each kind, and its case."""
-    worst = {}
+    worst: dict[str, object] = {}
     for kind in Errors._fields if errors else ():
         case = max(errors, key=lambda case: _order(getattr(errors[case], kind)))
         worst |= {kind: getattr(errors[case], kind), f"{kind}_case": case}

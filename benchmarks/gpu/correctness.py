@@ -49,7 +49,7 @@ def run(dry: bool) -> Iterator[dict]:
     device, seed = torch.device("cpu" if dry else "cuda"), int(time.time())
     yield {"what": "seed", "seed": seed}
     yield from guarded(lambda: _kernels(device), what="Triton kernels")
-    yield {"what": "one class", "note": "losses refuse a single channel; metrics take it"}
+    yield {"what": "one class", "note": "losses and metrics refuse a single class with a message"}
     made = []
     for line in _in_processes(_units(dry, seed), dry):
         made.append(line)
@@ -80,18 +80,27 @@ def _in_processes(units: list[Callable[[], list[dict]]], dry: bool) -> Iterator[
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Warnings(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
 def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
 def _kernels(device: torch.device) -> dict:
     """Whether the Triton kernels are used."""
-    told: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())
-    fused.log.addHandler(handler)
+    warnings = Warnings()
+    fused.log.addHandler(warnings)
     used = fused.triton_on(device) is not None
-    measured = "yes" if used else "; ".join(told)
+    measured = "yes" if used else "; ".join(warnings.told)
     return {"target": "the Triton kernels run, and agree with torch", "measured": measured, "ok": used}
 
 
@@ -156,7 +165,7 @@ def _configured(name: str, case: Case, seed: int) -> nn.Module:
 def exact(dry: bool, seed: int) -> list[dict]:
     """Sums and scores of the six metrics on the device and on the CPU, which have to be equal."""
     device = torch.device("cpu" if dry else "cuda")
-    shapes = [(2, 5, 17, 19)] if dry else [(2, c, 65, 67) for c in (1, 2, 21, 150, 300)]
+    shapes = [(2, 5, 17, 19)] if dry else [(2, c, 65, 67) for c in (2, 21, 150, 300)]
     shapes += [] if dry else [(2, 5, 9, 17, 19), (2, 19, 512, 512)]
     lines: list[dict] = []
     for number, shape in enumerate(shapes, seed):

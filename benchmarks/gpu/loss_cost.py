@@ -7,18 +7,20 @@ the GPU reads the logits twice and writes a gradient of their size. Memory is co
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from autosegloss.formulas import PAPER
-from gpu.graphs import Replay, first_of
+from gpu.graphs import Replay
 from gpu.profiles import kernels
 from gpu.record import guarded
-from gpu.rivals import BASE, LIBRARIES, Loss, Scene, cross_entropy, dense, released
+from gpu.rivals import BASE, LIBRARIES, Loss, Scene, Step, cross_entropy, dense, released
 from gpu.timing import at_most, in_turn, milliseconds, peak_megabytes
 
 FIRST, SECOND = (4, 21, 512, 512), (32, 21, 128, 128)
@@ -26,16 +28,18 @@ SCENES = [
     (FIRST, "float32"),
     (SECOND, "float32"),
     (FIRST, "bfloat16"),
-    ((8, 19, 512, 1024), "float32"),
     ((8, 2, 512, 512), "float32"),
+    ((8, 19, 512, 1024), "float32"),
     (SECOND, "bfloat16"),
     ((8, 19, 512, 1024), "bfloat16"),
     ((8, 2, 512, 512), "bfloat16"),
 ]
 LIMITS = {**dict.fromkeys(PAPER, 1.0), "bf1": 3.0}
-TIMING = 65  # seconds after which no further scene is begun
-COMPILING = 40  # seconds that torch.compile gets for a loss
-END = 110  # seconds after which nothing is begun
+LIMIT = float(os.environ.get("GPU_CHECK_LIMIT", "120"))
+TIMING = 0.5 * LIMIT  # seconds after which no further scene is begun
+COMPILING = 40  # seconds that torch.compile gets for a loss at most
+SHORT = 5  # seconds that are too few for it
+END = LIMIT - 10  # seconds at which it is stopped
 TOP = 12
 
 
@@ -55,11 +59,12 @@ def run(dry: bool) -> Iterator[dict]:
     for name, make in {BASE: lambda: cross_entropy, **_ours(device), **LIBRARIES}.items():
         yield from guarded(partial(_profile, first, name, make), what="kernels", loss=name, **first.described)
     for name in ("miou", "bf1"):
+        about = {"what": "torch.compile", "loss": name, **first.described}
         left = min(COMPILING, END - (time.perf_counter() - start))
-        what = {"what": "torch.compile", "loss": name, **first.described}
-        yield from (
-            guarded(partial(_compiled, first, name, left), **what) if left > 5 else [{**what, "skipped": "no time"}]
-        )
+        if left < SHORT:
+            yield {**about, "skipped": "no time is left"}
+        else:
+            yield from guarded(partial(_compiled, first, name, left), **about)
 
 
 def _ours(device: torch.device) -> dict[str, Callable[[], Loss]]:
@@ -78,23 +83,37 @@ def _scene(scene: Scene, bandwidth: float, losses: dict[str, Callable[[], Loss]]
     """The cost of losses in one scene, and whether it is within the limits."""
     floor = 3 * scene.logits.nbytes / bandwidth / 1e6
     base = scene.step(cross_entropy)
-    replay: list[Callable[[], object]] = []
-    captured = {"what": "capture", "loss": BASE, **scene.described}
-    yield from guarded(lambda: replay.append(_replay(base, scene.device)) or {"ok": True}, **captured)
+    replays, line = _captured(base, scene.device)
+    yield {"what": "capture", "loss": BASE, **scene.described, **line}
     for name, make in losses.items():
         about = {"what": "cost", "loss": name, **scene.described}
-        for line in guarded(partial(_cost, scene, make, base, [*replay]), **about):
+        for line in guarded(partial(_cost, scene, make, base, replays), **about):
             yield {**line, "floor_ms": floor}
             if name in LIMITS and scene.dtype == "float32" and scene.shape[1] == FIRST[1] and "error" not in line:
                 yield _target(line, LIMITS[name])
 
 
-def _replay(step: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """The captured step; on a CPU, the step."""
-    return Replay(step) if device.type == "cuda" else step
+def _captured(step: Step, device: torch.device) -> tuple[list[Callable[[], object]], dict]:
+    """The captured step, on a CPU the step itself, and the line of it; no step if it cannot be captured."""
+    if device.type != "cuda":
+        return [step], {"captured": False}
+    try:
+        replay = Replay(step)
+    except RuntimeError as error:
+        return [], {"captured": False, "device_error": str(error)[:300]}
+    if not _same(step(), replay):
+        return [], {"captured": True, "device_error": "a replay gives another gradient than an eager step"}
+    return [replay], {"captured": True}
 
 
-def _cost(scene: Scene, make: Callable[[], Loss], base: Callable, base_replay: list[Callable[[], object]]) -> dict:
+def _same(expected: tuple[Tensor, Tensor], replay: Replay) -> bool:
+    """Whether a replay writes the gradient of an eager step."""
+    gradient = replay.results[1].fill_(torch.nan)
+    replay()
+    return torch.allclose(gradient, expected[1], rtol=1e-2, atol=1e-3 * expected[1].abs().max().item())
+
+
+def _cost(scene: Scene, make: Callable[[], Loss], base: Step, base_replays: list[Callable[[], object]]) -> dict:
     """Times in ms and peak memory in MB of a loss and of cross-entropy."""
     device, step = scene.device, scene.step(make())
     times = in_turn({"base": base, "loss": step}, device)
@@ -102,14 +121,11 @@ def _cost(scene: Scene, make: Callable[[], Loss], base: Callable, base_replay: l
     memory, base_memory = peak_megabytes(step, device), peak_megabytes(base, device)
     if memory is not None and base_memory:
         line |= {"mb": memory, "base_mb": base_memory, "memory_ratio": memory / base_memory}
-    try:
-        replay = _replay(step, device)
-        times = in_turn({"base": base_replay[0], "loss": replay} if base_replay else {"loss": replay}, device)
-        line |= _ratio("device", times)
-        line["same"] = _same(step(), replay)
-    except Exception as error:  # of any kind: that a loss cannot be captured is a result
-        line["device_error"] = f"{type(error).__name__}: {first_of(error)}"[:300]
-    return line
+    replays, captured = _captured(step, device)
+    if replays:
+        others = {"base": base_replays[0]} if base_replays else {}
+        line |= _ratio("device", in_turn({**others, "loss": replays[0]}, device))
+    return line | captured
 
 
 def _ratio(kind: str, times: dict[str, list[float]]) -> dict:
@@ -119,16 +135,6 @@ def _ratio(kind: str, times: dict[str, list[float]]) -> dict:
         ratios = [a / b for a, b in zip(times["loss"], times["base"], strict=True)]
         line |= {f"{kind}_base_ms": statistics.median(times["base"]), f"{kind}_ratio": statistics.median(ratios)}
     return line
-
-
-def _same(expected: tuple[torch.Tensor, torch.Tensor], replay: Callable[[], object]) -> bool | None:
-    """Whether a replay leaves the gradient of an eager step, in place of what was there before."""
-    if not isinstance(replay, Replay):
-        return None
-    gradient = replay.results[1]
-    gradient.fill_(torch.nan)
-    replay()
-    return torch.allclose(gradient, expected[1], rtol=1e-2, atol=1e-3 * expected[1].abs().max().item())
 
 
 def _target(line: dict, limit: float) -> dict:

@@ -22,6 +22,7 @@ from gpu.waits import of_call, of_training
 CONF = Path(__file__).resolve().parents[2] / "conf"
 IGNORE = 255
 SIX = "all six"
+SURROGATES = {"surrogate", "naive", "searched", *(f"searched_{metric}" for metric in PAPER)}
 GROUPS = {**{name: [name] for name in PAPER}, SIX: list(PAPER)}
 LIMIT = 2.0  # times the confusion matrix, for the six together
 
@@ -84,18 +85,19 @@ def _updates(inputs: dict[str, Tensor], labels: Tensor, classes: int) -> Iterato
 
 def _trainings(dry: bool) -> Iterator[dict]:
     """Whether a step of a training waits: for each loss of conf/loss within the steps, for one also between them."""
-    surrogates = [f"searched_{name}" for name in PAPER]
-    others = sorted({path.stem for path in CONF.glob("loss/*.yaml")} - {*surrogates, "searched", "surrogate"})
-    for loss in ["searched_miou", "cross_entropy"] if dry else [*surrogates, *others]:
-        about = {"what": "wait", "of": f"training step with loss={loss}"}
-        run = partial(of_training, [f"loss={loss}"], between=False, cuda=not dry)
-        yield from _wait(about, run, target=loss in surrogates)
-    about = {"what": "wait", "of": "training with loss=searched_miou, from step to step"}
-    yield from _wait(about, partial(of_training, ["loss=searched_miou"], between=True, cuda=not dry), target=False)
-    if not dry:
-        half = ["loss=searched_miou", "trainer.precision=bf16-mixed"]
-        about = {"what": "wait", "of": "training step in bf16-mixed with loss=searched_miou"}
-        yield from _wait(about, partial(of_training, half, between=False, cuda=True), target=True)
+    surrogates = [[f"loss=searched_{name}"] for name in PAPER] + [["loss=naive", "metric=miou+bf1"]]
+    precise = [] if dry else [["loss=searched_miou", "trainer.precision=bf16-mixed"]]
+    others = {path.stem for path in CONF.glob("loss/*.yaml")} - SURROGATES
+    for overrides in (surrogates[:1] if dry else surrogates) + precise:
+        yield from _training(overrides, dry, target=True)
+    yield from _training(["loss=searched_miou"], dry, target=False, between=True)
+    for name in ["cross_entropy"] if dry else sorted(others):
+        yield from _training([f"loss={name}"], dry, target=False)
+
+
+def _training(overrides: list[str], dry: bool, target: bool, between: bool = False) -> Iterator[dict]:
+    about = {"what": "wait", "of": f"{'from step to step' if between else 'step'} of {' '.join(overrides)}"}
+    yield from _wait(about, partial(of_training, overrides, between, cuda=not dry), target)
 
 
 def _wait(about: dict, run: Callable[[], dict], target: bool) -> Iterator[dict]:

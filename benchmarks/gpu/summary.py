@@ -30,11 +30,12 @@ def markdown(lines: list[dict]) -> str:
 def _targets(lines: list[dict]) -> list[str]:
     words = {True: "ok", False: "missed", None: "not measured"}
     rows = [
-        f"| {line['part']} | {line['target']} | {_cell(line.get('measured', ''))} | {words[line.get('ok')]} |"
+        f"| {line['part']} | {_cell(line['target'])} | {_cell(line.get('measured', ''))} | {words[line.get('ok')]} |"
         for line in lines
         if "target" in line
     ]
-    return ["| part | target | measured | |", "|---|---|---|---|", *rows]
+    met = sum(line.get("ok") is True for line in lines if "target" in line)
+    return [f"{met} of {len(rows)} targets are met.", "", "| part | target | measured | |", "|---|---|---|---|", *rows]
 
 
 def _parts(lines: list[dict]) -> list[str]:

@@ -27,22 +27,23 @@ def milliseconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 def in_turn(
-    runs: Mapping[str, Callable[[], object]], device: torch.device, rounds: int = 20, most: float = 2000, warm: int = 3
+    runs: Mapping[str, Callable[[], object]], device: torch.device, rounds: int = 20, most: float = 1200, warm: int = 3
 ) -> dict[str, list[float]]:
     """The times in ms of functions that take turns.
 
-    There are some rounds to warm up, then `rounds`, or as many as fit into about `most` ms, at least 3.
+    First they warm up for `warm` rounds, or half of `most` ms; then there are `rounds`, or as many as fit into `most`
+    ms, at least 3.
     """
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(warm + rounds):
-        taken = {name: milliseconds(run, device) for name, run in runs.items()}
-        if number == warm - 1:
-            rounds = max(3, min(rounds, int(most / sum(taken.values()))))
-        if number >= warm:
-            for name, value in taken.items():
-                times[name].append(value)
-        if number == warm + rounds - 1:
+    spent = 0.0
+    for _ in range(warm):
+        last = sum(milliseconds(run, device) for run in runs.values())
+        spent += last
+        if spent > most / 2:
             break
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(max(3, min(rounds, int(most / last)))):
+        for name, run in runs.items():
+            times[name].append(milliseconds(run, device))
     return times
 
 
