@@ -39,7 +39,7 @@ def evaluate(terms: Sequence[Term], logits: Tensor, true: LabelMap) -> dict[Term
     edge = found.where.mask.flatten(1)
     truth = Truth(true.labels.flatten(1).contiguous(), true.mask.flatten(1), edge, matched.sets.sets.flatten(2))
     curves = Terms(matched.boundary.curves, matched.curve, whole.matched is not None, found.curve, found.side)
-    sums = BoundarySums.apply(logits, truth, curves)
+    sums = BoundarySums.apply(logits.contiguous(), truth, curves)
     return dict(zip((matched, whole, found), sums.unbind(), strict=True))
 
 
