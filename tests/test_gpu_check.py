@@ -123,13 +123,14 @@ def test_a_part_that_is_killed_is_told_from_one_that_fails(tmp_path):
 
 def test_without_a_gpu_only_a_dry_run_goes_on(tmp_path):
     told = "import os\ndef run(dry):\n    yield {'dry': dry, 'interpreted': os.environ.get('TRITON_INTERPRET')}\n"
-    frame = Frame(tmp_path, environment=OWN, metrics=told)
+    frame = Frame(tmp_path, environment=OWN, metrics=told, correctness=told)
     process = frame.start("--part", "6")
     assert "no GPU on this machine: --dry" in process.communicate(timeout=30)[0]
     assert process.returncode == 1
     assert not frame.lines("metrics")
-    frame.run("--part", "6", "--dry")
-    assert frame.lines("metrics")[0].items() >= {"dry": True, "interpreted": "1"}.items()
+    frame.run("--part", "1", "6", "--dry")
+    assert frame.lines("correctness")[0].items() >= {"dry": True, "interpreted": "1"}.items()
+    assert frame.lines("metrics")[0].items() >= {"dry": True, "interpreted": None}.items()
 
 
 def test_lines_of_a_part_that_runs_again_are_replaced_and_the_summary_can_be_made_anew(tmp_path):

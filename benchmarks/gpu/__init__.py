@@ -19,7 +19,8 @@ Keys with a meaning for the summary:
 
 The environment variable GPU_CHECK_LIMIT holds the limit in seconds, for parts that plan by it.
 
-With `dry` a part runs on the CPU at tiny sizes within seconds; there TRITON_INTERPRET=1 is set and no GPU is visible.
+With `dry` a part runs on the CPU at tiny sizes within seconds, where no GPU is visible; the kernels run in Triton's
+interpreter for the part `correctness`.
 What is printed or logged goes to `PART.log` beside the lines. Imports that may be missing on a machine belong into the
 function that needs them.
 """
