@@ -25,8 +25,8 @@ from autosegloss.training.resuming import checkpoint_path
 _ASK = getattr(signal, "SIGUSR1", None)  # clusters send it some time before SIGTERM
 
 
-class Paused(Exception):
-    """A training has reached the step to pause at, and its checkpoint is written."""
+class Paused(BaseException):
+    """A training has reached the step to pause at, and its checkpoint is written; no error, hence no Exception."""
 
 
 class Checkpoints(pl.Callback):
