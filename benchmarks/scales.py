@@ -69,7 +69,7 @@ def main() -> None:
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
     if options.thetas:
-        yield from _drawn(options.thetas)
+        yield from _drawn(options.thetas, options.optimizer)
         return
     losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
@@ -85,7 +85,7 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"released {metric}", (f"metric={metric}", "loss=searched", f"loss.theta={metric}")
 
 
-def _drawn(count: int) -> Iterator[Run]:
+def _drawn(count: int, optimizer: str) -> Iterator[Run]:
     """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn."""
     starts = {metric: _starts(metric) for metric in METRICS}
     rng = np.random.default_rng(0)
@@ -95,8 +95,9 @@ def _drawn(count: int) -> Iterator[Run]:
         centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(METRICS) % 3]
         theta = TruncatedNormal(centre, sigma).sample(rng, 1)[0]
         text = ",".join(repr(round(float(x), 4)) for x in theta)
+        own = f"metric={metric}", "loss=surrogate", f"theta=[{text}]"
         scale = round(float(2 ** rng.uniform(-1, 3)), 3)
-        yield Run(f"theta {metric} {index}", (f"metric={metric}", "loss=surrogate", f"theta=[{text}]"), scale, 0.2, 0)
+        yield Run(f"theta {metric} {index}", own, *((scale, 0.2) if optimizer == "scratch" else (1.0, 0.01)), 0)
 
 
 def _starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
