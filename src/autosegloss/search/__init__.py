@@ -3,6 +3,7 @@
 It depends on neither Hydra nor training: `ask` a `Strategy` for thetas, score them, `tell` it the scores.
 """
 
+from autosegloss.search.candidates import Candidate
 from autosegloss.search.cma import CMAES
 from autosegloss.search.history import History
 from autosegloss.search.optuna_samplers import OptunaSearch
@@ -20,6 +21,7 @@ __all__ = [
     "PPO",
     "SEARCHED",
     "Algorithm1",
+    "Candidate",
     "Choice",
     "History",
     "JsonLines",

@@ -28,7 +28,7 @@ class Space:
         ((0.2, 0.7), 2.0)
     """
 
-    scales: tuple[float, float] | None = None
+    scales: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if self.scales is None:

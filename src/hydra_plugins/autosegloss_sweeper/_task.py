@@ -15,8 +15,10 @@ from autosegloss import theta as thetas
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError
 from autosegloss.formulas import Formula
+from autosegloss.search import Candidate
 from autosegloss.search.records import CARD_FILE
 
+from ._candidates import given_candidates
 from ._comparison import Comparison
 from ._overrides import theta_override
 from .config import SweeperConf
@@ -70,6 +72,11 @@ class Task:
     def initial_mean(self) -> list[float]:
         """mu_0 (D,), the theta of the identity curves."""
         return thetas.identity(self.metric, self.curve).tolist()
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """The losses of the settings that may be recommended."""
+        return given_candidates(self.settings, self.metric.name, tuple(self.initial_mean()))
 
     def runs_around(self) -> dict[str, list[str]]:
         """{folder: overrides} of every run that is not a trial; mu_0 stands for the thetas of the finalists."""
