@@ -6,7 +6,7 @@ from helpers.evidence import drawn_evidence
 
 from autosegloss.errors import InputError
 from autosegloss.formulas import PAPER, resolve
-from autosegloss.ranking import load_evidence, save_evidence
+from autosegloss.ranking import Evidence, load_evidence, save_evidence
 
 
 def test_evidence_comes_back_from_the_disk_as_it_was(tmp_path):
@@ -15,6 +15,7 @@ def test_evidence_comes_back_from_the_disk_as_it_was(tmp_path):
         "holdout": drawn_evidence(3, 0.5, seed=0, metrics=metrics),
         "val": drawn_evidence(2, 0.5, seed=1, metrics=metrics),
     }
+    splits["test"] = Evidence(splits["val"].sums, None)
     save_evidence(splits, tmp_path)
     loaded = load_evidence(tmp_path)
     assert list(loaded) == list(splits)

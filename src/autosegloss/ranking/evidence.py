@@ -29,7 +29,7 @@ class Evidence:
 
     Args:
         sums: {metric: {statistic: int64 (images, C)}}.
-        ignore_index: The label of pixels that count nowhere.
+        ignore_index: The label of pixels that count nowhere; None counts all.
 
     Example:
         >>> from autosegloss.formulas import MeanIoU
@@ -40,7 +40,7 @@ class Evidence:
     """
 
     sums: Mapping[str, Mapping[str, Tensor]]
-    ignore_index: int
+    ignore_index: int | None
 
     def score(self, formula: Formula) -> float:
         """The score over all images; nan if no class is defined."""
@@ -65,7 +65,8 @@ def save_evidence(splits: Mapping[str, Evidence], folder: Path) -> None:
         for metric, sums in evidence.sums.items()
         for name, value in sums.items()
     }
-    arrays |= {f"{split}/{_IGNORED}": np.array(evidence.ignore_index) for split, evidence in splits.items()}
+    ignored = {split: each.ignore_index for split, each in splits.items() if each.ignore_index is not None}
+    arrays |= {f"{split}/{_IGNORED}": np.array(label) for split, label in ignored.items()}
     with whole_file(folder / EVIDENCE) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -93,4 +94,4 @@ def load_evidence(folder: Path) -> dict[str, Evidence]:
             f"{short_path(path)} cannot be read ({' '.join(str(error).split())}): remove {short_path(folder)}, so that "
             "the run is made again"
         ) from None
-    return {split: Evidence(sums, ignored[split]) for split, sums in splits.items()}
+    return {split: Evidence(sums, ignored.get(split)) for split, sums in splits.items()}
