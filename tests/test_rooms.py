@@ -20,6 +20,7 @@ ROOMS = [
     "autosegloss.formulas",
     "autosegloss.kernels",
     "autosegloss.theta",
+    "autosegloss.scale",
     "autosegloss.theta_card",
     "autosegloss.loss",
     "autosegloss.metrics",

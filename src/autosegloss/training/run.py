@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
@@ -24,6 +24,7 @@ from autosegloss.data.notes import check_masks
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
+from autosegloss.losses import Scaled
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.ranking import Evidence, save_evidence
 from autosegloss.ranking.evidence import EVIDENCE, HOLDOUT, TEST, VAL
@@ -198,11 +199,20 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
         load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
     check_sizes(network, data)
     metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
-    loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
+    loss = make_loss(cfg, data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())
     return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule))
+
+
+def make_loss(cfg: DictConfig, ignore_index: int) -> nn.Module:
+    """Make the loss that `cfg` describes, with the factor loss.scale before it."""
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        scale = cfg.loss.pop("scale", 1)
+    loss: nn.Module = instantiate(cfg.loss, ignore_index=ignore_index)
+    return loss if scale == 1 else Scaled(loss, scale, ignore_index)
 
 
 def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:

@@ -1,0 +1,181 @@
+"""Losses at several scales on shapes: scores on the hold-out and on the validation split, along the training.
+
+    python benchmarks/scales.py --out runs.jsonl --part 0/2 &   # a second process does the other half: --part 1/2
+    python benchmarks/scales.py --out adamw.jsonl --optimizer adamw --rates 1e-3 3e-3 1e-2
+    python benchmarks/scales.py --out thetas.jsonl --thetas 300  # drawn thetas in place of the known losses
+
+Each run is a line of JSON; what is in the file is not repeated. The training is that of the demo (its network, data and
+optimiser), with a factor before the loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+
+from autosegloss import theta as thetas
+from autosegloss.search import JsonLines, TruncatedNormal
+from autosegloss.training.module import SegmentationModule
+from autosegloss.training.run import make_module
+
+CONF = Path(__file__).parent.parent / "conf"
+METRICS = ("miou", "fwiou", "gacc", "macc", "biou", "bf1")
+HANDMADE = ("cross_entropy", "wce", "dice", "lovasz", "jaccard", "focal")
+MARKS = (40, 80, 160, 250)  # steps at which a training is judged
+STEPS = MARKS[-1]
+
+
+class Run(NamedTuple):
+    """A training: the overrides of its loss, a factor before the loss, the learning rate and the seed."""
+
+    loss: str
+    overrides: tuple[str, ...]
+    scale: float
+    rate: float
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.loss} x{self.scale:g} lr{self.rate:g} seed{self.seed}"
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(1)
+    lines = JsonLines(options.out)
+    done = {record["key"] for record in lines.read()}
+    index, parts = map(int, options.part.split("/"))
+    todo = [run for run in _runs(options) if zlib.crc32(run.key.encode()) % parts == index]
+    with initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
+        for run in todo:
+            if run.key not in done:
+                lines.append(_train(run, options.optimizer))
+
+
+def _runs(options: argparse.Namespace) -> Iterator[Run]:
+    losses = dict(_drawn(options.thetas) if options.thetas else _known())
+    for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
+        for loss, overrides in losses.items():
+            yield Run(loss, overrides, scale, rate, seed)
+
+
+def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
+    for loss in HANDMADE:
+        yield loss, (f"loss={loss}",)
+    for metric in METRICS:
+        yield f"identity {metric}", (f"metric={metric}", "loss=naive")
+        yield f"released {metric}", (f"metric={metric}", "loss=searched", f"loss.theta={metric}")
+
+
+def _drawn(count: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Thetas around the identity, around the released card, and anywhere, in turn, of the six metrics in turn."""
+    cards = {metric: instantiate_card(metric) for metric in METRICS}
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        metric = METRICS[index % len(METRICS)]
+        identity, released = cards[metric]
+        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(METRICS) % 3]
+        theta = TruncatedNormal(centre, sigma).sample(rng, 1)[0]
+        text = ",".join(repr(round(float(x), 4)) for x in theta)
+        yield f"theta {metric} {index}", (f"metric={metric}", "loss=surrogate", f"theta=[{text}]")
+
+
+def instantiate_card(metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The identity and the released theta (D,) of a metric."""
+    from autosegloss import ThetaCard
+
+    card = ThetaCard.load(metric)
+    released = torch.cat([card.theta[name][0] for name in card.metric.operations])
+    return thetas.identity(card.metric, card.curve).double().numpy(), released.double().numpy()
+
+
+def _train(run: Run, optimizer: str) -> dict[str, Any]:
+    """Train and judge; the record of a run."""
+    rates = [f"optimizer.lr={run.rate}"] + ["optimizer.head_multiplier=1"] * (optimizer == "adamw")
+    own = [*run.overrides, f"optimizer={optimizer}", *rates, f"seed={run.seed}", f"trainer.max_steps={STEPS}"]
+    cfg = compose("search", own)
+    torch.manual_seed(run.seed)
+    data = instantiate(cfg.data)
+    module = make_module(cfg, data)
+    judges = {"holdout": data.val_dataloader(), "val": _validation(cfg)}
+    start, seconds = time.perf_counter(), 0.0
+    record: dict[str, Any] = {"key": run.key, **run._asdict(), "optimizer": optimizer, "marks": {}}
+    optimiser, schedule = module.optimizer(module.network, max_steps=STEPS)
+    for step, (images, labels) in enumerate(_batches(data.train_dataloader())):
+        if step in MARKS or step == STEPS:
+            seconds += time.perf_counter() - start
+            record["marks"][step] = {name: _judged(module, loader) for name, loader in judges.items()}
+            module.train()
+            start = time.perf_counter()
+        if step == STEPS:
+            break
+        logits = module(images)
+        loss = run.scale * module.loss(logits, labels)
+        if step == 0 or step in MARKS:
+            record["marks"].setdefault(step, {})["ratio"] = _ratio(loss / run.scale, logits, labels)
+        optimiser.zero_grad()
+        loss.backward()
+        if not loss.isfinite():
+            record["diverged"] = step
+            break
+        optimiser.step()
+        schedule.step()
+    return {**record, "fit_seconds": round(seconds, 2)}
+
+
+def _batches(loader: DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    for epoch in itertools.count():
+        loader.sampler.set_epoch(epoch)
+        yield from loader
+
+
+def _validation(cfg: DictConfig) -> DataLoader:
+    other = cfg.copy()
+    other.data.holdout = None
+    return instantiate(other.data).val_dataloader()
+
+
+def _ratio(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The norm of the gradient by the logits, in parts of cross-entropy's."""
+    own = torch.autograd.grad(loss, logits, retain_graph=True)[0].norm()
+    other = torch.autograd.grad(cross_entropy(logits, labels, ignore_index=255), logits, retain_graph=True)[0].norm()
+    return round(float(own / other), 5)
+
+
+@torch.no_grad()
+def _judged(module: SegmentationModule, loader: DataLoader) -> dict[str, float]:
+    module.eval()
+    module.val_metrics.reset()
+    for batch in loader:
+        for images, labels in batch:
+            module.val_metrics.update(module(images).argmax(1), labels)
+    return {name.removeprefix("val/"): round(float(value), 5) for name, value in module.val_metrics.compute().items()}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--part", default="0/1")
+    parser.add_argument("--optimizer", default="scratch")
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.2])
+    parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--thetas", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
