@@ -8,6 +8,7 @@ from autosegloss.ranking.evidence import Evidence, load_evidence, save_evidence
 from autosegloss.ranking.field import Difference, Field, Mean
 from autosegloss.ranking.guards import guard_of
 from autosegloss.ranking.resampling import DRAWS, LEVEL, Interval, interval, resampled_scores, resamples
+from autosegloss.ranking.verdict import Standing, Verdict
 
 __all__ = [
     "DRAWS",
@@ -19,6 +20,8 @@ __all__ = [
     "Interval",
     "Mean",
     "Recommendation",
+    "Standing",
+    "Verdict",
     "guard_of",
     "interval",
     "load_evidence",

@@ -3,6 +3,7 @@
 It depends on neither Hydra nor training: `ask` a `Strategy` for thetas, score them, `tell` it the scores.
 """
 
+from autosegloss.search.candidates import Candidate
 from autosegloss.search.cma import CMAES
 from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
@@ -14,6 +15,7 @@ from autosegloss.search.trials import Choice, Step, Trial
 __all__ = [
     "CMAES",
     "PPO",
+    "Candidate",
     "Choice",
     "History",
     "JsonLines",

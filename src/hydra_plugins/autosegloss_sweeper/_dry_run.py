@@ -28,6 +28,7 @@ STEPS = 10  # of the short trial
 _UNKNOWN = (
     "Not in it: runs with other images or another network than the trials; a short trial does not tell their time."
 )
+_FINALS = f"comparison/*/*/{RESULT}"
 # The values that the duration of a training step depends on.
 _COST_KEYS = ("network", "data.size", "data.crop", "data.batch_size", "trainer.devices")
 
@@ -83,14 +84,14 @@ def _phases_left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[P
     known = sum(trial.step >= first and trial.status != "failed" for trial in search.history.trials)
     if trials := (task.steps - first) * task.samples - known:
         yield Phase("trials", trials, task.cfg.trainer.max_steps)
-    finalists = task.settings.finalists
-    if finalists and not task.card_path.exists():
-        known = len(list(directory.glob(f"finalists/*/{RESULT}")))
-        # At most: the two mu and the identity run besides the best samples.
-        yield Phase("finalists", max(1, finalists + 3 - known), left["finalists"])
     compared = [(n, _costs_alike(task.cfg, around[name])) for name, n in left.items() if name.startswith("comparison/")]
     for steps, alike in dict.fromkeys(compared):
         yield Phase("comparison", compared.count((steps, alike)), steps, alike)
+    if task.settings.finalists and not task.card_path.exists():
+        others = sum(str(path.parent.relative_to(directory)) not in around for path in directory.glob(_FINALS))
+        runs = (task.settings.finalists + 1) * (task.settings.final_seeds - 1) - others
+        final = next(cfg for name, cfg in around.items() if name.startswith("comparison/"))
+        yield Phase("finalists", max(1, runs), final.trainer.max_steps, _costs_alike(task.cfg, final))
 
 
 def _costs_alike(trial: DictConfig, other: DictConfig) -> bool:
