@@ -14,7 +14,7 @@ import argparse
 import itertools
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
     if options.thetas:
-        yield from _drawn(options.thetas, options.optimizer)
+        yield from _drawn(options.thetas, options.optimizer, options.metrics)
         return
     losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
@@ -85,14 +85,14 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"released {metric}", (f"metric={metric}", "loss=searched", f"loss.theta={metric}")
 
 
-def _drawn(count: int, optimizer: str) -> Iterator[Run]:
+def _drawn(count: int, optimizer: str, metrics: Sequence[str]) -> Iterator[Run]:
     """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn."""
-    starts = {metric: _starts(metric) for metric in METRICS}
+    starts = {metric: _starts(metric) for metric in metrics}
     rng = np.random.default_rng(0)
     for index in range(count):
-        metric = METRICS[index % len(METRICS)]
+        metric = metrics[index % len(metrics)]
         identity, released = starts[metric]
-        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(METRICS) % 3]
+        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(metrics) % 3]
         theta = TruncatedNormal(centre, sigma).sample(rng, 1)[0]
         text = ",".join(repr(round(float(x), 4)) for x in theta)
         own = f"metric={metric}", "loss=surrogate", f"theta=[{text}]"
@@ -180,6 +180,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--thetas", type=int, default=0)
+    parser.add_argument("--metrics", nargs="+", default=METRICS, choices=METRICS)
     return parser.parse_args()
 
 

@@ -30,7 +30,7 @@ SEARCH = (
     "checkpoint.every_n_steps=4",  # of the runs around the trials
     "hydra.sweeper.warmup=['loss=cross_entropy','trainer.max_steps=15']",
     "hydra.sweeper.final=['trainer.max_steps=20']",
-    "hydra.sweeper.comparison_common=['data.holdout=null','trainer.max_steps=15']",
+    *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),
     f"hydra.sweeper.trial_timeout={TRIAL_TIMEOUT}",
     f"hydra.sweeper.max_retries={FAULTS + 1}",  # and once the process of a launcher, with all that it was to run
 )
@@ -136,9 +136,8 @@ class Chaos:
     def _phase(self, search: Running) -> str:
         if not search.trains():
             return "start-up"
-        for folder in ("comparison", "finalists"):
-            if (self.directory / folder).exists():
-                return folder
+        if (self.directory / "comparison").exists():
+            return "comparison"
         return "steps" if list(self.directory.glob("step_*")) else "warm-up"
 
 
@@ -197,7 +196,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         directory = (options.directory or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        size = ["hydra.sweeper.steps=4", "hydra.sweeper.samples=4", "hydra.sweeper.comparison_seeds=[0,1]"]
+        size = ["hydra.sweeper.steps=4", "hydra.sweeper.samples=4", "hydra.sweeper.finalists=2"]
         undisturbed_search(directory / "undisturbed", *SEARCH, *size)
         wrong = False
         for launcher in options.launchers:

@@ -8,7 +8,7 @@ SMALL = [
     "hydra.sweeper.steps=2",
     "hydra.sweeper.samples=2",
     "hydra.sweeper.finalists=1",
-    "hydra.sweeper.comparison_seeds=[]",
+    "hydra.sweeper.final_seeds=2",
 ]
 
 

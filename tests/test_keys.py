@@ -66,7 +66,7 @@ def test_a_search_and_the_check_of_data_refuse_the_same(command, trainings):
     with pytest.raises(SystemExit, match=r"^error: unknown key 'hydra.foo'"):
         command("search", "+hydra.foo=1")
     for override in ("lr=0.1", "+lr=0.1"):
-        with pytest.raises(SystemExit, match=r"^error: finalists: unknown key 'lr': nearest is optimizer.lr"):
+        with pytest.raises(SystemExit, match=r"^error: comparison/cross-entropy/seed_0: unknown key 'lr'"):
             command("search", f'hydra.sweeper.final=["{override}"]')
     assert trainings.directories == []
 

@@ -26,6 +26,7 @@ ROOMS = [
     "autosegloss.metrics",
     "autosegloss.losses",
     "autosegloss",  # its __init__.py: the public names
+    "autosegloss.ranking",
     "autosegloss.search",
     "autosegloss.data",
     "autosegloss.training",

@@ -102,13 +102,19 @@ def test_the_best_of_all_and_the_first_go_on_from_their_saved_states():
 
 
 def test_the_result_is_the_best_of_each_loss():
-    maker = race(tuned=4, rungs=[40])
+    maker = race(tuned=4, rungs=[40], keep=6)
     _, ended = run(maker)
     result = maker.result(ended, searched=2)
     named = [(found.name, found.scale) for found in result if found.name != SEARCHED]
     assert named == [("card", 4.0), ("cross-entropy", 4.0), ("identity", 4.0), ("dice", 4.0)]
     assert [found.name for found in result].count(SEARCHED) == 2
     assert [found.score for found in result] == sorted((found.score for found in result), reverse=True)
+
+
+def test_the_first_entry_is_always_in_the_result():
+    maker = race(rungs=[40], keep=2)
+    _, ended = run(maker, lambda proposal: 0.0 if proposal.name == "cross-entropy" else score_of(proposal))
+    assert [found.name for found in maker.result(ended)][1:] == [SEARCHED, "cross-entropy"]
 
 
 def test_what_was_trained_longer_comes_first():
@@ -126,6 +132,20 @@ def test_steps_that_gain_nothing_end_the_thetas():
     rising = iter(np.linspace(0.1, 0.9, 100))
     gains = run(race(steps=5, patience=2), lambda p: float(next(rising)))[1]
     assert [step.phase for step in gains].count("theta") == 5
+
+
+def test_its_outlook_counts_what_is_to_come():
+    maker = race(tuned=1)
+    asked, ended = run(maker)
+    for done in range(len(ended) + 1):
+        ahead = maker.outlook(ended[:done])
+        assert sum(part.trials for part in ahead) == sum(map(len, asked[done:]))
+    assert [(part.name, part.trials, part.steps) for part in maker.outlook([])] == [
+        ("losses", 4, 40),
+        ("scales", 4, 40),
+        ("thetas", 8, 40),
+        ("going on", 4, 40),
+    ]
 
 
 def test_failed_trials_do_not_go_on():

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autosegloss.search.strategy import Strategy
 from autosegloss.search.trials import FlatTheta, Proposal, Step
+
+
+class Ahead(NamedTuple):
+    """Trials that a search may still need: `trials` of `steps` training steps each; None: as long as a whole trial."""
+
+    name: str
+    trials: int
+    steps: int | None = None
 
 
 class Procedure(ABC):
@@ -29,6 +37,10 @@ class Procedure(ABC):
     @abstractmethod
     def ask(self, ended: Sequence[Step]) -> list[Proposal]:
         """The trials of the step after the `ended` ones; [] if the search is at its end."""
+
+    @abstractmethod
+    def outlook(self, ended: Sequence[Step]) -> list[Ahead]:
+        """What there is to train after the `ended` steps, at most."""
 
     def tell(self, step: Step, proposals: Sequence[Proposal]) -> None:
         """Learn from a step that has ended, whose trials are those that `ask` has proposed.
@@ -63,3 +75,6 @@ class Algorithm1(Procedure):
 
     def ask(self, ended: Sequence[Step]) -> list[Proposal]:
         return [] if len(ended) >= self.steps else self._points()
+
+    def outlook(self, ended: Sequence[Step]) -> list[Ahead]:
+        return [Ahead("trials", (self.steps - len(ended)) * self.strategy.samples)]

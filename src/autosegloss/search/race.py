@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from operator import attrgetter
 
 import numpy as np
 
 from autosegloss.errors import InputError
-from autosegloss.search.procedure import Procedure
+from autosegloss.search.procedure import Ahead, Procedure
 from autosegloss.search.space import Space
 from autosegloss.search.strategy import Strategy
 from autosegloss.search.trials import SEARCHED, FlatTheta, Origin, Proposal, Step, Trial
@@ -78,6 +79,17 @@ class Race(Procedure):
         rung = 1 + phases.count(RUNG)
         return self._promoted(ended, self.rungs[rung]) if rung < len(self.rungs) else []
 
+    def outlook(self, ended: Sequence[Step]) -> list[Ahead]:
+        phases, first = [step.phase for step in ended], self.rungs[0]
+        thetas = 0 if RUNG in phases or self._settled(ended) else self.steps - phases.count(THETA)
+        ahead = [
+            Ahead(ENTRY, 0 if phases else len(self.entries), first),
+            Ahead(SCALE, 2 * (self.tuned + 1) if self.tuned and {*phases} <= {ENTRY} else 0, first),
+            Ahead("thetas", thetas * self.strategy.samples, first),
+        ]
+        more = [longer - shorter for shorter, longer in pairwise(self.rungs)]
+        return [*ahead, *(Ahead(RUNG, self.keep + 1, steps) for steps in more[phases.count(RUNG) :])]
+
     def ranking(self, ended: Sequence[Step]) -> list[Trial]:
         """The last trial of every loss that has a score, the longest trained first, of these the best."""
         went_on = {trial.origin for step in ended for trial in step.trials if trial.score is not None}
@@ -85,14 +97,18 @@ class Race(Procedure):
         return sorted(last, key=lambda trial: (-(trial.pause_at or 0), -_score(trial)))
 
     def result(self, ended: Sequence[Step], searched: int = 2) -> list[Trial]:
-        """The best trial of each name, best first, and of proposed thetas the best `searched`."""
+        """The best trial of each name, best first, and of proposed thetas the best `searched`.
+
+        The best `keep` of them, with the first entry as the last if it is not among them.
+        """
         left: dict[str, int] = {SEARCHED: searched}
-        kept = []
+        best = []
         for trial in self.ranking(ended):
             if left.setdefault(trial.name, 1):
                 left[trial.name] -= 1
-                kept.append(trial)
-        return kept
+                best.append(trial)
+        first = [trial for trial in best[self.keep :] if trial.name == self.entries[0].name]
+        return best[: self.keep] + first
 
     def _other_scales(self, ended: Sequence[Step]) -> list[Proposal]:
         """The best entries, and the first, at the scales beside theirs."""

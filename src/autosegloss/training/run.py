@@ -26,8 +26,11 @@ from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
 from autosegloss.losses import Scaled
 from autosegloss.metrics import segmentation_metrics
+from autosegloss.ranking import Evidence, save_evidence
+from autosegloss.ranking.evidence import EVIDENCE, HOLDOUT, TEST, VAL
 from autosegloss.training.advice import notes
 from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
+from autosegloss.training.evidence import ImageSums
 from autosegloss.training.failures import record_failure
 from autosegloss.training.fit import Fit
 from autosegloss.training.length import set_length
@@ -91,8 +94,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         data.check(trainer.world_size, cfg.test and data.has_test)
         cfg = set_length(trainer, cfg, data)
         fit = Fit(cfg, trainer, folder)
-        loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
-        tests = data.test_dataloader() if cfg.test and data.has_test else None
+        train_loader, loaders = data.train_dataloader(), judged_loaders(cfg, data)  # faults of the data show now
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
@@ -102,13 +104,18 @@ def train(cfg: DictConfig, folder: Path) -> Result:
                     print(f"note: {note}")
         if cfg.get("compile"):
             module.network.compile()
-        fitted = fit.run(module, *loaders)
+        chosen_on, *_ = loaders
+        fitted = fit.run(module, train_loader, loaders[chosen_on])
         trained = time.perf_counter()
-        scores, test = _judge(trainer, module, loaders[1], tests)
+        scores, evidence = _judge(trainer, module, loaders, keep=bool(OmegaConf.select(cfg, "evidence")))
+        if evidence and trainer.is_global_zero:
+            save_evidence(evidence, folder)
     end = time.perf_counter()
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
     ended = fitted.unsaved, fitted.step, fitted.stopped
-    result = Result(scores, test, *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by)
+    result = Result(
+        scores[chosen_on], scores.get(TEST, {}), *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by
+    )
     return _kept(result, folder, fitted.paused) if trainer.is_global_zero else result
 
 
@@ -134,6 +141,7 @@ def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path, tell
     if not described and not data.crop:  # of masks in memory it costs nothing to know
         check_masks(data)
     discard_outcome(folder)
+    (folder / EVIDENCE).unlink(missing_ok=True)
     if not resumes(cfg):
         _discard_weights(cfg, folder)
     if checked:
@@ -150,16 +158,31 @@ def _discard_weights(cfg: DictConfig, folder: Path) -> None:
         (folder / WEIGHTS).unlink(missing_ok=True)
 
 
+def judged_loaders(cfg: DictConfig, data: SegmentationData) -> dict[str, DataLoader]:
+    """{split: loader} of what a run is judged on: first the images that choices are made on, held out if any are."""
+    loaders = {VAL if data.holdout is None else HOLDOUT: data.val_dataloader()}
+    if OmegaConf.select(cfg, "evidence") and (unseen := data.unseen_dataloader()):
+        loaders[VAL] = unseen
+    if cfg.test and data.has_test:
+        loaders[TEST] = data.test_dataloader()
+    return loaders
+
+
 def _judge(
-    trainer: pl.Trainer, module: SegmentationModule, val_loader: DataLoader, test_loader: DataLoader | None
-) -> tuple[dict[str, float], dict[str, float]]:
-    """The scores on the validation data, and on the test data if there are any."""
+    trainer: pl.Trainer, module: SegmentationModule, loaders: Mapping[str, DataLoader], keep: bool
+) -> tuple[dict[str, dict[str, float]], dict[str, Evidence]]:
+    """{split: its scores}, and, to keep, {split: the sums of its images}."""
+    scores, evidence = {}, {}
     try:
-        scores = trainer.validate(module, val_loader, verbose=False)[0]
-        test = trainer.test(module, test_loader, verbose=False)[0] if test_loader else {}
+        for split, loader in loaders.items():
+            module.image_sums = ImageSums(module.val_metrics) if keep else None
+            judge = trainer.test if split == TEST else trainer.validate
+            scores[split] = _without_prefix(judge(module, loader, verbose=False)[0])
+            if module.image_sums:
+                evidence[split] = module.image_sums.evidence()
     except SIGTERMException:
         raise KeyboardInterrupt("by SIGTERM after the training, before its network was judged") from None
-    return _without_prefix(scores), _without_prefix(test)
+    return scores, evidence
 
 
 def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: int | None = None) -> SegmentationModule:

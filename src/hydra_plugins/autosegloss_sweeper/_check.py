@@ -21,14 +21,12 @@ from ._task import Task
 
 _HERE = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")  # they train on this machine
 
-_SETTINGS = {  # of the runs around the trials
-    "warmup": "; hydra.sweeper.warmup sets this run",
-    "finalists": "; hydra.sweeper.final sets this run",
-    "comparison": (
-        "; the runs of the table have settings of their own, hydra.sweeper.comparison_common, which come after yours; "
-        "hydra.sweeper.comparison_seeds=[] leaves the table out"
-    ),
-}
+_WARMUP = "; hydra.sweeper.warmup sets this run"
+_FINAL = "; the trainings of candidates have settings of their own, hydra.sweeper.final, which come after yours"
+_TABLE = (
+    "; the runs of the table have settings of their own, hydra.sweeper.comparison_common, which come after yours; "
+    "hydra.sweeper.comparison_seeds=[] leaves the table out"
+)
 
 
 def check(task: Task, around: Mapping[str, DictConfig]) -> Checked:
@@ -59,7 +57,7 @@ def check(task: Task, around: Mapping[str, DictConfig]) -> Checked:
         close_crews()
     if isinstance(checked, Failure):
         if checked.kind == "mistake":
-            raise InputError(checked.message + _where_set(checked.message))
+            raise InputError(checked.message + _where_set(checked.message, task))
         raise CompactHydraException(f"the check before the search failed: {checked.message}")
     return checked
 
@@ -71,9 +69,10 @@ def _with_card(cfg: DictConfig, found: Path, card: Path) -> DictConfig:
     return cfg
 
 
-def _where_set(message: str) -> str:
+def _where_set(message: str, task: Task) -> str:
     """The setting that makes a run different from a trial, which was found right."""
-    return _SETTINGS.get(message.partition(":")[0].partition("/")[0], "")
+    settings = {"warmup": _WARMUP, "comparison": _FINAL if task.settings.finalists else _TABLE}
+    return settings.get(message.partition(":")[0].partition("/")[0], "")
 
 
 def _planned(name: str, cfg: DictConfig, here: bool) -> Planned:

@@ -21,11 +21,11 @@ from autosegloss.training.environment import deaf_to_warnings
 from autosegloss.training.outcome import WEIGHTS, Failure, Outcome
 
 from ._commands import resume_command
-from ._ending import Ending, report
+from ._ending import Findings, PaperEnding, Recommending, report
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
 from ._overrides import LONG, trial_folder, trial_overrides
-from ._procedure import procedure_of
+from ._procedure import candidates_of, procedure_of
 from ._state import State, searched_config
 from ._task import Task
 
@@ -68,7 +68,7 @@ class Search:
         """Do what is left of the search.
 
         Returns:
-            The path of the theta card, the score of the chosen theta, and its label.
+            The path of the theta card, the name of the chosen loss, and its score on the hold-out images.
 
         Raises:
             SystemExit: After an interrupt; the message says how to resume.
@@ -83,7 +83,7 @@ class Search:
                 while proposals := self._proposals_of(step):
                     self._step(step, proposals, init)
                     step += 1
-                findings = Ending(task, self.jobs, self.progress).run(self.history, self.strategy, init)
+                findings = self._end()
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
         except OSError as error:
@@ -94,7 +94,14 @@ class Search:
                 f"room, then {resume_command(task.directory)}"
             ) from error
         report(task, findings)
-        return {"theta": str(task.card_path), "score": findings.choice.score, "chosen": findings.choice.label}
+        return {"theta": str(task.card_path), "score": findings.score, "chosen": findings.chosen}
+
+    def _end(self) -> Findings:
+        task = self.task
+        if not task.settings.finalists:
+            return PaperEnding(task, self.jobs, self.progress).run(self.history, self.strategy.result(self.history))
+        candidates = candidates_of(task, self.procedure, self.history)
+        return Recommending(task, self.jobs, self.progress).run(self.history, candidates)
 
     def _first_state(self) -> State:
         directory, cfg = self.task.directory, self.task.cfg

@@ -11,12 +11,13 @@ from autosegloss.search import (
     Algorithm1,
     Candidate,
     Choice,
+    History,
     Procedure,
     Proposal,
     Race,
     Space,
-    Step,
     Strategy,
+    Trial,
 )
 from autosegloss.search.trials import FlatTheta
 from autosegloss.theta_card import ThetaCard
@@ -51,11 +52,18 @@ def procedure_of(task: Task) -> Procedure:
     return Algorithm1(strategy, task.steps, proposal)
 
 
-def raced(task: Task, race: Race, ended: Sequence[Step]) -> list[Candidate]:
-    """The losses that a race has left, as candidates, best first; more than one theta if several are good."""
+def candidates_of(task: Task, procedure: Procedure, history: History) -> list[Candidate]:
+    """The losses to train at the end of a search: those that a race has left, or all known and the best theta."""
+    if isinstance(procedure, Race):
+        return _raced(task, procedure.result(history.steps))
+    return [*task.candidates, searched_candidate(history.best_samples(1)[0])]
+
+
+def _raced(task: Task, trials: Sequence[Trial]) -> list[Candidate]:
+    """The losses of trials at their scales."""
     known = {candidate.name: candidate for candidate in task.candidates}
     found: list[Candidate] = []
-    for trial in race.result(ended):
+    for trial in trials:
         candidate = known.get(trial.name)
         if candidate is None and trial.score is not None:
             number = 1 + sum(other.name not in known for other in found)

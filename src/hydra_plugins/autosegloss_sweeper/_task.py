@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from autosegloss import theta as thetas
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError
-from autosegloss.formulas import Formula
+from autosegloss.formulas import PAPER, Formula, resolve
+from autosegloss.ranking import guard_of
+from autosegloss.ranking.guards import Guard
 from autosegloss.search import Candidate
 from autosegloss.search.records import CARD_FILE
 
 from ._candidates import given_candidates
 from ._comparison import Comparison
-from ._overrides import theta_override
 from .config import SweeperConf
 
 
@@ -40,6 +41,7 @@ class Task:
     directory: Path
     metric: Formula
     curve: CurveFamily
+    guard: Guard
 
     @classmethod
     def of(
@@ -57,7 +59,8 @@ class Task:
             raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
         steps, samples = _at_least("steps", settings.steps, 1), _at_least("samples", settings.samples, 1)
         _check(settings)
-        return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve)
+        guard = guard_of(plain(cfg)["guard"], metric.name, measured_by(metric))
+        return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve, guard)
 
     @property
     def card_path(self) -> Path:
@@ -74,15 +77,19 @@ class Task:
         return thetas.identity(self.metric, self.curve).tolist()
 
     @property
+    def measured(self) -> dict[str, Formula]:
+        """The metrics that every run is judged by."""
+        return measured_by(self.metric)
+
+    @property
     def candidates(self) -> list[Candidate]:
         """The losses of the settings that may be recommended."""
         return given_candidates(self.settings, self.metric.name, tuple(self.initial_mean()))
 
-    def runs_around(self) -> dict[str, list[str]]:
-        """{folder: overrides} of every run that is not a trial; mu_0 stands for the thetas of the finalists."""
-        finalist = [*self.settings.final, theta_override(self.initial_mean())]
-        warmup = {"warmup": self.settings.warmup} if self.settings.warmup is not None else {}
-        return {**warmup, "finalists": finalist, **self.comparison.jobs()}
+
+def measured_by(target: Formula) -> dict[str, Formula]:
+    """The six metrics of the paper, and the target with its options, by name."""
+    return {**{name: resolve(name) for name in PAPER}, target.name: target}
 
 
 def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
@@ -95,6 +102,7 @@ def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
 
 def _check(settings: SweeperConf) -> None:
     _at_least("finalists", settings.finalists, 0)
+    _at_least("final_seeds", settings.final_seeds, 1)
     _at_least("max_retries", settings.max_retries, 0)
     for name in ("trial_timeout", "max_batch_size"):
         value = getattr(settings, name)

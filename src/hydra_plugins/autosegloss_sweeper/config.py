@@ -35,12 +35,13 @@ class SweeperConf:
     # compared with it. RELEASED stands for the card that ships for the metric. A loss is left out if it is null, or if
     # its card does not exist.
     candidates: dict[str, list[str] | None] = field(default_factory=dict)
-    # Number of the best trials to train again with `final`, besides two mu and the identity. 0: no such runs, the
-    # strategy's own rule chooses (PPO: the mu with the highest mean score, as in the paper).
+    # How many candidates, besides the simplest, are trained with all seeds and may be recommended. 0: no such runs, the
+    # strategy's own rule chooses theta (PPO: the mu with the highest mean score, as in the paper), and `comparison` is
+    # the table.
     finalists: int = 0
-    final: list[str] = field(default_factory=list)
-    # {row: overrides} of the table after the search. FOUND stands for the found card, RELEASED for the card that ships
-    # for the metric. A row is left out if it is null or if its card does not exist.
+    final: list[str] = field(default_factory=list)  # overrides of the trainings of candidates
+    final_seeds: int = 3
+    # {row: overrides} of the table without finalists. FOUND stands for the found card, RELEASED as above.
     comparison: dict[str, list[str] | None] = field(default_factory=dict)
     comparison_common: list[str] = field(default_factory=list)
     comparison_seeds: list[int] = field(default_factory=list)

@@ -88,6 +88,7 @@ class AutoSegLossSweeper(Sweeper):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
+        from ._around import runs_around
         from ._check import check
         from ._loop import Search
         from ._task import Task
@@ -96,7 +97,7 @@ class AutoSegLossSweeper(Sweeper):
         task = Task.of(self.settings, self.launcher, cfg, arguments, directory)
         search = Search(task, resumed=bool(OmegaConf.select(self.config, "resume")))
         # Composed now, so that a mistake in a run that follows hours of trials shows before them.
-        around = {name: self._compose(name, [*arguments, *own]) for name, own in task.runs_around().items()}
+        around = {name: self._compose(name, [*arguments, *own]) for name, own in runs_around(task).items()}
         if OmegaConf.select(self.config, "dry_run"):
             from ._dry_run import dry_run
 
