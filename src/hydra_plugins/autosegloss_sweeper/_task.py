@@ -59,7 +59,8 @@ class Task:
             raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
         steps, samples = _at_least("steps", settings.steps, 1), _at_least("samples", settings.samples, 1)
         _check(settings)
-        guard = guard_of(plain(cfg)["guard"], metric.name, measured_by(metric))
+        given = plain(cfg.guard) if isinstance(cfg.guard, DictConfig) else cfg.guard
+        guard = guard_of(given, metric.name, measured_by(metric))
         return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve, guard)
 
     @property
