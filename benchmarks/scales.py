@@ -14,7 +14,7 @@ import argparse
 import itertools
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,9 @@ from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from autosegloss import ThetaCard
 from autosegloss import theta as thetas
+from autosegloss.curves import CurveFamily
 from autosegloss.search import JsonLines, TruncatedNormal
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.run import make_module
@@ -66,7 +68,10 @@ def main() -> None:
 
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
-    losses = dict(_drawn(options.thetas) if options.thetas else _known())
+    if options.thetas:
+        yield from _drawn(options.thetas, options.optimizer, options.metrics)
+        return
+    losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
         for loss, overrides in losses.items():
             yield Run(loss, overrides, scale, rate, seed)
@@ -80,26 +85,27 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"released {metric}", (f"metric={metric}", "loss=searched", f"loss.theta={metric}")
 
 
-def _drawn(count: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Thetas around the identity, around the released card, and anywhere, in turn, of the six metrics in turn."""
-    cards = {metric: instantiate_card(metric) for metric in METRICS}
+def _drawn(count: int, optimizer: str, metrics: Sequence[str]) -> Iterator[Run]:
+    """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn."""
+    starts = {metric: _starts(metric) for metric in metrics}
     rng = np.random.default_rng(0)
     for index in range(count):
-        metric = METRICS[index % len(METRICS)]
-        identity, released = cards[metric]
-        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(METRICS) % 3]
+        metric = metrics[index % len(metrics)]
+        identity, released = starts[metric]
+        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(metrics) % 3]
         theta = TruncatedNormal(centre, sigma).sample(rng, 1)[0]
         text = ",".join(repr(round(float(x), 4)) for x in theta)
-        yield f"theta {metric} {index}", (f"metric={metric}", "loss=surrogate", f"theta=[{text}]")
+        own = f"metric={metric}", "loss=surrogate", f"theta=[{text}]"
+        scale = round(float(2 ** rng.uniform(-1, 3)), 3)
+        yield Run(f"theta {metric} {index}", own, *((scale, 0.2) if optimizer == "scratch" else (1.0, 0.01)), 0)
 
 
-def instantiate_card(metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """The identity and the released theta (D,) of a metric."""
-    from autosegloss import ThetaCard
-
-    card = ThetaCard.load(metric)
-    released = torch.cat([card.theta[name][0] for name in card.metric.operations])
-    return thetas.identity(card.metric, card.curve).double().numpy(), released.double().numpy()
+def _starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The identity and the released theta (D,) of a metric; a card with a curve for each operand gives the identity."""
+    card, curve = ThetaCard.load(metric), CurveFamily.resolve("bezier")
+    identity = thetas.identity(card.metric, curve).double()
+    released = torch.cat([rows[0] for rows in card.theta.values()]).double()
+    return identity.numpy(), (released if released.shape == identity.shape else identity).numpy()
 
 
 def _train(run: Run, optimizer: str) -> dict[str, Any]:
@@ -174,6 +180,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--thetas", type=int, default=0)
+    parser.add_argument("--metrics", nargs="+", default=METRICS, choices=METRICS)
     return parser.parse_args()
 
 

@@ -32,7 +32,9 @@ TINY = [
     "network.decoder_channels=16",
 ]
 
-SEARCH = [  # a search of 2 steps of 2 trials, without runs around them
+SEARCH = [  # a search of 2 steps of 2 trials, as in the paper, without runs around them
+    "hydra/sweeper=ppo",
+    "hydra.sweeper.rungs=[]",
     "metric=macc",
     "data.holdout=8",
     "hydra.sweeper.steps=2",

@@ -116,17 +116,17 @@ def train(cfg: DictConfig, folder: Path) -> Result:
     result = Result(
         scores[chosen_on], scores.get(TEST, {}), *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by
     )
-    return _kept(result, folder) if trainer.is_global_zero else result
+    return _kept(result, folder, fitted.paused) if trainer.is_global_zero else result
 
 
-def _kept(result: Result, folder: Path) -> Result:
-    """Write the result; without it, or without the weights, the checkpoints stay."""
+def _kept(result: Result, folder: Path, paused: bool) -> Result:
+    """Write the result; without it, without the weights, or for a training that has paused, the checkpoints stay."""
     try:
         result.save(folder)
     except OSError as error:  # the scores are worth showing all the same
         told = [cannot_be_written(folder / RESULT, error), *filter(None, [result.unsaved])]
         return replace(result, unsaved="; ".join(told))
-    if not result.unsaved:
+    if not result.unsaved and not paused:
         discard_finished(folder)
     return result
 

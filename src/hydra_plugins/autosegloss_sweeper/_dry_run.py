@@ -22,7 +22,7 @@ from ._check import check
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
 from ._loop import Search
-from ._overrides import SHORT, UNTIMED, theta_override
+from ._overrides import SHORT, UNTIMED
 
 STEPS = 10  # of the short trial
 _UNKNOWN = (
@@ -82,8 +82,10 @@ def _phases_left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[P
         yield Phase("warm-up", 1, left["warmup"])
     first = search.state.step
     known = sum(trial.step >= first and trial.status != "failed" for trial in search.history.trials)
-    if trials := (task.steps - first) * task.samples - known:
-        yield Phase("trials", trials, task.cfg.trainer.max_steps)
+    for name, trials, steps in search.procedure.outlook(search.history.steps[:first]):
+        if (left_over := trials - known) > 0:
+            yield Phase(name, left_over, min(steps or task.cfg.trainer.max_steps, task.cfg.trainer.max_steps))
+        known = max(0, known - trials)
     compared = [(n, _costs_alike(task.cfg, around[name])) for name, n in left.items() if name.startswith("comparison/")]
     for steps, alike in dict.fromkeys(compared):
         yield Phase("comparison", compared.count((steps, alike)), steps, alike)
@@ -102,7 +104,8 @@ def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
     """Time a trial of `steps` steps; one before it does the imports and decodes the data, as for most trials."""
     task = search.task
     jobs = Jobs(task.launcher, scratch, task.arguments, search.progress, task.metric.name)
-    overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED, *SHORT]
+    proposal = search.procedure.proposal(tuple(search.strategy.mean.tolist()))
+    overrides = [f"trainer.max_steps={steps}", *proposal.overrides, UNTIMED, *SHORT]
     search.progress.phase("short trial", 2)
     for folder in ("first", "timed"):
         outcome = jobs.run({folder: overrides})[folder]

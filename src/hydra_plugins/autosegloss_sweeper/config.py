@@ -20,6 +20,16 @@ class SweeperConf:
     samples: int | None = None  # M, trials per step
     sigma: float | None = None  # standard deviation of the truncated normal distribution that draws theta
     seed: int = 0  # of the draws
+    # Training steps at which trials pause, rising, e.g. [80, 160]: they make the search a race, in which all candidates
+    # and thetas begin, and the best go on from their saved states. []: every trial is trained as a whole.
+    rungs: list[int] = field(default_factory=list)
+    keep: int = 8  # how many trials of a race go on to the next rung
+    tuned: int = (
+        0  # how many candidates of a race, besides the first, are tried at `factor` times, and by it, their scale
+    )
+    factor: float = 4.0
+    scales: list[float] | None = None  # the lowest and the highest scale of a theta; null: all have 1
+    patience: int | None = None  # a race ends its steps of thetas when so many have not raised the best score
     warmup: list[str] | None = None  # the run that trains the initial weights w_0 of all trials; null: w_0 is random
     # Losses that may be recommended besides the searched one, {name: overrides}, the simplest first: the others are
     # compared with it. RELEASED stands for the card that ships for the metric. A loss is left out if it is null, or if

@@ -1,0 +1,86 @@
+"""How a search goes: as algorithm 1 of the paper, or as a race of losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autosegloss.errors import InputError
+from autosegloss.search import (
+    SEARCHED,
+    Algorithm1,
+    Candidate,
+    Choice,
+    History,
+    Procedure,
+    Proposal,
+    Race,
+    Space,
+    Strategy,
+    Trial,
+)
+from autosegloss.search.trials import FlatTheta
+from autosegloss.theta_card import ThetaCard
+
+from ._candidates import searched_candidate
+from ._overrides import theta_override
+from ._task import Task
+
+
+def procedure_of(task: Task) -> Procedure:
+    """The procedure that the settings of a search describe; rungs make it a race.
+
+    Raises:
+        InputError: A setting is out of range, or of a race and there is none.
+    """
+    settings = task.settings
+    space = Space(settings.scales)
+    strategy: Strategy = settings.strategy(
+        initial_mean=space.point(task.initial_mean()), samples=task.samples, sigma=settings.sigma, seed=settings.seed
+    )
+
+    def proposal(point: FlatTheta) -> Proposal:
+        theta = space.theta(point)
+        return Proposal(SEARCHED, (theta_override(theta),), theta, space.scale(point), point)
+
+    if settings.rungs:
+        entries = [_entry(task, candidate) for candidate in task.candidates]
+        race = {name: getattr(settings, name) for name in ("keep", "tuned", "factor", "patience")}
+        return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), **race)
+    if settings.scales is not None:
+        raise InputError("hydra.sweeper.scales: expected null without hydra.sweeper.rungs, which make a race of losses")
+    return Algorithm1(strategy, task.steps, proposal)
+
+
+def candidates_of(task: Task, procedure: Procedure, history: History) -> list[Candidate]:
+    """The losses to train at the end of a search: those that a race has left, or all known and the best theta."""
+    if isinstance(procedure, Race):
+        return _raced(task, procedure.result(history.steps))
+    return [*task.candidates, searched_candidate(history.best_samples(1)[0])]
+
+
+def _raced(task: Task, trials: Sequence[Trial]) -> list[Candidate]:
+    """The losses of trials at their scales."""
+    known = {candidate.name: candidate for candidate in task.candidates}
+    found: list[Candidate] = []
+    for trial in trials:
+        candidate = known.get(trial.name)
+        if candidate is None and trial.score is not None:
+            number = 1 + sum(other.name not in known for other in found)
+            candidate = searched_candidate(Choice(trial.name, trial.theta, trial.score), number=number)
+        if candidate is not None:
+            found.append(replace(candidate, scale=trial.scale, scores=trial.scores))
+    return found
+
+
+def _entry(task: Task, candidate: Candidate) -> Proposal:
+    theta = candidate.theta if candidate.card is None else _theta(task, ThetaCard.load(candidate.card))
+    return Proposal(candidate.name, candidate.overrides, theta or (), candidate.scale)
+
+
+def _theta(task: Task, card: ThetaCard) -> FlatTheta:
+    """The theta (D,) of a card, for the strategy to begin around; () if the strategy cannot propose it."""
+    rows = [card.theta.get(name) for name in task.metric.operations]
+    if card.curve != task.curve or any(row is None or len(row) > 1 for row in rows):
+        return ()
+    return tuple(number for row in rows if row is not None for number in row[0].tolist())
