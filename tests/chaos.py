@@ -1,6 +1,6 @@
 """The chaos test: a search is killed at random moments, its trainings fail at random, and it finds the same.
 
-python tests/chaos.py --kills 20 --seed 0 --launchers basic joblib      or: make chaos
+python tests/chaos.py --kills 20 --seed 0 --launchers one two      or: make chaos
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SEARCH = (
     f"hydra.sweeper.trial_timeout={TRIAL_TIMEOUT}",
     f"hydra.sweeper.max_retries={FAULTS + 1}",  # and once the process of a launcher, with all that it was to run
 )
-LAUNCHERS = {"basic": (), "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
+LAUNCHERS = {"one": (), "two": ("workers=2",)}  # by the number of workers
 SIGNALS = {signal.SIGKILL: 0.6, signal.SIGTERM: 0.2, signal.SIGINT: 0.2}
 KINDS = {"raise": 3, "memory": 1, "exit": 2, "kill": 2}
 HANGS = 2  # in all: each costs the timeout

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from statistics import fmean
@@ -55,7 +55,7 @@ def command(monkeypatch, tmp_path, capsys):
 
     def run(program: str, *overrides: str, tiny: bool = True) -> str:
         path = ROOT / f"{program}.py"
-        monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *overrides])
+        monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *alone(program, overrides), *overrides])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the program sets it; the fixture puts it back
         try:
             runpy.run_path(str(path), run_name="__main__")
@@ -64,6 +64,13 @@ def command(monkeypatch, tmp_path, capsys):
         return capsys.readouterr().out
 
     return run
+
+
+def alone(program: str, overrides: Sequence[str]) -> list[str]:
+    """One worker for a search, unless a launcher is given, or none is used: processes take seconds to start."""
+    launches = program == "search" and "hydra.mode=RUN" not in overrides
+    given = any(override.startswith(("workers=", "hydra/launcher=", "--")) for override in overrides)
+    return ["workers=1"] if launches and not given else []
 
 
 def _end_logging() -> None:
@@ -77,7 +84,7 @@ def _end_logging() -> None:
 def start(program: str, directory: Path, *overrides: str) -> subprocess.Popen:
     """`python PROGRAM.py` in a process of its own, with tiny data, that can be interrupted as from a terminal."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / f"{program}.py"), *TINY, *overrides],
+        [sys.executable, str(ROOT / f"{program}.py"), *TINY, *alone(program, overrides), *overrides],
         cwd=directory,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from conftest import ROOT, TINY
+from conftest import ROOT, TINY, alone
 
 from autosegloss.search import History
 
@@ -44,7 +44,8 @@ class Running:
     @classmethod
     def fresh(cls, directory: Path, *overrides: str, log: Path | None = None) -> Running:
         """A search that begins in `directory`."""
-        return cls(log or directory.with_suffix(".log"), *TINY, *overrides, f"hydra.sweep.dir={directory}")
+        arguments = [*TINY, *alone("search", overrides), *overrides]
+        return cls(log or directory.with_suffix(".log"), *arguments, f"hydra.sweep.dir={directory}")
 
     @classmethod
     def resumed(cls, directory: Path, log: Path | None = None) -> Running:

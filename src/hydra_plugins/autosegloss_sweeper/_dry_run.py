@@ -71,7 +71,7 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
     finally:
         logging.disable(logging.NOTSET)
         shutil.rmtree(scratch, ignore_errors=True)
-    _print_estimate(short_path(search.task.directory), phases, seconds)
+    _print_estimate(short_path(search.task.directory), phases, seconds, getattr(search.task.launcher, "count", 1))
     return {"seconds": sum(filter(None, seconds))}
 
 
@@ -121,15 +121,16 @@ def _seconds(timed: Result, steps: int, phase: Phase) -> float:
     return phase.runs * (constant + timed.fit_seconds / steps * phase.steps)
 
 
-def _print_estimate(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None]) -> None:
+def _print_estimate(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None], workers: int) -> None:
     console = Console()
     if not phases:
         lines = [f"This search is finished: there is nothing left to do in {where}."]
     else:
         console.print(_table(phases, seconds))
-        known = duration(sum(filter(None, seconds)))
+        known = sum(filter(None, seconds))
         lines = [
-            f"About {known} in all if one run follows the other; n side by side need less.",
+            f"About {duration(known)} in all if one run follows the other"
+            + (f"; {workers} side by side need about {duration(known / workers)}." if workers > 1 else "."),
             *([_UNKNOWN] if None in seconds else []),
             f"All runs can be made. Nothing was kept; without dry_run=true the search goes to {where}.",
         ]
