@@ -1,6 +1,6 @@
 """Strategies compared in simulated searches on a fitted table of thetas, hundreds in minutes.
 
-    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --thetas 4000 --metrics miou bf1   # for hours
+    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --rates 1e-2 --thetas 4000 --metrics miou bf1
     python benchmarks/strategies.py --pack thetas.jsonl                     # the table, benchmarks/thetas.json
     python benchmarks/strategies.py miou --repeats 100 --png strategies.png # the simulated searches
 
