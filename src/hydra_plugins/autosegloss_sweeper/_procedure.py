@@ -50,7 +50,7 @@ def procedure_of(task: Task) -> Procedure:
             )
         entries = [_entry(task, candidate) for candidate in task.candidates]
         race = {name: getattr(settings, name) for name in ("keep", "tuned", "factor", "patience")}
-        return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), **race)
+        return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), seed=settings.seed, **race)
     if settings.scales is not None:
         raise InputError("hydra.sweeper.scales: expected null without hydra.sweeper.rungs, which make a race of losses")
     return Algorithm1(strategy, task.steps, proposal)
