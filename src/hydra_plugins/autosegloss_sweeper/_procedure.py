@@ -53,9 +53,12 @@ def procedure_of(task: Task) -> Procedure:
 
 
 def candidates_of(task: Task, procedure: Procedure, history: History) -> list[Candidate]:
-    """The losses to train at the end of a search: those that a race has left, or all known and the best theta."""
+    """The losses to train at the end of a search: those that a race has left, or all known; the best theta always."""
     if isinstance(procedure, Race):
-        return _raced(task, procedure.result(history.steps))
+        left = procedure.result(history.steps)
+        if not any(trial.name == SEARCHED for trial in left):
+            left += [trial for trial in procedure.ranking(history.steps) if trial.name == SEARCHED][:1]
+        return _raced(task, left)
     return [*task.candidates, searched_candidate(history.best_samples(1)[0])]
 
 
