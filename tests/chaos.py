@@ -28,6 +28,8 @@ SEARCH = (
     "data.holdout=8",
     "trainer.max_steps=15",  # fewer leave all trials with the same score
     "checkpoint.every_n_steps=4",  # of the runs around the trials
+    "hydra.sweeper.rungs=[5,10]",
+    "hydra.sweeper.keep=3",
     "hydra.sweeper.warmup=['loss=cross_entropy','trainer.max_steps=15']",
     "hydra.sweeper.final=['trainer.max_steps=20']",
     *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),

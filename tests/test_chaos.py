@@ -5,8 +5,8 @@ from chaos import SEARCH, Chaos, undisturbed_search
 from helpers.faults import met
 
 SMALL = [
-    "hydra.sweeper.steps=2",
-    "hydra.sweeper.samples=2",
+    "hydra.sweeper.steps=1",
+    "hydra.sweeper.samples=4",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=2",
 ]

@@ -134,6 +134,17 @@ def test_steps_that_gain_nothing_end_the_thetas():
     assert [step.phase for step in gains].count("theta") == 5
 
 
+def test_the_saved_states_of_all_that_goes_on_are_needed_until_then():
+    maker = race(tuned=1, rungs=[40, 80, 160])
+    asked, ended = run(maker)
+    for done, proposals in enumerate(asked):
+        origins = {proposal.origin for proposal in proposals if proposal.origin}
+        for earlier in range(1, done + 1):
+            there = {origin for origin in origins if origin.step < earlier}
+            assert there <= maker.needed(ended[:earlier])
+    assert maker.needed(ended) == set()
+
+
 def test_its_outlook_counts_what_is_to_come():
     maker = race(tuned=1)
     asked, ended = run(maker)

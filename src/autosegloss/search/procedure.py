@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autosegloss.search.strategy import Strategy
-from autosegloss.search.trials import FlatTheta, Proposal, Step
+from autosegloss.search.trials import FlatTheta, Origin, Proposal, Step
 
 
 class Ahead(NamedTuple):
@@ -41,6 +41,10 @@ class Procedure(ABC):
     @abstractmethod
     def outlook(self, ended: Sequence[Step]) -> list[Ahead]:
         """What there is to train after the `ended` steps, at most."""
+
+    def needed(self, ended: Sequence[Step]) -> set[Origin]:
+        """The trials of the `ended` steps from whose saved states others may still go on."""
+        return set()
 
     def tell(self, step: Step, proposals: Sequence[Proposal]) -> None:
         """Learn from a step that has ended, whose trials are those that `ask` has proposed.

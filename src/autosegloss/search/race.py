@@ -79,6 +79,13 @@ class Race(Procedure):
         rung = 1 + phases.count(RUNG)
         return self._promoted(ended, self.rungs[rung]) if rung < len(self.rungs) else []
 
+    def needed(self, ended: Sequence[Step]) -> set[Origin]:
+        """The trials from whose saved states others may still go on."""
+        rung = sum(step.phase == RUNG for step in ended)
+        if not _scored(ended) or rung + 1 >= len(self.rungs):
+            return set()
+        return {proposal.origin for proposal in self._promoted(ended, self.rungs[rung + 1]) if proposal.origin}
+
     def outlook(self, ended: Sequence[Step]) -> list[Ahead]:
         phases, first = [step.phase for step in ended], self.rungs[0]
         thetas = 0 if RUNG in phases or self._settled(ended) else self.steps - phases.count(THETA)

@@ -17,6 +17,7 @@ from autosegloss.search import History, Proposal, Step, Trial
 from autosegloss.search.race import THETA
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
 from autosegloss.search.trials import Status
+from autosegloss.training.checkpoint_files import discard_checkpoints
 from autosegloss.training.environment import deaf_to_warnings
 from autosegloss.training.outcome import WEIGHTS, Failure, Outcome
 
@@ -153,6 +154,13 @@ class Search:
         self._check_finished(closed)
         self.procedure.tell(closed, proposals)
 
+    def _discard_states(self, ended: Sequence[Step]) -> None:
+        """Remove the saved states that no trial goes on from after the `ended` steps, none of which is done again."""
+        needed = self.procedure.needed(ended)
+        for trial in (trial for other in ended for trial in other.trials if trial.pause_at is not None):
+            if (trial.step, trial.index) not in needed:
+                discard_checkpoints(self.task.directory / trial_folder(trial.step, trial.index))
+
     def _show(self, step: int, proposals: Sequence[Proposal]) -> None:
         """Tell the progress what is trained next."""
         if (phase := proposals[0].phase) == THETA:
@@ -162,12 +170,13 @@ class Search:
 
     def _proposals_of(self, step: int) -> list[Proposal]:
         """The trials of a step: those of the saved state, or new ones, saved before they are trained."""
-        if self.state.step == step and self.state.proposals is not None:
-            return self.state.proposals
-        proposals = self.procedure.ask(self.history.steps[:step])
-        self.state = self.state.at(step, proposals, self.procedure.state_dict())
-        self.state.save(self.task.directory)
-        return proposals
+        ended = self.history.steps[:step]
+        if self.state.step != step or self.state.proposals is None:
+            proposals = self.procedure.ask(ended)
+            self.state = self.state.at(step, proposals, self.procedure.state_dict())
+            self.state.save(self.task.directory)
+        self._discard_states(ended)
+        return self.state.proposals or []
 
     def _train(self, step: int, proposals: Sequence[Proposal], init: Sequence[str]) -> None:
         """Do the trials of a step, except those whose outcome is already in the history."""

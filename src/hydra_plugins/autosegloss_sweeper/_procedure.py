@@ -44,6 +44,10 @@ def procedure_of(task: Task) -> Procedure:
         return Proposal(SEARCHED, (theta_override(theta),), theta, space.scale(point), point)
 
     if settings.rungs:
+        if not settings.finalists:
+            raise InputError(
+                "hydra.sweeper.rungs: expected [] with hydra.sweeper.finalists=0: a race ends with finalists"
+            )
         entries = [_entry(task, candidate) for candidate in task.candidates]
         race = {name: getattr(settings, name) for name in ("keep", "tuned", "factor", "patience")}
         return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), **race)
