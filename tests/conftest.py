@@ -14,8 +14,10 @@ from statistics import fmean
 
 import pytest
 import torch
+from helpers.evidence import drawn_evidence
 
 from autosegloss.formulas import PAPER
+from autosegloss.ranking import save_evidence
 from autosegloss.training.outcome import Checked, Failure, Planned, Result
 
 torch.set_num_threads(1)  # the tensors are small, and threads of a busy machine wait for each other
@@ -119,7 +121,11 @@ class Trainings:
         if len(self.directories) + 1 == self.interrupted:
             raise KeyboardInterrupt
         self.directories.append(Path(folder))
-        result = Result(dict.fromkeys(PAPER, fmean(cfg.theta)), {}, 0.2, 0.1)
+        right = fmean(cfg.theta or [0.5])
+        if cfg.evidence:
+            splits = {split: drawn_evidence(8, right, cfg.seed) for split in ("holdout", "val")}
+            save_evidence(splits, Path(folder))
+        result = Result(dict.fromkeys(PAPER, right), {}, 0.2, 0.1)
         result.save(folder)
         return result
 

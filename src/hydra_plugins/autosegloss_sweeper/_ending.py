@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from hydra.errors import CompactHydraException
 from rich.console import Console
 
 from autosegloss.files import short_path
@@ -105,11 +106,17 @@ class Recommending:
 
 
 def _surrogate(verdict: Verdict, candidates: Sequence[Candidate]) -> str:
-    """The surrogate whose card is written: the recommended loss if it is one, or else the best that has finished."""
+    """The surrogate whose card is written: the recommended loss if it is one, or else the best that has finished.
+
+    Raises CompactHydraException if there is none.
+    """
     contest = verdict.contest
     finished = [verdict.recommendation.name, *contest.ranked(list(contest.field.runs))]
-    surrogates = {each.name for each in candidates if each.is_surrogate}
-    return next((name for name in finished if name in surrogates), min(surrogates))
+    surrogates = [each.name for each in candidates if each.is_surrogate]
+    for name in (*finished, *surrogates):
+        if name in surrogates:
+            return name
+    raise CompactHydraException("no training with a surrogate has finished: there is no theta to write down")
 
 
 def unfinished(task: Task, names: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from autosegloss.errors import InputError
 from autosegloss.files import disk_error, last_lines, short_path
 from autosegloss.report.progress import SearchProgress
 from autosegloss.search import History, Proposal, Step, Trial
+from autosegloss.search.optuna_journal import write_journal
 from autosegloss.search.race import THETA
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
 from autosegloss.search.trials import Status
@@ -99,6 +100,8 @@ class Search:
 
     def _end(self) -> Findings:
         task = self.task
+        if task.cfg.export:
+            write_journal(self.history.trials, task.directory, f"{task.metric.name} {task.directory.name}")
         if not task.settings.finalists:
             return PaperEnding(task, self.jobs, self.progress).run(self.history, self.strategy.result(self.history))
         candidates = candidates_of(task, self.procedure, self.history)

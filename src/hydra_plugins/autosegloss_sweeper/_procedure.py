@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from autosegloss.errors import InputError
 from autosegloss.search import (
     SEARCHED,
@@ -24,6 +26,7 @@ from autosegloss.theta_card import ThetaCard
 
 from ._candidates import searched_candidate
 from ._overrides import theta_override
+from ._prior import fitting_theta
 from ._task import Task
 
 
@@ -51,15 +54,21 @@ def procedure_of(task: Task) -> Procedure:
         entries = [_entry(task, candidate) for candidate in task.candidates]
         race = {name: getattr(settings, name) for name in ("keep", "tuned", "factor", "patience")}
         return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), seed=settings.seed, **race)
+    if task.prior:
+        points = np.array([space.point(candidate.theta or (), candidate.scale) for candidate in task.prior])
+        strategy.begin(points, -np.arange(len(points)))  # the first is taken for the best
     if settings.scales is not None:
         raise InputError("hydra.sweeper.scales: expected null without hydra.sweeper.rungs, which make a race of losses")
     return Algorithm1(strategy, task.steps, proposal)
 
 
 def candidates_of(task: Task, procedure: Procedure, history: History) -> list[Candidate]:
-    """The losses to train at the end of a search: those that a race has left, or all known and the best theta."""
+    """The losses to train at the end of a search: those that a race has left, or all known; the best theta always."""
     if isinstance(procedure, Race):
-        return _raced(task, procedure.result(history.steps))
+        left = procedure.result(history.steps)
+        if not any(trial.name == SEARCHED for trial in left):
+            left += [trial for trial in procedure.ranking(history.steps) if trial.name == SEARCHED][:1]
+        return _raced(task, left)
     return [*task.candidates, searched_candidate(history.best_samples(1)[0])]
 
 
@@ -78,13 +87,7 @@ def _raced(task: Task, trials: Sequence[Trial]) -> list[Candidate]:
 
 
 def _entry(task: Task, candidate: Candidate) -> Proposal:
-    theta = candidate.theta if candidate.card is None else _theta(task, ThetaCard.load(candidate.card))
+    theta = candidate.theta
+    if candidate.card is not None:  # for the strategy to begin around, if it can propose it
+        theta = fitting_theta(ThetaCard.load(candidate.card), task.metric, task.curve)
     return Proposal(candidate.name, candidate.overrides, theta or (), candidate.scale)
-
-
-def _theta(task: Task, card: ThetaCard) -> FlatTheta:
-    """The theta (D,) of a card, for the strategy to begin around; () if the strategy cannot propose it."""
-    rows = [card.theta.get(name) for name in task.metric.operations]
-    if card.curve != task.curve or any(row is None or len(row) > 1 for row in rows):
-        return ()
-    return tuple(number for row in rows if row is not None for number in row[0].tolist())

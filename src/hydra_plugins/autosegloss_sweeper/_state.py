@@ -19,7 +19,7 @@ from autosegloss.training.resuming import differences
 from ._task import plain
 
 # These may change when a search is resumed: they do not affect its results.
-_FREE = {"resume", "dry_run", "checkpoint", "trials_per_gpu", "workers", "hydra"}
+_FREE = {"resume", "dry_run", "checkpoint", "trials_per_gpu", "workers", "export", "hydra"}
 _FREE_SETTINGS = {"max_retries", "trial_timeout", "min_finished", "max_batch_size", "owner"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from autosegloss.formulas import PAPER, Formula, resolve
 from autosegloss.ranking import guard_of
 from autosegloss.ranking.guards import Guard
 from autosegloss.search import Candidate
+from autosegloss.search.optuna_journal import check_optuna
 from autosegloss.search.records import CARD_FILE
 
 from ._candidates import given_candidates
 from ._comparison import Comparison
+from ._prior import prior_candidates
 from .config import SweeperConf
+
+OPTUNA = "optuna"  # of `export`
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Task:
             raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
         steps, samples = _at_least("steps", settings.steps, 1), _at_least("samples", settings.samples, 1)
         _check(settings)
+        _check_export(cfg.export)
         given = plain(cfg.guard) if isinstance(cfg.guard, DictConfig) else cfg.guard
         guard = guard_of(given, metric.name, measured_by(metric))
         return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve, guard)
@@ -82,10 +88,17 @@ class Task:
         """The metrics that every run is judged by."""
         return measured_by(self.metric)
 
+    @cached_property
+    def prior(self) -> list[Candidate]:
+        """The losses that earlier searches have found."""
+        given = plain(self.cfg.prior) if OmegaConf.is_config(self.cfg.prior) else self.cfg.prior
+        return prior_candidates(given, self.directory, self.metric, self.curve)
+
     @property
     def candidates(self) -> list[Candidate]:
-        """The losses of the settings that may be recommended."""
-        return given_candidates(self.settings, self.metric.name, tuple(self.initial_mean()))
+        """The known losses that may be recommended, the simplest first."""
+        identity = tuple(self.initial_mean())
+        return [*given_candidates(self.settings, self.metric.name, identity), *self.prior]
 
 
 def measured_by(target: Formula) -> dict[str, Formula]:
@@ -111,6 +124,13 @@ def _check(settings: SweeperConf) -> None:
             raise InputError(f"hydra.sweeper.{name} must be above 0, or null, got {value}")
     if not 0 < settings.min_finished <= 1:
         raise InputError(f"hydra.sweeper.min_finished must be above 0 and at most 1, got {settings.min_finished}")
+
+
+def _check_export(name: Any) -> None:
+    if name not in (None, OPTUNA):
+        raise InputError(f"export must be {OPTUNA}, or null, got {name!r}")
+    if name == OPTUNA:
+        check_optuna()
 
 
 def _at_least(name: str, value: int | None, least: int) -> int:
