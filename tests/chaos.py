@@ -1,6 +1,6 @@
 """The chaos test: a search is killed at random moments, its trainings fail at random, and it finds the same.
 
-python tests/chaos.py --kills 20 --seed 0 --launchers basic joblib      or: make chaos
+python tests/chaos.py --kills 20 --seed 0 --launchers one two      or: make chaos
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ SEARCH = (
     "data.holdout=8",
     "trainer.max_steps=15",  # fewer leave all trials with the same score
     "checkpoint.every_n_steps=4",  # of the runs around the trials
+    "hydra.sweeper.rungs=[5,10]",
+    "hydra.sweeper.keep=3",
     "hydra.sweeper.warmup=['loss=cross_entropy','trainer.max_steps=15']",
     "hydra.sweeper.final=['trainer.max_steps=20']",
-    "hydra.sweeper.comparison_common=['data.holdout=null','trainer.max_steps=15']",
+    *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),
     f"hydra.sweeper.trial_timeout={TRIAL_TIMEOUT}",
     f"hydra.sweeper.max_retries={FAULTS + 1}",  # and once the process of a launcher, with all that it was to run
 )
-LAUNCHERS = {"basic": (), "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
+LAUNCHERS = {"one": (), "two": ("workers=2",)}  # by the number of workers
 SIGNALS = {signal.SIGKILL: 0.6, signal.SIGTERM: 0.2, signal.SIGINT: 0.2}
 KINDS = {"raise": 3, "memory": 1, "exit": 2, "kill": 2}
 HANGS = 2  # in all: each costs the timeout
@@ -136,9 +138,8 @@ class Chaos:
     def _phase(self, search: Running) -> str:
         if not search.trains():
             return "start-up"
-        for folder in ("comparison", "finalists"):
-            if (self.directory / folder).exists():
-                return folder
+        if (self.directory / "comparison").exists():
+            return "comparison"
         return "steps" if list(self.directory.glob("step_*")) else "warm-up"
 
 
@@ -197,7 +198,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         directory = (options.directory or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        size = ["hydra.sweeper.steps=4", "hydra.sweeper.samples=4", "hydra.sweeper.comparison_seeds=[0,1]"]
+        size = ["hydra.sweeper.steps=4", "hydra.sweeper.samples=4", "hydra.sweeper.finalists=2"]
         undisturbed_search(directory / "undisturbed", *SEARCH, *size)
         wrong = False
         for launcher in options.launchers:

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
+from helpers.evidence import drawn_evidence
 
 from autosegloss.formulas import PAPER
+from autosegloss.ranking import save_evidence
 from autosegloss.training.outcome import Checked, Failure, Planned, Result
 
 torch.set_num_threads(1)  # the tensors are small, and threads of a busy machine wait for each other
@@ -32,7 +34,9 @@ TINY = [
     "network.decoder_channels=16",
 ]
 
-SEARCH = [  # a search of 2 steps of 2 trials, without runs around them
+SEARCH = [  # a search of 2 steps of 2 trials, as in the paper, without runs around them
+    "hydra/sweeper=ppo",
+    "hydra.sweeper.rungs=[]",
     "metric=macc",
     "data.holdout=8",
     "hydra.sweeper.steps=2",
@@ -53,7 +57,7 @@ def command(monkeypatch, tmp_path, capsys):
 
     def run(program: str, *overrides: str, tiny: bool = True) -> str:
         path = ROOT / f"{program}.py"
-        monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *overrides])
+        monkeypatch.setattr(sys, "argv", [str(path), *(TINY if tiny else []), *alone(program, overrides), *overrides])
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the program sets it; the fixture puts it back
         try:
             runpy.run_path(str(path), run_name="__main__")
@@ -62,6 +66,13 @@ def command(monkeypatch, tmp_path, capsys):
         return capsys.readouterr().out
 
     return run
+
+
+def alone(program: str, overrides: Sequence[str]) -> list[str]:
+    """One worker for a search, unless a launcher is given, or none is used: processes take seconds to start."""
+    launches = program == "search" and "hydra.mode=RUN" not in overrides
+    given = any(override.startswith(("workers=", "hydra/launcher=", "--")) for override in overrides)
+    return ["workers=1"] if launches and not given else []
 
 
 def _end_logging() -> None:
@@ -75,7 +86,7 @@ def _end_logging() -> None:
 def start(program: str, directory: Path, *overrides: str) -> subprocess.Popen:
     """`python PROGRAM.py` in a process of its own, with tiny data, that can be interrupted as from a terminal."""
     return subprocess.Popen(
-        [sys.executable, str(ROOT / f"{program}.py"), *TINY, *overrides],
+        [sys.executable, str(ROOT / f"{program}.py"), *TINY, *alone(program, overrides), *overrides],
         cwd=directory,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,7 +121,11 @@ class Trainings:
         if len(self.directories) + 1 == self.interrupted:
             raise KeyboardInterrupt
         self.directories.append(Path(folder))
-        result = Result(dict.fromkeys(PAPER, fmean(cfg.theta)), {}, 0.2, 0.1)
+        right = fmean(cfg.theta or [0.5])
+        if cfg.evidence:
+            splits = {split: drawn_evidence(8, right, cfg.seed) for split in ("holdout", "val")}
+            save_evidence(splits, Path(folder))
+        result = Result(dict.fromkeys(PAPER, right), {}, 0.2, 0.1)
         result.save(folder)
         return result
 

@@ -33,3 +33,21 @@ def test_parts_of_a_trial(tmp_path):
     page = json.loads((tmp_path / "trial.json").read_text())
     assert min(page["seconds"][part] for part in ("network", "loss", "optimiser", "data", "evaluation")) > 0
     assert sum(page["seconds"].values()) == pytest.approx(page["marked_seconds"], rel=0.5)
+
+
+def test_demos(tmp_path):
+    settings = ["hydra.sweeper.steps=1", "hydra.sweeper.samples=4", "hydra.sweeper.rungs=[1]", "hydra.sweeper.keep=2"]
+    small = [
+        *TINY,
+        "data.holdout=8",
+        "workers=1",
+        *settings,
+        "hydra.sweeper.final_seeds=1",
+        "hydra.sweeper.finalists=1",
+    ]
+    arguments = ["--metrics", "bf1", "--seeds", "3", str(tmp_path)]
+    assert "1 of 1 keep the guards" in run("demos.py", *arguments, *small)
+    (record,) = json.loads((tmp_path / "demos.json").read_text())
+    assert (record["metric"], record["seed"]) == ("bf1", 3)
+    assert record["seconds"] > 0
+    assert run("demos.py", *arguments, "--only-collect").count("bf1") == 1

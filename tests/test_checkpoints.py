@@ -40,7 +40,7 @@ def test_another_configuration_is_refused_and_nothing_is_lost(command, begun):
     kept = {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
     message = refused(command, "resume=run", "loss=dice", "optimizer.lr=0.1")
     assert message.startswith("error: run: the training was started with another configuration: loss._target_ was ")
-    assert "optimizer.lr was 0.2, is 0.1; leave these out, or start a new run" in message
+    assert "optimizer.lr was 0.01, is 0.1; leave these out, or start a new run" in message
     assert refused(command, "resume=run", "trainer.max_steps=9").startswith("error: run: the training was started with")
     assert {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()} == kept
 

@@ -9,6 +9,7 @@ from helpers.members import CONF
 from hydra.utils import instantiate
 
 from autosegloss.training.outcome import Result
+from autosegloss.training.run import make_loss
 
 EXPERIMENTS = {path.stem: path.read_text() for path in sorted((CONF / "experiment").glob("*.yaml"))}
 SMALL = [
@@ -56,7 +57,7 @@ def test_its_commands_compose_for_every_value(name):
             instantiate(cfg.metric)
             instantiate(cfg.curve)
             if not any("theta=" in override for override in run):  # a card of the user's
-                instantiate(cfg.loss, ignore_index=255)
+                make_loss(cfg, ignore_index=255)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def config(*overrides: str, entry: str = "train"):
         ("+loss.ignore_index=3", "loss.ignore_index is set by the program, .* set data.source.ignore_index instead"),
         ("+data.device=cuda", "data.device is set by the program, .* set trainer.accelerator instead"),
         ("+checkpoint.every=3", "unknown key 'checkpoint.every': nearest are checkpoint.every_"),
-        ("+checkpoint.monitor=miou", "unknown key 'checkpoint.monitor': nearest is monitor; "),
+        ("+checkpoint.monitor=miou", "unknown key 'checkpoint.monitor': nearest are checkpoint.begin_with, monitor; "),
         ("+hydra.foo=1", "unknown key 'hydra.foo': "),
         ("+hydra.run.dirr=there", "unknown key 'hydra.run.dirr': nearest are hydra.run.dir, "),
         ("+optimizer.learning_rate=1", "unknown key 'optimizer.learning_rate': nearest are optimizer.lr, "),
@@ -66,7 +66,7 @@ def test_a_search_and_the_check_of_data_refuse_the_same(command, trainings):
     with pytest.raises(SystemExit, match=r"^error: unknown key 'hydra.foo'"):
         command("search", "+hydra.foo=1")
     for override in ("lr=0.1", "+lr=0.1"):
-        with pytest.raises(SystemExit, match=r"^error: finalists: unknown key 'lr': nearest is optimizer.lr"):
+        with pytest.raises(SystemExit, match=r"^error: comparison/cross-entropy/seed_0: unknown key 'lr'"):
             command("search", f'hydra.sweeper.final=["{override}"]')
     assert trainings.directories == []
 

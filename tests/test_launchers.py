@@ -9,8 +9,8 @@ from helpers.searches import Running, failures, findings, runs
 
 pytestmark = pytest.mark.slow
 LAUNCHERS = {
-    "basic": [],
-    "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+    "one_worker": [],
+    "two_workers": ["workers=2"],
     "submitit_local": ["hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=2"],
     "ray": ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"],
 }
@@ -77,7 +77,7 @@ def _found(directory, *arguments):
 
 def test_trials_that_raise_die_or_hang_are_tried_again_and_the_search_finds_the_same(launcher, folder, undisturbed):
     directory, faults = folder / f"fails_{launcher}", folder / f"fails_{launcher}_faults"
-    planned = FAILS | DIVERGES | (LOSES if launcher != "basic" else {})  # basic has no process but that of the search
+    planned = FAILS | DIVERGES | (LOSES if launcher != "one_worker" else {})  # it has no process but that of the search
     found = _found(directory, *ALONE, *LAUNCHERS[launcher], plan(faults, planned))
     assert sum(met(faults).values()) == sum(map(len, planned.values())) - 1  # all but the nan, which lasts
     records = {run: [record for record in failures(directory) if record["run"] == run] for run in planned}
@@ -95,12 +95,12 @@ def test_a_killed_search_leaves_no_process_and_goes_on_to_the_same_end_with_two_
     directory, arguments = folder / f"killed_{launcher}", [*TOGETHER, *LAUNCHERS[launcher]]
     search = Running.fresh(directory, *arguments)
     _kill(search, signal.SIGKILL, lambda: len(runs(directory)) >= 1)
-    for number in (signal.SIGTERM, signal.SIGINT) if launcher in ("basic", "joblib") else (signal.SIGINT,):
+    for number in (signal.SIGTERM, signal.SIGINT) if "worker" in launcher else (signal.SIGINT,):
         search = Running.resumed(directory)
         _kill(search, number, search.trains)
         assert "go on with: python search.py resume=" in search.tail()
         # processes of other launchers that Ctrl-C interrupts, too, say so with one
-        assert launcher not in ("basic", "joblib") or "Traceback" not in search.tail()
+        assert "worker" not in launcher or "Traceback" not in search.tail()
     search = Running.resumed(directory)
     assert search.finish() == 0, search.tail()
     assert findings(directory) == together

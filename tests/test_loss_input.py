@@ -119,7 +119,7 @@ def test_state_dict_carries_theta():
     logits, labels = batch()
     searched, naive = SurrogateLoss.from_pretrained("miou"), SurrogateLoss("miou")
     state = searched.state_dict()
-    assert set(state) == {"theta_and", "theta_or"}
+    assert set(state) == {"theta_and", "theta_or", "scale"}
     naive.load_state_dict(state)
     assert_close(naive(logits, labels), searched(logits, labels), rtol=0, atol=0)
     assert not list(searched.parameters())  # theta is searched, not trained

@@ -21,11 +21,13 @@ ROOMS = [
     "autosegloss.formulas",
     "autosegloss.kernels",
     "autosegloss.theta",
+    "autosegloss.scale",
     "autosegloss.theta_card",
     "autosegloss.loss",
     "autosegloss.metrics",
     "autosegloss.losses",
     "autosegloss",  # its __init__.py: the public names
+    "autosegloss.ranking",
     "autosegloss.search",
     "autosegloss.data",
     "autosegloss.training",

@@ -120,11 +120,20 @@ def test_a_search_says_once_what_is_doubtful_about_its_data_and_keeps_it(command
     assert out.count("note: images are") == 1  # the first search printed it; the resumed one was checked before
 
 
-@pytest.mark.parametrize("setting", ["warmup", "final"])
-def test_a_fault_of_the_runs_around_the_trials_names_their_setting(command, pictures, trainings, setting):
-    fault = f'hydra.sweeper.{setting}=["data.batch_size=100"]'
-    with pytest.raises(SystemExit, match=rf"do not fill one batch of 100: .*; hydra.sweeper.{setting} sets this run$"):
-        command("search", *SEARCH, *FOLDER, fault, tiny=False)
+@pytest.mark.parametrize(
+    ("setting", "where"),
+    [
+        ("warmup", "hydra.sweeper.warmup sets this run"),
+        (
+            "final",
+            "the trainings of candidates have settings of their own, hydra.sweeper.final, which come after yours",
+        ),
+    ],
+)
+def test_a_fault_of_the_runs_around_the_trials_names_their_setting(command, pictures, trainings, setting, where):
+    fault = [f'hydra.sweeper.{setting}=["data.batch_size=100"]', "hydra.sweeper.finalists=1"]
+    with pytest.raises(SystemExit, match=f"do not fill one batch of 100: .*; {where}$"):
+        command("search", *SEARCH, *FOLDER, *fault, tiny=False)
     assert not trainings.directories
 
 

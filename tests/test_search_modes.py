@@ -76,7 +76,7 @@ def test_the_runs_of_a_grid_are_trainings(command, tmp_path):
 @pytest.mark.slow
 def test_a_dry_run_tells_the_parts_and_leaves_nothing(command, tmp_path, trainings):
     out = command("search", "profile=small", "dry_run=true")
-    assert all(f"│ {part} " in out for part in ("warm-up", "trials", "finalists", "comparison"))
+    assert all(f"│ {part} " in out for part in ("warm-up", "trials", "comparison", "finalists"))
     assert re.search(r"About 0:0\d:\d\d in all", out)
     assert [directory.name for directory in trainings.directories] == ["first", "timed"]
     assert not list(tmp_path.iterdir())
@@ -104,7 +104,17 @@ MISTAKES = [
 OTHER_MISTAKES = [
     (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
     (['hydra.sweeper.warmup=["loss=dise"]'], "unknown loss 'dise': choose one of dice"),
-    (['hydra.sweeper.final=["+loss.power=2"]'], "finalists: unknown key 'loss.power'"),
+    (
+        ['hydra.sweeper.final=["+loss.power=2"]', "hydra.sweeper.finalists=1"],
+        "comparison/cross-entropy/seed_0: unknown key 'loss.power'",
+    ),
+    (
+        ["+hydra.sweeper.candidates.x=['los=dice']", "hydra.sweeper.finalists=1"],
+        "comparison/x/seed_0: unknown key 'los'",
+    ),
+    (["guard={iou: 0.01}"], "unknown metric of guard 'iou': choose one of .*"),
+    (["guard={macc: 0.01}"], "guard: macc is the metric that is searched for: guard others"),
+    (["guard=0.01"], "guard: expected metrics and what each may lose"),
     (['+hydra.sweeper.comparison.x=["los=dice"]', SEEDED], "comparison/x/seed_0: unknown key 'los': nearest is loss"),
     (['hydra.sweeper.comparison_common=["data.holdout=999"]', SEEDED], "comparison/.*: holdout=999 leaves"),
     (

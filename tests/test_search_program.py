@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -14,18 +15,24 @@ from helpers.members import slow
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
-from autosegloss.formulas import PAPER
+from autosegloss.formulas import PAPER, resolve
+from autosegloss.ranking import load_evidence
 from autosegloss.search import History, JsonLines
+from autosegloss.training.outcome import Result
 
-SMALL = [
+SMALL = [  # not as a race
+    "hydra/sweeper=ppo",
+    "hydra.sweeper.rungs=[]",
     "hydra.sweeper.steps=2",
     "hydra.sweeper.samples=2",
-    "hydra.sweeper.finalists=1",
+    "hydra.sweeper.finalists=2",
     'hydra.sweeper.warmup=["loss=cross_entropy","trainer.max_steps=2"]',
-    'hydra.sweeper.final=["trainer.max_steps=3"]',
-    'hydra.sweeper.comparison_common=["data.holdout=null","trainer.max_steps=2","test=true"]',
+    'hydra.sweeper.final=["trainer.max_steps=2","test=true"]',
+    "hydra.sweeper.final_seeds=2",
     "hydra.sweep.dir=found",
 ]
+FEW = [f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")]
+NAMES = ["cross-entropy", "dice", "identity", "released", "searched"]
 FAILS = "trainer.callbacks=[{_target_:helpers.acts.Fail}]"
 
 
@@ -34,32 +41,57 @@ def failures(tmp_path: Path) -> list[dict]:
 
 
 def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
-    out = command("search", "metric=macc", "data.holdout=8", *SMALL)
+    command("search", "metric=macc", "data.holdout=8", *SMALL, *FEW)
     found = tmp_path / "found"
     card = ThetaCard.load(found / "theta.yaml")
     assert card.metric.name == "macc"
-    assert card.provenance["seed"] == 0
     history = History(found)
     assert [(trial.step, trial.index) for trial in history.trials] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert all(set(trial.scores) == set(PAPER) and trial.status == "ok" for trial in history.trials)
     assert history.steps[0].mean == pytest.approx(SurrogateLoss("macc").theta["and"][0].tolist())
     for name in ("search.png", "curves.png"):
         assert (found / name).stat().st_size > 5000
-    table = " ".join((found / "comparison.md").read_text().split())
-    assert all(f"| {row} |" in table for row in ("cross-entropy", "identity", "searched"))
-    assert "## Validation" in table
-    assert "## Test" in table
     kept = {path.parent.relative_to(found).as_posix() for path in found.rglob("weights.pt")}
-    assert kept == {"warmup", *(f"comparison/{row}/seed_0" for row in ("cross-entropy", "identity", "searched"))}
-    assert "1 seed" in out
-    assert "Chosen: " in out
-    assert len(json.loads((found / "finalists.json").read_text())) >= 2
-    # the next command that it prints works: it trains on the data of the search with the found theta
+    assert kept == {"warmup", *(f"comparison/{name}/seed_0" for name in NAMES)}
+
+
+def test_a_search_recommends_one_of_all_losses_and_says_why(command, tmp_path):
+    out = command("search", "metric=macc", "data.holdout=8", "guard={gacc: 0.5}", *SMALL, *FEW)
+    found = tmp_path / "found"
+    record = json.loads((found / "recommendation.json").read_text())
+    assert (record["metric"], record["chosen_on"], record["scored_on"]) == ("macc", "holdout", "val")
+    assert (record["guard"], record["baseline"]) == ({"gacc": 0.5}, "cross-entropy")
+    assert [candidate["name"] for candidate in record["candidates"]] == NAMES
+    seeds = {candidate["name"]: candidate["seeds"] for candidate in record["candidates"]}
+    assert sorted(seeds.values()) == [1, 1, 2, 2, 2]
+    assert seeds["cross-entropy"] == seeds[record["recommended"]] == 2
+    for candidate in record["candidates"]:
+        folders = [found / f"comparison/{candidate['name']}/seed_{seed}" for seed in range(candidate["seeds"])]
+        on_val = [load_evidence(folder)["val"].score(resolve("macc")) for folder in folders]
+        assert candidate["mean"] == candidate["scores"]["macc"] == pytest.approx(fmean(on_val))
+        on_holdout = [Result.load(folder).scores["macc"] for folder in folders]
+        assert candidate["choice"]["mean"] == pytest.approx(fmean(on_holdout))
+        assert set(candidate["scores"]) == set(PAPER)
+        assert candidate["difference"]["low"] <= candidate["difference"]["high"]
+    assert f"Recommended: {record['recommended']}; {record['reason']}." in out
+    page = " ".join((found / "comparison.md").read_text().split())
+    assert page.startswith(f"Recommended: **{record['recommended']}**; {record['reason']}.")
+    assert all(f"| {name} |" in page.replace("**", "") for name in NAMES)
+    assert "## Validation" in page
+    assert "## Test" in page
+
+
+def test_the_command_that_a_search_ends_with_trains_on_its_data_with_the_recommended_loss(command, tmp_path):
+    out = command("search", "metric=macc", "data.holdout=8", *SMALL, *FEW)
+    recommended = json.loads((tmp_path / "found/recommendation.json").read_text())["recommended"]
     assert "data.holdout=" not in out.partition("Train with it")[2]
     _, _, printed = out.partition("python train.py ")
-    next_arguments = shlex.split(printed.splitlines()[0])
-    assert {"metric=macc", "network=tiny", "loss=searched", "data.source.train=24"} <= set(next_arguments)
-    out = command("train", *next_arguments, "trainer.max_steps=1", "trainer.enable_progress_bar=false", tiny=False)
+    arguments = shlex.split(printed.splitlines()[0])
+    surrogate = recommended in ("identity", "released", "searched")
+    loss = {"cross-entropy": "cross_entropy"}.get(recommended, "searched" if surrogate else recommended)
+    assert {"metric=macc", "network=tiny", f"loss={loss}", "data.source.train=24"} <= set(arguments)
+    assert ("loss.theta=found/theta.yaml" in arguments) == surrogate
+    out = command("train", *arguments, "trainer.max_steps=1", "trainer.enable_progress_bar=false", tiny=False)
     assert "macc" in out
 
 
@@ -106,7 +138,37 @@ def test_a_diverged_trial_is_recorded_as_such_and_ends_a_training_in_one_line(co
 
 
 @pytest.mark.slow
-def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_path):
+def test_a_candidate_that_fails_is_recorded_and_the_others_go_on(command, tmp_path):
+    out = command(
+        "search",
+        *SMALL,
+        *FEW,
+        "hydra.sweeper.warmup=null",
+        "hydra.sweeper.max_retries=0",
+        f"hydra.sweeper.candidates.dice=['loss=dice','{FAILS}']",
+    )
+    assert "Not every run of 'dice' finished: see found/failures.jsonl." in out
+    assert [failure["run"] for failure in failures(tmp_path)] == ["comparison/dice/seed_0"]
+    record = json.loads((tmp_path / "found/recommendation.json").read_text())
+    assert [each["name"] for each in record["candidates"]] == [name for name in NAMES if name != "dice"]
+
+
+@pytest.mark.slow
+def test_a_search_whose_candidates_all_fail_ends_with_one_line(command, tmp_path):
+    with pytest.raises(SystemExit, match=r"all candidates failed; see found/failures.jsonl") as ended:
+        command(
+            "search",
+            *SMALL,
+            *FEW,
+            "hydra.sweeper.warmup=null",
+            "hydra.sweeper.max_retries=0",
+            f"hydra.sweeper.final=['{FAILS}']",
+        )
+    assert "\n" not in str(ended.value)
+
+
+@pytest.mark.slow
+def test_a_table_without_finalists_is_made_without_some_of_its_runs(command, tmp_path):
     """A row whose card does not exist is left out; a failed run leaves its cells empty."""
     out = command(
         "search",
@@ -114,6 +176,7 @@ def test_a_comparison_without_some_of_its_runs_still_makes_a_table(command, tmp_
         "hydra.sweeper.warmup=null",
         "hydra.sweeper.finalists=0",
         "hydra.sweeper.max_retries=0",
+        'hydra.sweeper.comparison_common=["data.holdout=null","trainer.max_steps=2"]',
         f"+hydra.sweeper.comparison.broken=['{FAILS}']",
         "+hydra.sweeper.comparison.released=['loss=searched','loss.theta=RELEASED']",
         "hydra.sweeper.comparison.identity=null",
@@ -154,7 +217,7 @@ OTHER_MISTAKES = [
     (["hydra.sweeper.steps=0"], "error: hydra.sweeper.steps must be 1 or more, got 0"),
     (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
     (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
-    (['+hydra.sweeper.comparison.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
+    (['+hydra.sweeper.candidates.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
     (["data=folder", "data.source.root=nowhere"], "error: trials: no such folder: nowhere"),
 ]
 

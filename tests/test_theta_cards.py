@@ -96,11 +96,12 @@ def test_a_card_comes_back_as_it_went(tmp_path_factory, formula, curve, data):
     }
     path = tmp_path_factory.mktemp("cards") / "theta.yaml"
     score = data.draw(st.none() | st.floats(0, 1))
-    card = ThetaCard(formula, curve, theta, "present", score, {"data": "Köln", "steps": [1, 2], "seed": 3})
+    card = ThetaCard(formula, curve, theta, "present", score, {"data": "Köln", "steps": [1, 2], "seed": 3}, scale=0.7)
     card.save(path)
     loaded = ThetaCard.load(path)
     assert (loaded.metric, loaded.curve) == (formula, curve)
     assert (loaded.classes, loaded.score, loaded.provenance) == (card.classes, card.score, card.provenance)
+    assert loaded.scale == card.scale
     assert_close(loaded.theta, theta, rtol=0, atol=0)
     assert_close(loaded.control_points, card.control_points, rtol=0, atol=0)
     loaded.save(again := path.with_name("again.yaml"))
@@ -111,7 +112,7 @@ def test_the_control_points_on_the_page_are_those_of_theta(tmp_path):
     theta = thetas.split(torch.linspace(0.1, 0.9, 12), METRICS["miou"], Bezier())
     ThetaCard(METRICS["miou"], Bezier(), theta).save(tmp_path / "card.yaml")
     page = yaml.safe_load((tmp_path / "card.yaml").read_text())
-    assert list(page) == ["metric", "curve", "classes", "theta", "control_points", "score", "provenance"]
+    assert list(page) == ["metric", "curve", "classes", "scale", "theta", "control_points", "score", "provenance"]
     for name, rows in theta.items():
         inner = [1 - np.prod(1 - rows.numpy().reshape(-1, 2)[:k], axis=0) for k in (1, 2, 3)]
         np.testing.assert_allclose(page["control_points"][name], [[0, 0], *inner, [1, 1]], atol=1e-6)

@@ -14,7 +14,7 @@ from autosegloss.metrics import segmentation_metrics
 from autosegloss.training.advice import notes
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.outcome import Failure, Result
-from autosegloss.training.run import run
+from autosegloss.training.run import make_loss, run
 from autosegloss.training.trainer import tamed_lightning
 
 RECORD = ["+callbacks.recorder={_target_: helpers.recorder.Recorder}", "logger=none", "loss=cross_entropy"]
@@ -140,10 +140,9 @@ def test_accumulated_gradients_of_a_linear_loss_are_those_of_the_large_batch():
     ("loss", "told"), [("searched_miou", 1), ("dice", 1), ("lovasz", 1), ("schedule", 1), ("cross_entropy", 0)]
 )
 def test_accumulation_is_noted_for_losses_of_a_batch(loss, told):
-    from hydra.utils import instantiate
 
     cfg = composed([f"loss={loss}", "trainer.accumulate_grad_batches=4"])
-    module = SegmentationModule(Pixelwise(), instantiate(cfg.loss, ignore_index=255), segmentation_metrics(2), None)
+    module = SegmentationModule(Pixelwise(), make_loss(cfg, 255), segmentation_metrics(2), None)
     found = list(notes(cfg, module))
     assert len(found) == told
     assert all("4 losses of 8 images each, which is not the loss of 32 images" in note for note in found)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from autosegloss import theta as thetas
 from autosegloss.algebra import DenseMap, LabelMap, Map, Prediction, SoftLogic
-from autosegloss.algebra.checks import check_channels, check_ignore_index, check_num_classes, check_shapes
+from autosegloss.algebra.checks import check_channels, check_num_classes, check_shapes
 from autosegloss.algebra.inputs import compute_dtype, counted, full_precision, label_map, soft_map
 from autosegloss.curves import Curve, CurveFamily
 from autosegloss.errors import unknown
@@ -21,6 +21,7 @@ from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
 from autosegloss.formulas.formula import values
 from autosegloss.kernels.evaluate import can_evaluate, evaluate
 from autosegloss.kernels.recompute import recomputed_sums
+from autosegloss.scale import ScaledLoss
 from autosegloss.theta_card import ThetaCard
 
 SYNC_TIMEOUT = timedelta(minutes=10)
@@ -29,7 +30,7 @@ SYNC_TIMEOUT = timedelta(minutes=10)
 _CORNER = 32  # pixels a side that are read to learn whether a formula needs maps
 
 
-class SurrogateLoss(nn.Module):
+class SurrogateLoss(ScaledLoss):
     """The surrogate of a metric: 1 - score, read softly (eq. 7-9), with AND and OR bent by curves of parameters theta.
 
     Over "all" classes an absent class scores 0, so that even a perfect prediction has a loss where classes are missing.
@@ -48,6 +49,8 @@ class SurrogateLoss(nn.Module):
         sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
             optimises the loss of the whole batch (with gradients averaged over processes, as DDP does). Each process
             must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
+        scale: a factor before the loss; "ce" has the first batch set it, so that the gradient by the logits is as large
+            as cross-entropy's (see `ScaledLoss`), and a learning rate that suits cross-entropy suits this loss better.
 
     Raises:
         InputError: for options, theta, logits or labels of another form.
@@ -75,14 +78,15 @@ class SurrogateLoss(nn.Module):
         classes: str = "all",
         num_classes: int | None = None,
         sync_statistics: bool = False,
+        scale: float | str = 1.0,
     ):
-        super().__init__()
+        super().__init__(scale, ignore_index)
         self.formula: Formula = resolve(formula)
         self.curve: CurveFamily = CurveFamily.resolve(curve)
         if classes not in LOSS_RULES:
             raise unknown("class average", classes, LOSS_RULES)
         self.num_classes = None if num_classes is None else check_num_classes(num_classes)
-        self.ignore_index, self.classes = check_ignore_index(ignore_index), classes
+        self.classes = classes
         self.sync_statistics = sync_statistics
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
@@ -95,7 +99,7 @@ class SurrogateLoss(nn.Module):
 
         Args:
             theta: the name of a card that ships with the package ("miou"), or a path to a card.
-            options: of the loss, such as `ignore_index`; `classes` takes the place of the card's own.
+            options: of the loss, such as `ignore_index`; `classes` and `scale` take the place of the card's own.
 
         Raises:
             InputError: for a card that does not exist or cannot be read.
@@ -106,7 +110,7 @@ class SurrogateLoss(nn.Module):
             BoundaryIoU(width=6)
         """
         card = ThetaCard.load(theta)
-        return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, **options})
+        return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, "scale": card.scale, **options})
 
     @property
     def theta(self) -> thetas.Theta:
@@ -122,16 +126,16 @@ class SurrogateLoss(nn.Module):
             labels: the same shape without C, integers in [0, C) or `ignore_index`.
 
         Returns:
-            A scalar in [0, 1], at least float32.
+            A scalar in [0, scale], at least float32.
 
         Raises:
             InputError: for logits or labels of another form.
         """
         if torch.compiler.is_compiling():
-            return torch.compiler.disable(self._loss)(logits, labels)
-        return self._loss(logits, labels)
+            return torch.compiler.disable(self.scaled)(logits, labels)
+        return self.scaled(logits, labels)
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def unscaled(self, logits: Tensor, labels: Tensor) -> Tensor:
         check_shapes(logits, labels)
         if self.num_classes is not None:
             check_channels(logits, self.num_classes)
@@ -192,16 +196,9 @@ class SurrogateLoss(nn.Module):
         curves = {name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()}
         return SoftLogic(self.formula.operations, curves)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SurrogateLoss:
-        """Follow the module to its device, but keep theta in float32: `half()` would make another loss of it."""
-        kept = {name: buffer for name, buffer in self.named_buffers() if buffer.device.type != "meta"}
-        super()._apply(fn, recurse)
-        for name, rows in kept.items():
-            setattr(self, name, rows.to(getattr(self, name).device))
-        return self
-
     def extra_repr(self) -> str:
         options = {name: getattr(self, name) for name in ("curve", "classes", "ignore_index", "sync_statistics")}
+        options["scale"] = round(float(self.scale), 6)
         return ", ".join([str(self.formula), *(f"{name}={value!r}" for name, value in options.items())])
 
 

@@ -14,7 +14,10 @@ from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
 from autosegloss.formulas import LOSS_RULES, Formula, from_entry, resolve
+from autosegloss.scale import checked_scale
 from autosegloss.theta import Theta, by_name
+
+_OPTIONAL = ("classes", "scale", "score", "provenance")
 
 
 @dataclass
@@ -30,6 +33,7 @@ class ThetaCard:
         classes: the average of the loss, "all" or "present".
         score: the score of the found loss, in [0, 1]; None if it is not known.
         provenance: where theta comes from, in plain types.
+        scale: the factor before the loss; a card of an earlier version has 1.
 
     Example:
         >>> from autosegloss import ThetaCard
@@ -44,11 +48,13 @@ class ThetaCard:
     classes: str = "all"
     score: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
 
     def __post_init__(self):
         self.metric, self.curve = resolve(self.metric), CurveFamily.resolve(self.curve)
         if self.classes not in LOSS_RULES:
             raise unknown("class average", self.classes, LOSS_RULES)
+        self.scale = checked_scale(self.scale)
 
     @property
     def control_points(self) -> Theta:
@@ -61,6 +67,7 @@ class ThetaCard:
             "metric": self.metric.entry(),
             "curve": self.curve.entry(),
             "classes": self.classes,
+            "scale": self.scale,
             "theta": {name: _plain(row) for name, row in self.theta.items()},
             "control_points": {name: _plain(points) for name, points in self.control_points.items()},
             "score": self.score,
@@ -85,7 +92,7 @@ class ThetaCard:
             metric = from_entry(page["metric"])
             curve = CurveFamily.from_entry(page["curve"])
             theta = by_name(page["theta"], metric, curve)
-            optional = {key: page[key] for key in ("classes", "score", "provenance") if page.get(key) is not None}
+            optional = {key: page[key] for key in _OPTIONAL if page.get(key) is not None}
             return cls(metric, curve, theta, **optional)
         except InputError as error:
             raise InputError(f"theta card {path}: {error}") from None

@@ -10,11 +10,12 @@ from torchmetrics.functional.classification import (
 )
 
 from autosegloss.errors import InputError
-from autosegloss.evaluation.bootstrap import differences, interval, resampled_class_scores, resampled_scores, resamples
+from autosegloss.evaluation.bootstrap import differences, resampled_class_scores, resampled_scores
 from autosegloss.evaluation.calibration import Calibration
 from autosegloss.evaluation.measure import SHOWN, Judged, measure
 from autosegloss.formulas import PAPER, BoundaryF1, MeanIoU, resolve, weighted_sum
 from autosegloss.metrics import FormulaMetric
+from autosegloss.ranking import interval, resamples
 
 CLASSES, IGNORED = ("a", "b", "c", "d"), 255
 FORMULAS = [resolve(name) for name in PAPER if name != "bf1"] + [BoundaryF1(tolerance=1)]

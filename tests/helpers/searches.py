@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from conftest import ROOT, TINY
+from conftest import ROOT, TINY, alone
 
 from autosegloss.search import History
 
@@ -44,7 +44,8 @@ class Running:
     @classmethod
     def fresh(cls, directory: Path, *overrides: str, log: Path | None = None) -> Running:
         """A search that begins in `directory`."""
-        return cls(log or directory.with_suffix(".log"), *TINY, *overrides, f"hydra.sweep.dir={directory}")
+        arguments = [*TINY, *alone("search", overrides), *overrides]
+        return cls(log or directory.with_suffix(".log"), *arguments, f"hydra.sweep.dir={directory}")
 
     @classmethod
     def resumed(cls, directory: Path, log: Path | None = None) -> Running:
@@ -137,13 +138,13 @@ def failures(directory: Path) -> list[dict]:
 def findings(directory: Path) -> dict[str, list[str]]:
     """All that a search has found, as text that is equal exactly where all bits are."""
     history, card = History(directory), yaml.safe_load((directory / "theta.yaml").read_text())
-    finalists = directory / "finalists.json"
+    recommended = directory / "recommendation.json"
     return {
         "thetas": [repr((t.step, t.index, t.theta)) for t in history.trials],
         "scores": [repr((t.status, t.score, t.scores)) for t in history.trials],
         "means": [repr((step.mean, step.average, step.std)) for step in history.steps],
         "found": [repr((card["theta"], card["score"]))],
-        "finalists": [finalists.read_text() if finalists.exists() else ""],
+        "recommended": recommended.read_text().splitlines() if recommended.exists() else [],
         "runs": [
             f"{run}: {json.loads((directory / run / 'result.json').read_text())['scores']}" for run in runs(directory)
         ],

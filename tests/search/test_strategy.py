@@ -1,6 +1,8 @@
 """The contract of all strategies, and the mathematics of PPO compared with references."""
 
 import json
+from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,17 +12,20 @@ from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
 from autosegloss.errors import InputError
-from autosegloss.search import CMAES, PPO, RandomSearch, TruncatedNormal
+from autosegloss.search import CMAES, PPO, OptunaSearch, RandomSearch, TruncatedNormal
 from autosegloss.search.ppo import ADVANTAGES, PARAMETERIZATIONS, RATIOS
 
 IDENTITY = np.tile([1 / 4, 1 / 4, 1 / 3, 1 / 3, 1 / 2, 1 / 2], 2)
 OPTIMUM = np.random.default_rng(7).uniform(0.1, 0.9, IDENTITY.size)
 VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for parameter in PARAMETERIZATIONS]
 VARIANTS += [{"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"]
+needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs the extra optuna")
 STRATEGIES = [
     lambda **settings: RandomSearch(IDENTITY, **settings),
     lambda **settings: CMAES(IDENTITY, **settings),
     *(lambda v=variant, **settings: PPO(IDENTITY, updates=10, **v, **settings) for variant in VARIANTS),
+    pytest.param(partial(OptunaSearch, IDENTITY, sampler="tpe"), marks=needs_optuna, id="tpe"),
+    pytest.param(partial(OptunaSearch, IDENTITY, sampler="gp"), marks=[needs_optuna, pytest.mark.slow], id="gp"),
 ]
 
 
@@ -52,9 +57,31 @@ def test_contract(make):
 
 
 @pytest.mark.parametrize("make", STRATEGIES)
-def test_resumed_search_is_bit_identical(make):
-    whole = search(make(samples=4, seed=3), 4)
-    first = make(samples=4, seed=3)
+def test_it_begins_around_what_is_known(make):
+    """Around the best of few points, or the best of many."""
+    known = np.random.default_rng(0).uniform(size=(30, 12))
+    scores = -((known - OPTIMUM) ** 2).sum(-1)
+    for count in (3, 30):
+        strategy = make(samples=8, sigma=0.05)
+        strategy.begin(known[:count], scores[:count])
+        best = known[scores[:count].argmax()]
+        nearest = ((strategy.ask() - best) ** 2).sum(-1).min()
+        assert nearest < ((known[count // 3] - best) ** 2).sum()
+        assert ((strategy.mean - best) ** 2).sum() < ((IDENTITY - best) ** 2).sum()
+
+
+@pytest.mark.parametrize("known", [0, 3, 30])
+@pytest.mark.parametrize("make", STRATEGIES)
+def test_resumed_search_is_bit_identical(make, known):
+    def begun():
+        strategy = make(samples=4, seed=3)
+        if known:
+            points = np.random.default_rng(0).uniform(size=(known, 12))
+            strategy.begin(points, points.sum(-1))
+        return strategy
+
+    whole = search(begun(), 4)
+    first = begun()
     search(first, 2)
     second = make(samples=4, seed=99)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
@@ -235,3 +262,16 @@ def test_the_callers_mean_is_not_touched():
     given_mean = IDENTITY.copy()
     search(PPO(given_mean, samples=4), 1)
     np.testing.assert_array_equal(given_mean, IDENTITY)
+
+
+@needs_optuna
+def test_the_sampler_of_optuna_climbs_further_than_random_search():
+    def best(strategy):
+        return max(scores.max() for _, scores, _ in search(strategy, 10))
+
+    assert best(OptunaSearch(IDENTITY, samples=8)) > best(RandomSearch(IDENTITY, samples=8))
+
+
+def test_an_unknown_sampler_is_refused():
+    with pytest.raises(InputError, match="unknown sampler 'cma': choose one of tpe, gp"):
+        OptunaSearch(IDENTITY, sampler="cma")

@@ -21,13 +21,14 @@ from autosegloss.data.datasets.class_files import TABLE_FILE, classes_in
 from autosegloss.data.datasets.class_table import Classes, plain_classes
 from autosegloss.data.datasets.source import SPLITS
 from autosegloss.errors import InputError, unknown
-from autosegloss.evaluation.bootstrap import differences, resamples
+from autosegloss.evaluation.bootstrap import differences
 from autosegloss.evaluation.decode import decoder
 from autosegloss.evaluation.judging import ALL, file_predictions, judged_parts, network_predictions
 from autosegloss.evaluation.measure import Judged, Measured, measure
 from autosegloss.evaluation.writing import Evaluation
 from autosegloss.files import short_path
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, resolve
+from autosegloss.ranking import resamples
 from autosegloss.training.outcome import scored_at
 from autosegloss.training.run import target_metrics
 from autosegloss.training.trained import TrainedRun

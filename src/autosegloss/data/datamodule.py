@@ -139,13 +139,17 @@ class SegmentationData(pl.LightningDataModule):
         """Shuffled and augmented batches; an incomplete last batch is dropped."""
         self._check_train(devices=1)
         sampler = ShardedRandomSampler(self.parts[0], self.seed, self.augment)
-        # a training that goes on starts its workers at another moment, which must not shift what is drawn from dropout
-        own = torch.Generator() if self.num_workers else None
+        own = torch.Generator() if self.num_workers else None  # their start must not shift what is drawn from dropout
         return self._loader(self.training_split(), sampler, self.batch_size, joined, drop_last=True, generator=own)
 
     def val_dataloader(self) -> DataLoader:
         """The validation samples in order: those held out, or the "val" split."""
         return self._eval_loader(*self.eval_samples("val"))
+
+    def unseen_dataloader(self) -> DataLoader | None:
+        """The samples of the "val" split where held-out ones validate in its place; None if there are none."""
+        samples = () if self.holdout is None else self.source.samples("val")
+        return self._eval_loader("val", range(len(samples))) if samples else None
 
     def test_dataloader(self) -> DataLoader:
         """The samples of the "test" split in order."""

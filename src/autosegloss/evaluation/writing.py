@@ -15,14 +15,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.evaluation import html
-from autosegloss.evaluation.bootstrap import (
-    LEVEL,
-    Difference,
-    Interval,
-    interval,
-    resampled_class_scores,
-    resampled_scores,
-)
+from autosegloss.evaluation.bootstrap import Difference, resampled_class_scores, resampled_scores
 from autosegloss.evaluation.figures import (
     confusion_figure,
     most_confused,
@@ -33,6 +26,7 @@ from autosegloss.evaluation.figures import (
 from autosegloss.evaluation.judging import names_of
 from autosegloss.evaluation.measure import Measured
 from autosegloss.files import write_whole
+from autosegloss.ranking import LEVEL, Interval, interval
 from autosegloss.report import TextTable, save
 
 LISTED = 10  # of the worst images, and of the confusions, on the page

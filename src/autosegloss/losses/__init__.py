@@ -11,6 +11,7 @@ from autosegloss.losses.schedule import LossSchedule
 from autosegloss.losses.ssim import SSIMLoss
 from autosegloss.losses.weighted_cross_entropy import WeightedCrossEntropy
 from autosegloss.losses.weighted_sum import WeightedSum
+from autosegloss.scale import Scaled
 
 __all__ = [
     "ClassMeanLoss",
@@ -18,6 +19,7 @@ __all__ = [
     "LibraryLoss",
     "LossSchedule",
     "SSIMLoss",
+    "Scaled",
     "SinglePrecisionLoss",
     "WeightedCrossEntropy",
     "WeightedSum",

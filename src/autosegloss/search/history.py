@@ -11,7 +11,7 @@ from typing import Any
 
 from autosegloss.errors import InputError
 from autosegloss.search.records import STEPS_FILE, TRIALS_FILE, JsonLines
-from autosegloss.search.trials import Choice, FlatTheta, Step, Trial
+from autosegloss.search.trials import Choice, FlatTheta, Origin, Step, Trial
 
 
 class History:
@@ -150,7 +150,9 @@ def _read_trials(lines: JsonLines | None) -> list[Trial]:
 
 def _trial(record: dict[str, Any]) -> Trial:
     scores = {name: math.nan if value is None else value for name, value in record["scores"].items()}
-    return Trial(**{**record, "theta": tuple(map(float, record["theta"])), "scores": scores})
+    origin = record.get("origin")
+    kept = {"theta": tuple(map(float, record["theta"])), "scores": scores, "origin": origin and Origin(*origin)}
+    return Trial(**{**record, **kept})
 
 
 def _read_means(lines: JsonLines | None) -> dict[int, FlatTheta]:

@@ -15,7 +15,7 @@ STATE_FILE = "state.json"  # where a search stands; a folder that has it is the 
 TRIALS_FILE = "trials.jsonl"  # one line per trial
 STEPS_FILE = "steps.jsonl"  # one line per step
 FAILURES_FILE = "failures.jsonl"  # one line per failed attempt of a run
-FINALISTS_FILE = "finalists.json"  # the longer runs of the best thetas, and their scores
+PRIOR_FILE = "prior.json"  # the thetas of earlier searches that it began with
 CARD_FILE = "theta.yaml"  # the theta card of the found loss, written when the search has chosen it
 
 

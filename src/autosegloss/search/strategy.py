@@ -42,6 +42,15 @@ class Strategy(ABC):
         self.sigma = positive("sigma", sigma)
         self._rng = np.random.default_rng(whole_number("seed", seed, least=0))
 
+    def begin(self, points: np.ndarray, scores: np.ndarray) -> None:
+        """Begin with what is known, before the first `ask`: the best point takes the place of mu_0.
+
+        Args:
+            points: (N, D), each number in [0, 1]; N of 1 or more.
+            scores: Their scores (N,), of any scale; higher is better.
+        """
+        self.mean = _checked_mean(points[int(np.argmax(scores))].tolist())
+
     def ask(self) -> np.ndarray:
         """Draw the thetas of the next step, (M, D), each number in [0, 1]."""
         return TruncatedNormal(self.mean, self.sigma).sample(self._rng, self.samples)

@@ -11,7 +11,7 @@ from autosegloss.data.description import describe
 from autosegloss.training.failures import describe_mistake, failure_of
 from autosegloss.training.length import in_steps
 from autosegloss.training.outcome import Checked, Failure, Planned
-from autosegloss.training.run import make_module
+from autosegloss.training.run import judged_loaders, make_module
 from autosegloss.training.settings import check_settings
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ def _make(planned: Planned, read: bool) -> SegmentationData:
     data.check(planned.devices, cfg.test and data.has_test)
     in_steps(cfg, data, planned.devices)
     if read:
-        _ = data.train_dataloader(), data.val_dataloader()
-        if cfg.test and data.has_test:
-            data.test_dataloader()
+        _ = data.train_dataloader(), judged_loaders(cfg, data)
     make_module(cfg, data, effective_batch_size=planned.synchronised * data.batch_size)
     return data

@@ -62,6 +62,19 @@ def find_progress(cfg: DictConfig, folder: Path, processes: int, tell: bool = Tr
     return Progress(path, epoch, batches, ours["random"], ours["log"], ours["seconds"])
 
 
+def find_pause(cfg: DictConfig, folder: Path, processes: int) -> Progress:
+    """The checkpoint of the paused training in `folder`, from which a run in another folder goes on.
+
+    Raises InputError as `find_progress`, and if there is none that can be read.
+    """
+    if progress := find_progress(cfg, folder, processes, tell=False):
+        return progress
+    raise InputError(
+        f"checkpoint.begin_with={short_path(folder)}: expected the folder of a training that has paused, got one "
+        "without a checkpoint that can be read"
+    )
+
+
 def discard_checkpoints(folder: Path) -> None:
     """Remove all checkpoints and kept weights of the run in `folder`."""
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)

@@ -25,11 +25,16 @@ from autosegloss.training.resuming import checkpoint_path
 _ASK = getattr(signal, "SIGUSR1", None)  # clusters send it some time before SIGTERM
 
 
+class Paused(BaseException):
+    """A training has reached the step to pause at, and its checkpoint is written; no error, hence no Exception."""
+
+
 class Checkpoints(pl.Callback):
     """Saves checkpoints of a training, from which it goes on bit for bit.
 
     Each is written when a batch is about to begin and the step before it is wholly done, its validation and its lines
     in the log included. SIGUSR1 asks for one; after SIGTERM one is written and the training ends with SIGTERMException.
+    At the step `pause_at` one is written and the training ends with Paused.
     It must be the first callback: what others do at the start of a batch is then done again.
 
     Args:
@@ -37,6 +42,7 @@ class Checkpoints(pl.Callback):
         config: what the result depends on, as `resuming.comparable` gives it; it is kept in the checkpoint.
         every_n_steps: None saves none by steps.
         every_minutes: None saves none by time.
+        pause_at: None does not pause.
         progress: the checkpoint that this training goes on from.
 
     Raises:
@@ -49,6 +55,7 @@ class Checkpoints(pl.Callback):
         config: Mapping[str, Any],
         every_n_steps: int | None = None,
         every_minutes: float | None = None,
+        pause_at: int | None = None,
         progress: Progress | None = None,
     ):
         self.folder, self.config, self._progress = folder, dict(config), progress
@@ -56,6 +63,7 @@ class Checkpoints(pl.Callback):
             None if every_n_steps is None else whole_number("checkpoint.every_n_steps", every_n_steps, least=1)
         )
         self.every_minutes = None if every_minutes is None else positive("checkpoint.every_minutes", every_minutes)
+        self.pause_at = None if pause_at is None else whole_number("checkpoint.pause_at", pause_at, least=1)
         self._asked = self._ends = False
         self._step = 0
         self._earlier = progress.seconds if progress else 0.0
@@ -84,6 +92,9 @@ class Checkpoints(pl.Callback):
         if self._progress:
             _set_random_state(self._progress.random[trainer.global_rank], trainer.strategy.root_device)
             self._progress = None
+        if trainer.global_step == self.pause_at:
+            trainer.save_checkpoint(checkpoint_path(self.folder, self.pause_at))
+            raise Paused
         if trainer.global_step == self._step:  # batches of one step: its gradients are not in a checkpoint
             return
         self._step = trainer.global_step

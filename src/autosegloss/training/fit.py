@@ -14,8 +14,8 @@ from autosegloss.data.samplers import ShardedRandomSampler
 from autosegloss.errors import DivergedError, console_is_gone
 from autosegloss.training.best import BestWeights
 from autosegloss.training.callbacks import LogFile
-from autosegloss.training.checkpoint_files import Progress, WholeFiles, discard_drafts, find_progress
-from autosegloss.training.checkpoints import Checkpoints
+from autosegloss.training.checkpoint_files import Progress, WholeFiles, discard_drafts, find_pause, find_progress
+from autosegloss.training.checkpoints import Checkpoints, Paused
 from autosegloss.training.module import SegmentationModule
 from autosegloss.training.outcome import WEIGHTS
 from autosegloss.training.resuming import comparable, resumes
@@ -27,6 +27,7 @@ class Fitted(NamedTuple):
 
     seconds: that it took. unsaved: why the weights are not on the disk, "" if they are. step: of the weights. stopped:
     the step at which it ended before its time, or None. chosen_by: the metric that has chosen the weights, or None.
+    paused: whether it has ended to be gone on with.
     """
 
     seconds: float
@@ -34,6 +35,7 @@ class Fitted(NamedTuple):
     step: int
     stopped: int | None
     chosen_by: str | None
+    paused: bool
 
 
 class Fit:
@@ -49,6 +51,8 @@ class Fit:
         self.progress: Progress | None = None
         if resumes(cfg):
             self.progress = find_progress(cfg, folder, trainer.world_size, tell=leads)
+        if self.progress is None and (paused := OmegaConf.select(cfg, "checkpoint.begin_with")):
+            self.progress = find_pause(cfg, Path(paused), trainer.world_size)
         self.checkpoints = self._checkpoints()
         self.best = self._best()
         trainer.strategy.checkpoint_io = WholeFiles()
@@ -68,11 +72,14 @@ class Fit:
         cfg, trainer = self.cfg, self.trainer
         self._go_on(train_loader)
         interrupted: BaseException | None = None
+        paused = False
         validates = val_loader if cfg.validate_every < trainer.max_steps else None
         path = self.progress and str(self.progress.path)
         start = time.perf_counter()
         try:
             trainer.fit(module, train_loader, validates, ckpt_path=path, weights_only=False)
+        except Paused:
+            paused = True
         except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
             interrupted = error
         except OSError as error:  # the console, a file on a full disk: the weights may have room elsewhere
@@ -88,13 +95,14 @@ class Fit:
             raise KeyboardInterrupt(f"after {trainer.global_step} of {trainer.max_steps} steps{kept}")
         if not all(p.isfinite().all() for p in module.network.parameters()):
             raise DivergedError(f"the training diverged: its weights are not finite after {trainer.global_step} steps")
-        early = trainer.global_step if trainer.should_stop and trainer.global_step < trainer.max_steps else None
+        ended = paused or (trainer.should_stop and trainer.global_step < trainer.max_steps)
+        early = trainer.global_step if ended else None
         chosen_by = self.best.monitor if self.best and self.best.best else None
-        return Fitted(seconds, unsaved, step, early, chosen_by)
+        return Fitted(seconds, unsaved, step, early, chosen_by, paused)
 
     def _checkpoints(self) -> Checkpoints | None:
         settings = OmegaConf.select(self.cfg, "checkpoint") or {}
-        when = {name: settings.get(name) for name in ("every_n_steps", "every_minutes")}
+        when = {name: settings.get(name) for name in ("every_n_steps", "every_minutes", "pause_at")}
         if not self.progress and not any(value is not None for value in when.values()):
             return None
         return Checkpoints(self.folder, comparable(self.cfg, resolve=True), progress=self.progress, **when)
@@ -106,7 +114,7 @@ class Fit:
 
     def _go_on(self, train_loader: DataLoader) -> None:
         """Set the order of the data and the log to where the checkpoint was saved."""
-        if not resumes(self.cfg):
+        if not resumes(self.cfg) and not self.progress:
             return
         if self.trainer.is_global_zero:
             discard_drafts(self.folder)

@@ -20,7 +20,7 @@ NEAREST = 3  # keys that a message names
 _ALIKE = 0.7  # of 1, from which on two keys resemble each other
 _HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # By the training, not by the `_target_`.
-_READ_BESIDE = {"optimizer": {"head_multiplier", "min_lr"}, "network": {"weights", "normalisation"}}
+_READ_BESIDE = {"optimizer": {"head_multiplier", "min_lr"}, "network": {"weights", "normalisation"}, "loss": {"scale"}}
 _SET_BY_THE_PROGRAM = {
     "data.device": "trainer.accelerator",
     "loss.ignore_index": "data.source.ignore_index",
@@ -123,7 +123,12 @@ def _arguments(node: DictConfig) -> set[str] | None:
 def _shipped_mappings() -> dict[str, frozenset[str]]:
     """The mappings at the top of the shipped configuration that make no object, with their keys."""
     base = yaml.safe_load((config_folder() / "base.yaml").read_text())
-    return {key: frozenset(value) for key, value in base.items() if isinstance(value, dict) and key != "hydra"}
+    groups = {group for entry in base["defaults"] if isinstance(entry, dict) for group in entry}
+    return {
+        key: frozenset(value)
+        for key, value in base.items()
+        if isinstance(value, dict) and key not in {*groups, "hydra"}
+    }
 
 
 @cache

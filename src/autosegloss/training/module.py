@@ -16,6 +16,7 @@ from torchmetrics import MetricCollection
 
 from autosegloss.algebra.inputs import labels_are_classes
 from autosegloss.losses import LossSchedule
+from autosegloss.training.evidence import ImageSums
 
 MULTIPLE = 32  # encoders halve the image up to five times
 _TOGETHER = 2**20  # pixels that are judged at once
@@ -28,7 +29,8 @@ class SegmentationModule(pl.LightningModule):
     `SegmentationData`; images are padded to a multiple of 32 and the logits cropped back. Where labels have another
     size than their images, the logits are scaled to it before a class is chosen. The labels are not checked here: the
     data module checks them once, and a check at every step would wait for the GPU. The training loss is logged as
-    "loss" if there is a logger or a progress bar. A LossSchedule in the loss learns the step from the Trainer.
+    "loss" if there is a logger or a progress bar. A LossSchedule in the loss learns the step from the Trainer. While
+    `image_sums` is set, it collects the sums of every image that is judged.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SegmentationModule(pl.LightningModule):
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         self.schedules = [part for part in loss.modules() if isinstance(part, LossSchedule)]
         self.optimizer = optimizer
+        self.image_sums: ImageSums | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C, H, W) of images (N, B, H, W)."""
@@ -72,7 +75,10 @@ class SegmentationModule(pl.LightningModule):
             for images, labels in batch:
                 few = max(1, _TOGETHER // labels[0].numel())  # logits of the size of large masks take much memory
                 for logits, truth in zip(self(images).split(few), labels.split(few), strict=True):
-                    metrics.update(predicted(logits, truth.shape[1:]), truth)  # one argmax for all metrics
+                    classes = predicted(logits, truth.shape[1:])  # one argmax for all metrics
+                    metrics.update(classes, truth)
+                    if self.image_sums:
+                        self.image_sums.update(classes, truth)
         self.log_dict(metrics)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

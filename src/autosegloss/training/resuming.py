@@ -14,7 +14,7 @@ from autosegloss.files import short_path
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 
 # These change no result, and may be others when a training goes on.
-FREE = {"resume", "dry_run", "checkpoint", "notes", "save_weights", "trials_per_gpu", "hydra"}
+FREE = {"resume", "dry_run", "checkpoint", "notes", "save_weights", "trials_per_gpu", "workers", "hydra"}
 FREE_TRAINER = {"logger", "enable_progress_bar", "default_root_dir"}
 _DEVICES = "devices"  # as many, maybe others
 

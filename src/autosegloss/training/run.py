@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
@@ -24,9 +24,13 @@ from autosegloss.data.notes import check_masks
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
+from autosegloss.losses import Scaled
 from autosegloss.metrics import segmentation_metrics
+from autosegloss.ranking import Evidence, save_evidence
+from autosegloss.ranking.evidence import EVIDENCE, HOLDOUT, TEST, VAL
 from autosegloss.training.advice import notes
 from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
+from autosegloss.training.evidence import ImageSums
 from autosegloss.training.failures import record_failure
 from autosegloss.training.fit import Fit
 from autosegloss.training.length import set_length
@@ -90,8 +94,7 @@ def train(cfg: DictConfig, folder: Path) -> Result:
         data.check(trainer.world_size, cfg.test and data.has_test)
         cfg = set_length(trainer, cfg, data)
         fit = Fit(cfg, trainer, folder)
-        loaders = data.train_dataloader(), data.val_dataloader()  # faults of the data show before the training
-        tests = data.test_dataloader() if cfg.test and data.has_test else None
+        train_loader, loaders = data.train_dataloader(), judged_loaders(cfg, data)  # faults of the data show now
         synchronised = trainer.world_size if trainer.strategy.root_device.type == "cuda" else 1  # see SyncOnGPU
         module = make_module(cfg, data, effective_batch_size=synchronised * data.batch_size)
         if trainer.is_global_zero:
@@ -101,24 +104,29 @@ def train(cfg: DictConfig, folder: Path) -> Result:
                     print(f"note: {note}")
         if cfg.get("compile"):
             module.network.compile()
-        fitted = fit.run(module, *loaders)
+        chosen_on, *_ = loaders
+        fitted = fit.run(module, train_loader, loaders[chosen_on])
         trained = time.perf_counter()
-        scores, test = _judge(trainer, module, loaders[1], tests)
+        scores, evidence = _judge(trainer, module, loaders, keep=bool(OmegaConf.select(cfg, "evidence")))
+        if evidence and trainer.is_global_zero:
+            save_evidence(evidence, folder)
     end = time.perf_counter()
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
     ended = fitted.unsaved, fitted.step, fitted.stopped
-    result = Result(scores, test, *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by)
-    return _kept(result, folder) if trainer.is_global_zero else result
+    result = Result(
+        scores[chosen_on], scores.get(TEST, {}), *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by
+    )
+    return _kept(result, folder, fitted.paused) if trainer.is_global_zero else result
 
 
-def _kept(result: Result, folder: Path) -> Result:
-    """Write the result; without it, or without the weights, the checkpoints stay."""
+def _kept(result: Result, folder: Path, paused: bool) -> Result:
+    """Write the result; without it, without the weights, or for a training that has paused, the checkpoints stay."""
     try:
         result.save(folder)
     except OSError as error:  # the scores are worth showing all the same
         told = [cannot_be_written(folder / RESULT, error), *filter(None, [result.unsaved])]
         return replace(result, unsaved="; ".join(told))
-    if not result.unsaved:
+    if not result.unsaved and not paused:
         discard_finished(folder)
     return result
 
@@ -133,6 +141,7 @@ def _replace_earlier(cfg: DictConfig, data: SegmentationData, folder: Path, tell
     if not described and not data.crop:  # of masks in memory it costs nothing to know
         check_masks(data)
     discard_outcome(folder)
+    (folder / EVIDENCE).unlink(missing_ok=True)
     if not resumes(cfg):
         _discard_weights(cfg, folder)
     if checked:
@@ -149,16 +158,31 @@ def _discard_weights(cfg: DictConfig, folder: Path) -> None:
         (folder / WEIGHTS).unlink(missing_ok=True)
 
 
+def judged_loaders(cfg: DictConfig, data: SegmentationData) -> dict[str, DataLoader]:
+    """{split: loader} of what a run is judged on: first the images that choices are made on, held out if any are."""
+    loaders = {VAL if data.holdout is None else HOLDOUT: data.val_dataloader()}
+    if OmegaConf.select(cfg, "evidence") and (unseen := data.unseen_dataloader()):
+        loaders[VAL] = unseen
+    if cfg.test and data.has_test:
+        loaders[TEST] = data.test_dataloader()
+    return loaders
+
+
 def _judge(
-    trainer: pl.Trainer, module: SegmentationModule, val_loader: DataLoader, test_loader: DataLoader | None
-) -> tuple[dict[str, float], dict[str, float]]:
-    """The scores on the validation data, and on the test data if there are any."""
+    trainer: pl.Trainer, module: SegmentationModule, loaders: Mapping[str, DataLoader], keep: bool
+) -> tuple[dict[str, dict[str, float]], dict[str, Evidence]]:
+    """{split: its scores}, and, to keep, {split: the sums of its images}."""
+    scores, evidence = {}, {}
     try:
-        scores = trainer.validate(module, val_loader, verbose=False)[0]
-        test = trainer.test(module, test_loader, verbose=False)[0] if test_loader else {}
+        for split, loader in loaders.items():
+            module.image_sums = ImageSums(module.val_metrics) if keep else None
+            judge = trainer.test if split == TEST else trainer.validate
+            scores[split] = _without_prefix(judge(module, loader, verbose=False)[0])
+            if module.image_sums:
+                evidence[split] = module.image_sums.evidence()
     except SIGTERMException:
         raise KeyboardInterrupt("by SIGTERM after the training, before its network was judged") from None
-    return _without_prefix(scores), _without_prefix(test)
+    return scores, evidence
 
 
 def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: int | None = None) -> SegmentationModule:
@@ -175,11 +199,20 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
         load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
     check_sizes(network, data)
     metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
-    loss = instantiate(cfg.loss, ignore_index=data.ignore_index)
+    loss = make_loss(cfg, data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())
     return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule))
+
+
+def make_loss(cfg: DictConfig, ignore_index: int) -> nn.Module:
+    """Make the loss that `cfg` describes, with the factor loss.scale before it."""
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        scale = cfg.loss.pop("scale", 1)
+    loss: nn.Module = instantiate(cfg.loss, ignore_index=ignore_index)
+    return loss if scale == 1 else Scaled(loss, scale, ignore_index)
 
 
 def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from typing import Any
 
 from autosegloss import ThetaCard
 from autosegloss import theta as thetas
-from autosegloss.search import Choice
+from autosegloss.search import Candidate, Choice
+from autosegloss.search.trials import FlatTheta
 from autosegloss.training.outcome import scored_at
 
 from ._task import Task, plain
 
-_SETTINGS = ("strategy", "steps", "samples", "sigma", "warmup", "finalists", "final")
+_SETTINGS = ("strategy", "steps", "samples", "sigma", "warmup", "finalists", "final", "final_seeds")
 
 
 def theta_card(task: Task, choice: Choice) -> ThetaCard:
     """The card of a chosen theta."""
-    theta = thetas.split(choice.theta, task.metric, task.curve)
-    return ThetaCard(task.metric, task.curve, theta, task.cfg.classes, choice.score, _provenance(task, choice.label))
+    return _card(task, choice.theta, choice.label, choice.score, 1.0)
+
+
+def candidate_card(task: Task, candidate: Candidate, score: float | None) -> ThetaCard:
+    """The card of a surrogate among the candidates, with the factor before it and its score on the hold-out images."""
+    if candidate.card is not None:
+        card = ThetaCard.load(candidate.card)
+        return replace(card, scale=card.scale * candidate.scale)
+    assert candidate.theta is not None  # of a surrogate
+    return _card(task, candidate.theta, candidate.name, score, candidate.scale)
+
+
+def _card(task: Task, flat: FlatTheta, label: str, score: float | None, scale: float) -> ThetaCard:
+    theta = thetas.split(flat, task.metric, task.curve)
+    return ThetaCard(task.metric, task.curve, theta, task.cfg.classes, score, _provenance(task, label), scale)
 
 
 def _provenance(task: Task, label: str) -> dict[str, Any]:

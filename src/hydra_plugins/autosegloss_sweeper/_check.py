@@ -18,21 +18,18 @@ from autosegloss.training.outcome import Checked, Failure, Planned
 from ._card import theta_card
 from ._interrupt import sigterm_as_interrupt
 from ._task import Task
+from .launcher import in_process, on_this_machine
 
-_HERE = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")  # they train on this machine
-
-_SETTINGS = {  # of the runs around the trials
-    "warmup": "; hydra.sweeper.warmup sets this run",
-    "finalists": "; hydra.sweeper.final sets this run",
-    "comparison": (
-        "; the runs of the table have settings of their own, hydra.sweeper.comparison_common, which come after yours; "
-        "hydra.sweeper.comparison_seeds=[] leaves the table out"
-    ),
-}
+_WARMUP = "; hydra.sweeper.warmup sets this run"
+_FINAL = "; the trainings of candidates have settings of their own, hydra.sweeper.final, which come after yours"
+_TABLE = (
+    "; the runs of the table have settings of their own, hydra.sweeper.comparison_common, which come after yours; "
+    "hydra.sweeper.comparison_seeds=[] leaves the table out"
+)
 
 
 def check(task: Task, around: Mapping[str, DictConfig]) -> Checked:
-    """Have a process make the data and the module of every run; Hydra's basic launcher trains in that process later.
+    """Have a process make the data and the module of every run; a single worker trains in that process later.
 
     A launcher of a cluster trains on other machines: then no images are read here, and no GPU is looked for.
 
@@ -47,19 +44,19 @@ def check(task: Task, around: Mapping[str, DictConfig]) -> Checked:
         InputError: A run cannot be made; the message names it.
         CompactHydraException: The check failed for another reason.
     """
-    launcher = type(task.launcher).__name__
+    here = on_this_machine(task.launcher)
     with TemporaryDirectory() as folder:
         card = Path(folder, CARD_FILE)  # in place of the one that the search will find
         theta_card(task, Choice("mu", tuple(task.initial_mean()), 0.0)).save(card)
         configs = {name: _with_card(cfg, task.card_path, card) for name, cfg in {"trials": task.cfg, **around}.items()}
-        planned = {name: _planned(name, cfg, launcher in _HERE) for name, cfg in configs.items()}
+        planned = {name: _planned(name, cfg, here) for name, cfg in configs.items()}
         with sigterm_as_interrupt():
-            checked = crew_of(1).check(planned, read=launcher in _HERE)
-    if launcher != "BasicLauncher":
+            checked = crew_of(1).check(planned, read=here)
+    if not in_process(task.launcher):
         close_crews()
     if isinstance(checked, Failure):
         if checked.kind == "mistake":
-            raise InputError(checked.message + _where_set(checked.message))
+            raise InputError(checked.message + _where_set(checked.message, task))
         raise CompactHydraException(f"the check before the search failed: {checked.message}")
     return checked
 
@@ -71,9 +68,10 @@ def _with_card(cfg: DictConfig, found: Path, card: Path) -> DictConfig:
     return cfg
 
 
-def _where_set(message: str) -> str:
+def _where_set(message: str, task: Task) -> str:
     """The setting that makes a run different from a trial, which was found right."""
-    return _SETTINGS.get(message.partition(":")[0].partition("/")[0], "")
+    settings = {"warmup": _WARMUP, "comparison": _FINAL if task.settings.finalists else _TABLE}
+    return settings.get(message.partition(":")[0].partition("/")[0], "")
 
 
 def _planned(name: str, cfg: DictConfig, here: bool) -> Planned:

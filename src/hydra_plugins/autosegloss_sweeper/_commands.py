@@ -26,12 +26,17 @@ def resume_command(directory: Path) -> str:
     return resume("search", directory)
 
 
-def train_command(cfg: DictConfig, arguments: Sequence[str], card: Path) -> str:
-    """The command that trains with a theta card on the metric, data, network and optimiser of the search.
+def train_command(cfg: DictConfig, arguments: Sequence[str], loss: Sequence[str]) -> str:
+    """The command that trains with the overrides `loss` on the metric, data, network and optimiser of the search.
 
     It repeats the user's own values of these, except data.holdout: a training uses the whole training split.
     """
     groups = [f"{group}={cfg.hydra.runtime.choices[group]}" for group in _GROUPS]
     shared = tuple(f"{group}." for group in _GROUPS)
     values = [a for a in arguments if key_of(a).startswith(shared) and not a.startswith("data.holdout=")]
-    return shlex.join([*program_command("train"), *groups, *values, "loss=searched", argument("loss.theta", card)])
+    return shlex.join([*program_command("train"), *groups, *values, *loss])
+
+
+def card_overrides(card: Path) -> list[str]:
+    """The overrides that train with a theta card."""
+    return ["loss=searched", argument("loss.theta", card)]

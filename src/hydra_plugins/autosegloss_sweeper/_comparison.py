@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from autosegloss.cli.overrides import quoted
 from autosegloss.theta_card import shipped_cards
 from autosegloss.training.outcome import Outcome, Result
 
+from ._candidates import RELEASED, filled_in
 from .config import SweeperConf
 
 KEPT = "save_weights=true"  # the networks of the comparison are worth keeping; those of trials are not
@@ -23,7 +23,7 @@ class Comparison:
 
     def __init__(self, settings: SweeperConf, found: Path, metric: str):
         self.settings = settings
-        self._cards = {"FOUND": found, "RELEASED": shipped_cards().get(metric)}
+        self._cards: dict[str, object] = {"FOUND": found, RELEASED: shipped_cards().get(metric)}
 
     def jobs(self) -> dict[str, list[str]]:
         """{folder: overrides}; rows that name a missing card are left out."""
@@ -41,22 +41,9 @@ class Comparison:
     def _runs(self) -> Iterator[tuple[str, str, list[str]]]:
         """(row, folder, overrides) of each run."""
         for row, overrides in self.settings.comparison.items():
-            filled = None if overrides is None else self._filled(overrides)
+            filled = None if overrides is None else filled_in(overrides, self._cards)
             if filled is None:
                 continue
             for seed in self.settings.comparison_seeds:
                 folder = f"comparison/{row.replace(' ', '_')}/seed_{seed}"
                 yield row, folder, [KEPT, *self.settings.comparison_common, *filled, f"seed={seed}"]
-
-    def _filled(self, overrides: list[str]) -> list[str] | None:
-        """The overrides with paths in place of the names of cards; None if a card is missing."""
-        filled = []
-        for override in overrides:
-            key, _, value = override.partition("=")
-            if value in self._cards:
-                card = self._cards[value]
-                if card is None:
-                    return None
-                override = f"{key}={quoted(card)}"
-            filled.append(override)
-        return filled

@@ -22,12 +22,13 @@ from ._check import check
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
 from ._loop import Search
-from ._overrides import SHORT, UNTIMED, theta_override
+from ._overrides import SHORT, UNTIMED
 
 STEPS = 10  # of the short trial
 _UNKNOWN = (
     "Not in it: runs with other images or another network than the trials; a short trial does not tell their time."
 )
+_FINALS = f"comparison/*/*/{RESULT}"
 # The values that the duration of a training step depends on.
 _COST_KEYS = ("network", "data.size", "data.crop", "data.batch_size", "trainer.devices")
 
@@ -70,7 +71,7 @@ def dry_run(search: Search, around: Mapping[str, DictConfig]) -> dict[str, Any]:
     finally:
         logging.disable(logging.NOTSET)
         shutil.rmtree(scratch, ignore_errors=True)
-    _print_estimate(short_path(search.task.directory), phases, seconds)
+    _print_estimate(short_path(search.task.directory), phases, seconds, getattr(search.task.launcher, "count", 1))
     return {"seconds": sum(filter(None, seconds))}
 
 
@@ -81,16 +82,18 @@ def _phases_left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[P
         yield Phase("warm-up", 1, left["warmup"])
     first = search.state.step
     known = sum(trial.step >= first and trial.status != "failed" for trial in search.history.trials)
-    if trials := (task.steps - first) * task.samples - known:
-        yield Phase("trials", trials, task.cfg.trainer.max_steps)
-    finalists = task.settings.finalists
-    if finalists and not task.card_path.exists():
-        known = len(list(directory.glob(f"finalists/*/{RESULT}")))
-        # At most: the two mu and the identity run besides the best samples.
-        yield Phase("finalists", max(1, finalists + 3 - known), left["finalists"])
+    for name, trials, steps in search.procedure.outlook(search.history.steps[:first]):
+        if (left_over := trials - known) > 0:
+            yield Phase(name, left_over, min(steps or task.cfg.trainer.max_steps, task.cfg.trainer.max_steps))
+        known = max(0, known - trials)
     compared = [(n, _costs_alike(task.cfg, around[name])) for name, n in left.items() if name.startswith("comparison/")]
     for steps, alike in dict.fromkeys(compared):
         yield Phase("comparison", compared.count((steps, alike)), steps, alike)
+    if task.settings.finalists and not task.card_path.exists():
+        others = sum(str(path.parent.relative_to(directory)) not in around for path in directory.glob(_FINALS))
+        runs = (task.settings.finalists + 1) * (task.settings.final_seeds - 1) - others
+        final = next(cfg for name, cfg in around.items() if name.startswith("comparison/"))
+        yield Phase("finalists", max(1, runs), final.trainer.max_steps, _costs_alike(task.cfg, final))
 
 
 def _costs_alike(trial: DictConfig, other: DictConfig) -> bool:
@@ -101,7 +104,8 @@ def _short_trial(search: Search, scratch: Path, steps: int) -> Result:
     """Time a trial of `steps` steps; one before it does the imports and decodes the data, as for most trials."""
     task = search.task
     jobs = Jobs(task.launcher, scratch, task.arguments, search.progress, task.metric.name)
-    overrides = [f"trainer.max_steps={steps}", theta_override(search.strategy.mean), UNTIMED, *SHORT]
+    proposal = search.procedure.proposal(tuple(search.strategy.mean.tolist()))
+    overrides = [f"trainer.max_steps={steps}", *proposal.overrides, UNTIMED, *SHORT]
     search.progress.phase("short trial", 2)
     for folder in ("first", "timed"):
         outcome = jobs.run({folder: overrides})[folder]
@@ -117,15 +121,16 @@ def _seconds(timed: Result, steps: int, phase: Phase) -> float:
     return phase.runs * (constant + timed.fit_seconds / steps * phase.steps)
 
 
-def _print_estimate(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None]) -> None:
+def _print_estimate(where: Path, phases: Sequence[Phase], seconds: Sequence[float | None], workers: int) -> None:
     console = Console()
     if not phases:
         lines = [f"This search is finished: there is nothing left to do in {where}."]
     else:
         console.print(_table(phases, seconds))
-        known = duration(sum(filter(None, seconds)))
+        known = sum(filter(None, seconds))
         lines = [
-            f"About {known} in all if one run follows the other; n side by side need less.",
+            f"About {duration(known)} in all if one run follows the other"
+            + (f"; {workers} side by side need about {duration(known / workers)}." if workers > 1 else "."),
             *([_UNKNOWN] if None in seconds else []),
             f"All runs can be made. Nothing was kept; without dry_run=true the search goes to {where}.",
         ]

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
@@ -14,16 +13,21 @@ from autosegloss.cli.overrides import quoted
 from autosegloss.errors import InputError
 from autosegloss.files import disk_error, last_lines, short_path
 from autosegloss.report.progress import SearchProgress
-from autosegloss.search import History, Step, Strategy, Trial
+from autosegloss.search import History, Proposal, Step, Trial
+from autosegloss.search.optuna_journal import write_journal
+from autosegloss.search.race import THETA
 from autosegloss.search.records import FAILURES_FILE, STEPS_FILE, TRIALS_FILE
+from autosegloss.search.trials import Status
+from autosegloss.training.checkpoint_files import discard_checkpoints
 from autosegloss.training.environment import deaf_to_warnings
 from autosegloss.training.outcome import WEIGHTS, Failure, Outcome
 
 from ._commands import resume_command
-from ._ending import Ending, report
+from ._ending import Findings, PaperEnding, Recommending, report
 from ._interrupt import sigterm_as_interrupt
 from ._jobs import Jobs, need
-from ._overrides import LONG, SHORT, theta_override
+from ._overrides import LONG, trial_folder, trial_overrides
+from ._procedure import candidates_of, procedure_of
 from ._state import State, searched_config
 from ._task import Task
 
@@ -42,9 +46,8 @@ class Search:
     def __init__(self, task: Task, resumed: bool = False):
         settings = task.settings
         self.task = task
-        self.strategy: Strategy = settings.strategy(
-            initial_mean=task.initial_mean(), samples=task.samples, sigma=settings.sigma, seed=settings.seed
-        )
+        self.procedure = procedure_of(task)
+        self.strategy = self.procedure.strategy
         self.history = History(task.directory)
         self.state = self._resumed_state() if resumed else self._first_state()
         self.progress = SearchProgress(task.steps, task.samples)
@@ -67,7 +70,7 @@ class Search:
         """Do what is left of the search.
 
         Returns:
-            The path of the theta card, the score of the chosen theta, and its label.
+            The path of the theta card, the name of the chosen loss, and its score on the hold-out images.
 
         Raises:
             SystemExit: After an interrupt; the message says how to resume.
@@ -78,9 +81,11 @@ class Search:
         try:
             with deaf_to_warnings(), sigterm_as_interrupt(), self.progress:
                 init = self._warm_up()
-                for step in range(self.state.step, task.steps):
-                    self._step(step, init)
-                findings = Ending(task, self.jobs, self.progress).run(self.history, self.strategy, init)
+                step = self.state.step
+                while proposals := self._proposals_of(step):
+                    self._step(step, proposals, init)
+                    step += 1
+                findings = self._end()
         except (KeyboardInterrupt, SystemExit):
             raise SystemExit(self._interrupted()) from None
         except OSError as error:
@@ -91,7 +96,16 @@ class Search:
                 f"room, then {resume_command(task.directory)}"
             ) from error
         report(task, findings)
-        return {"theta": str(task.card_path), "score": findings.choice.score, "chosen": findings.choice.label}
+        return {"theta": str(task.card_path), "score": findings.score, "chosen": findings.chosen}
+
+    def _end(self) -> Findings:
+        task = self.task
+        if task.cfg.export:
+            write_journal(self.history.trials, task.directory, f"{task.metric.name} {task.directory.name}")
+        if not task.settings.finalists:
+            return PaperEnding(task, self.jobs, self.progress).run(self.history, self.strategy.result(self.history))
+        candidates = candidates_of(task, self.procedure, self.history)
+        return Recommending(task, self.jobs, self.progress).run(self.history, candidates)
 
     def _first_state(self) -> State:
         directory, cfg = self.task.directory, self.task.cfg
@@ -107,19 +121,19 @@ class Search:
     def _resumed_state(self) -> State:
         state = State.load(self.task.directory)
         state.check_same(searched_config(self.task.cfg), self.task.directory)
-        self._check_records(state.step)
-        if state.strategy is not None:
-            self.strategy.load_state_dict(state.strategy)
+        self._check_records(state.sizes)
+        if state.procedure is not None:
+            self.procedure.load_state_dict(state.procedure)
         return state
 
-    def _check_records(self, steps: int) -> None:
-        """Raise InputError if trials of the first `steps` steps are missing: the result is chosen from them."""
+    def _check_records(self, sizes: Sequence[int]) -> None:
+        """Raise InputError if the first steps lack trials of their sizes: the result is chosen from them."""
         ended = {step.index: len(step.trials) for step in self.history.steps}
-        for step in range(steps):
-            if ended.get(step, 0) < self.task.samples:
+        for step, size in enumerate(sizes):
+            if ended.get(step, 0) < size:
                 raise InputError(
                     f"resume={self.task.directory}: {TRIALS_FILE} or {STEPS_FILE} lacks trials of step {step + 1} "
-                    f"({ended.get(step, 0)} of {self.task.samples}): restore the files, or start a new search"
+                    f"({ended.get(step, 0)} of {size}): restore the files, or start a new search"
                 )
 
     def _warm_up(self) -> list[str]:
@@ -135,49 +149,60 @@ class Search:
         need(self.jobs.run({"warmup": [*warmup, "save_weights=true", *LONG]})["warmup"], "the warm-up")
         return [f"init_weights={quoted(directory / 'warmup' / WEIGHTS)}"]
 
-    def _step(self, step: int, init: Sequence[str]) -> None:
-        self.progress.start_step(step + 1)
-        thetas = self._thetas_of(step)
-        mean = self.strategy.mean
-        self._train(step, thetas, init)
+    def _step(self, step: int, proposals: Sequence[Proposal], init: Sequence[str]) -> None:
+        self._show(step, proposals)
+        mean = self.procedure.mean
+        self._train(step, proposals, init)
         closed = self.history.close_step(step, mean)
         self._check_finished(closed)
-        scored = closed.scored
-        self.strategy.tell(np.array([trial.theta for trial, _ in scored]), np.array([score for _, score in scored]))
-        if step + 1 == self.task.steps:
-            self._save_state(step + 1, [])
+        self.procedure.tell(closed, proposals)
 
-    def _thetas_of(self, step: int) -> list[list[float]]:
-        """The thetas of a step (M, D): those of the saved state, or new ones, saved before they are used."""
-        if self.state.step == step and self.state.thetas is not None:
-            return self.state.thetas
-        thetas: list[list[float]] = self.strategy.ask().tolist()
-        self._save_state(step, thetas)
-        return thetas
+    def _discard_states(self, ended: Sequence[Step]) -> None:
+        """Remove the saved states that no trial goes on from after the `ended` steps, none of which is done again."""
+        needed = self.procedure.needed(ended)
+        for trial in (trial for other in ended for trial in other.trials if trial.pause_at is not None):
+            if (trial.step, trial.index) not in needed:
+                discard_checkpoints(self.task.directory / trial_folder(trial.step, trial.index))
 
-    def _save_state(self, step: int, thetas: list[list[float]]) -> None:
-        self.state = self.state.at(step, thetas, self.strategy.state_dict())
-        self.state.save(self.task.directory)
+    def _show(self, step: int, proposals: Sequence[Proposal]) -> None:
+        """Tell the progress what is trained next."""
+        if (phase := proposals[0].phase) == THETA:
+            self.progress.start_step(1 + sum(ended.phase == THETA for ended in self.history.steps[:step]))
+        else:
+            self.progress.phase(phase, len(proposals))
 
-    def _train(self, step: int, thetas: Sequence[Sequence[float]], init: Sequence[str]) -> None:
-        """Train with all thetas of a step, except those whose outcome is already in the history."""
+    def _proposals_of(self, step: int) -> list[Proposal]:
+        """The trials of a step: those of the saved state, or new ones, saved before they are trained."""
+        ended = self.history.steps[:step]
+        if self.state.step != step or self.state.proposals is None:
+            proposals = self.procedure.ask(ended)
+            self.state = self.state.at(step, proposals, self.procedure.state_dict())
+            self.state.save(self.task.directory)
+        self._discard_states(ended)
+        return self.state.proposals or []
+
+    def _train(self, step: int, proposals: Sequence[Proposal], init: Sequence[str]) -> None:
+        """Do the trials of a step, except those whose outcome is already in the history."""
         known = {trial.index for trial in self.history.trials if trial.step == step and trial.status != "failed"}
         for _ in known:
             self.progress.trial_done()
-        index_of = {_folder(step, index): index for index in range(len(thetas)) if index not in known}
+        left = {trial_folder(step, index): index for index in range(len(proposals)) if index not in known}
 
         def record(folder: str, outcome: Outcome) -> None:
-            index = index_of[folder]
-            self.history.add(self._trial(step, index, tuple(thetas[index]), outcome))
+            self.history.add(self._trial(step, left[folder], proposals[left[folder]], outcome))
 
-        jobs = {folder: [*init, theta_override(thetas[index]), *SHORT] for folder, index in index_of.items()}
-        self.jobs.run(jobs, record)
+        directory = self.task.directory
+        self.jobs.run(
+            {folder: [*init, *trial_overrides(proposals[i], directory)] for folder, i in left.items()}, record
+        )
 
-    def _trial(self, step: int, index: int, theta: tuple[float, ...], outcome: Outcome) -> Trial:
+    def _trial(self, step: int, index: int, proposal: Proposal, outcome: Outcome) -> Trial:
+        own = {name: getattr(proposal, name) for name in ("theta", "name", "scale", "phase", "pause_at", "origin")}
         if isinstance(outcome, Failure):
-            diverged = outcome.kind == "diverged"
-            return Trial(step, index, theta, None, status="diverged" if diverged else "failed", message=outcome.message)
-        return Trial(step, index, theta, outcome.scores[self.task.metric.name], outcome.scores, outcome.seconds)
+            status: Status = "diverged" if outcome.kind == "diverged" else "failed"
+            return Trial(step, index, score=None, status=status, message=outcome.message, **own)
+        score = outcome.scores[self.task.metric.name]
+        return Trial(step, index, score=score, scores=outcome.scores, seconds=outcome.seconds, **own)
 
     def _check_finished(self, step: Step) -> None:
         """Stop the search if too few trials of a step finished, and print the end of the last one's log."""
@@ -185,7 +210,7 @@ class Search:
         if step.scored and len(step.scored) >= least * len(step.trials):
             return
         last = [trial for trial in step.trials if trial.score is None][-1]
-        log = self.jobs.log_of(_folder(last.step, last.index))
+        log = self.jobs.log_of(trial_folder(last.step, last.index))
         self.progress.close()
         if lines := last_lines(log):
             print(f"The last lines of {short_path(log)}:\n{lines}\n", file=sys.stderr)
@@ -199,11 +224,6 @@ class Search:
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
         return f"interrupted: {finished} finished trials are kept; go on with: {resume_command(self.task.directory)}"
-
-
-def _folder(step: int, index: int) -> str:
-    """The folder of a trial, relative to that of the search."""
-    return f"step_{step:04d}/trial_{index:03d}"
 
 
 def _typed_overrides(cfg: DictConfig) -> list[str]:

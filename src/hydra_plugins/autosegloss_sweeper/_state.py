@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from omegaconf import DictConfig
 
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
+from autosegloss.search import Proposal
 from autosegloss.search.records import STATE_FILE
 from autosegloss.training.resuming import differences
 
 from ._task import plain
 
 # These may change when a search is resumed: they do not affect its results.
-_FREE = {"resume", "dry_run", "checkpoint", "trials_per_gpu", "hydra"}
+_FREE = {"resume", "dry_run", "checkpoint", "trials_per_gpu", "workers", "export", "hydra"}
 _FREE_SETTINGS = {"max_retries", "trial_timeout", "min_finished", "max_batch_size", "owner"}
 
 
@@ -30,19 +31,22 @@ class State:
         overrides: The overrides that the search was started with, as they were typed.
         config: The configuration that its results depend on, see `searched_config`.
         step: Index of the step.
-        thetas: The thetas of the step, (M, D); None before they are drawn, [] after the last step.
-        strategy: The state of the strategy after it drew these thetas; None before.
+        proposals: The trials of the step; None before they are chosen, [] after the last step.
+        procedure: The state of the procedure after it chose them; None before.
+        sizes: How many trials each step before has.
     """
 
     overrides: list[str]
     config: dict[str, Any]
     step: int = 0
-    thetas: list[list[float]] | None = None
-    strategy: dict[str, Any] | None = None
+    proposals: list[Proposal] | None = None
+    procedure: dict[str, Any] | None = None
+    sizes: list[int] = field(default_factory=list)
 
-    def at(self, step: int, thetas: Sequence[Sequence[float]], strategy: Mapping[str, Any]) -> State:
-        """The state of the same search at the beginning of another step."""
-        return replace(self, step=step, thetas=[list(theta) for theta in thetas], strategy=dict(strategy))
+    def at(self, step: int, proposals: Sequence[Proposal], procedure: Mapping[str, Any]) -> State:
+        """The state of the same search at the beginning of its first step, or of the one after its own."""
+        sizes = [*self.sizes, *([len(self.proposals)] if self.proposals and step > self.step else [])]
+        return replace(self, step=step, proposals=list(proposals), procedure=dict(procedure), sizes=sizes)
 
     def save(self, directory: Path) -> None:
         """Replace state.json in one move; floats round-trip exactly."""
@@ -61,13 +65,16 @@ class State:
             InputError: `directory` is not the folder of a search, or the file is damaged.
         """
         try:
-            state = cls(**json.loads((directory / STATE_FILE).read_text()))
+            record = json.loads((directory / STATE_FILE).read_text())
+            if record.get("proposals") is not None:
+                record["proposals"] = [Proposal.load(proposal) for proposal in record["proposals"]]
+            state = cls(**record)
             if not all(isinstance(override, str) for override in state.overrides):
                 raise TypeError("the overrides are not text")
             return state
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"resume={directory}: there is no search in this folder (no {STATE_FILE})") from None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise InputError(
                 f"resume={directory}: {STATE_FILE} cannot be read ({error}): restore it or start anew"
             ) from None

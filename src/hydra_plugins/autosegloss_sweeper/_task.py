@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,19 @@ from omegaconf import DictConfig, OmegaConf
 from autosegloss import theta as thetas
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError
-from autosegloss.formulas import Formula
+from autosegloss.formulas import PAPER, Formula, resolve
+from autosegloss.ranking import guard_of
+from autosegloss.ranking.guards import Guard
+from autosegloss.search import Candidate
+from autosegloss.search.optuna_journal import check_optuna
 from autosegloss.search.records import CARD_FILE
 
+from ._candidates import given_candidates
 from ._comparison import Comparison
-from ._overrides import theta_override
+from ._prior import prior_candidates
 from .config import SweeperConf
+
+OPTUNA = "optuna"  # of `export`
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Task:
     directory: Path
     metric: Formula
     curve: CurveFamily
+    guard: Guard
 
     @classmethod
     def of(
@@ -55,7 +64,10 @@ class Task:
             raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
         steps, samples = _at_least("steps", settings.steps, 1), _at_least("samples", settings.samples, 1)
         _check(settings)
-        return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve)
+        _check_export(cfg.export)
+        given = plain(cfg.guard) if isinstance(cfg.guard, DictConfig) else cfg.guard
+        guard = guard_of(given, metric.name, measured_by(metric))
+        return cls(settings, steps, samples, launcher, cfg, arguments, directory, metric, curve, guard)
 
     @property
     def card_path(self) -> Path:
@@ -71,11 +83,27 @@ class Task:
         """mu_0 (D,), the theta of the identity curves."""
         return thetas.identity(self.metric, self.curve).tolist()
 
-    def runs_around(self) -> dict[str, list[str]]:
-        """{folder: overrides} of every run that is not a trial; mu_0 stands for the thetas of the finalists."""
-        finalist = [*self.settings.final, theta_override(self.initial_mean())]
-        warmup = {"warmup": self.settings.warmup} if self.settings.warmup is not None else {}
-        return {**warmup, "finalists": finalist, **self.comparison.jobs()}
+    @property
+    def measured(self) -> dict[str, Formula]:
+        """The metrics that every run is judged by."""
+        return measured_by(self.metric)
+
+    @cached_property
+    def prior(self) -> list[Candidate]:
+        """The losses that earlier searches have found."""
+        given = plain(self.cfg.prior) if OmegaConf.is_config(self.cfg.prior) else self.cfg.prior
+        return prior_candidates(given, self.directory, self.metric, self.curve)
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """The known losses that may be recommended, the simplest first."""
+        identity = tuple(self.initial_mean())
+        return [*given_candidates(self.settings, self.metric.name, identity), *self.prior]
+
+
+def measured_by(target: Formula) -> dict[str, Formula]:
+    """The six metrics of the paper, and the target with its options, by name."""
+    return {**{name: resolve(name) for name in PAPER}, target.name: target}
 
 
 def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
@@ -88,6 +116,7 @@ def plain(cfg: DictConfig, resolve: bool = True) -> dict[str, Any]:
 
 def _check(settings: SweeperConf) -> None:
     _at_least("finalists", settings.finalists, 0)
+    _at_least("final_seeds", settings.final_seeds, 1)
     _at_least("max_retries", settings.max_retries, 0)
     for name in ("trial_timeout", "max_batch_size"):
         value = getattr(settings, name)
@@ -95,6 +124,13 @@ def _check(settings: SweeperConf) -> None:
             raise InputError(f"hydra.sweeper.{name} must be above 0, or null, got {value}")
     if not 0 < settings.min_finished <= 1:
         raise InputError(f"hydra.sweeper.min_finished must be above 0 and at most 1, got {settings.min_finished}")
+
+
+def _check_export(name: Any) -> None:
+    if name not in (None, OPTUNA):
+        raise InputError(f"export must be {OPTUNA}, or null, got {name!r}")
+    if name == OPTUNA:
+        check_optuna()
 
 
 def _at_least(name: str, value: int | None, least: int) -> int:

@@ -20,13 +20,29 @@ class SweeperConf:
     samples: int | None = None  # M, trials per step
     sigma: float | None = None  # standard deviation of the truncated normal distribution that draws theta
     seed: int = 0  # of the draws
+    trial: list[str] = field(default_factory=list)  # overrides of the trials alone
+    # Training steps at which trials pause, rising, e.g. [80, 160]: they make the search a race, in which all candidates
+    # and thetas begin, and the best go on from their saved states. []: every trial is trained as a whole.
+    rungs: list[int] = field(default_factory=list)
+    keep: int = 8  # how many trials of a race go on to the next rung
+    tuned: int = (
+        0  # how many candidates of a race, besides the first, are tried at `factor` times, and by it, their scale
+    )
+    factor: float = 4.0
+    scales: list[float] | None = None  # the lowest and the highest scale of a theta; null: all have 1
+    patience: int | None = None  # a race ends its steps of thetas when so many have not raised the best score
     warmup: list[str] | None = None  # the run that trains the initial weights w_0 of all trials; null: w_0 is random
-    # Number of the best trials to train again with `final`, besides two mu and the identity. 0: no such runs, the
-    # strategy's own rule chooses (PPO: the mu with the highest mean score, as in the paper).
+    # Losses that may be recommended besides the searched one, {name: overrides}, the simplest first: the others are
+    # compared with it. RELEASED stands for the card that ships for the metric. A loss is left out if it is null, or if
+    # its card does not exist.
+    candidates: dict[str, list[str] | None] = field(default_factory=dict)
+    # How many candidates, besides the simplest, are trained with all seeds and may be recommended. 0: no such runs, the
+    # strategy's own rule chooses theta (PPO: the mu with the highest mean score, as in the paper), and `comparison` is
+    # the table.
     finalists: int = 0
-    final: list[str] = field(default_factory=list)
-    # {row: overrides} of the table after the search. FOUND stands for the found card, RELEASED for the card that ships
-    # for the metric. A row is left out if it is null or if its card does not exist.
+    final: list[str] = field(default_factory=list)  # overrides of the trainings of candidates
+    final_seeds: int = 3
+    # {row: overrides} of the table without finalists. FOUND stands for the found card, RELEASED as above.
     comparison: dict[str, list[str] | None] = field(default_factory=dict)
     comparison_common: list[str] = field(default_factory=list)
     comparison_seeds: list[int] = field(default_factory=list)

@@ -88,15 +88,17 @@ class AutoSegLossSweeper(Sweeper):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
+        from ._around import runs_around
         from ._check import check
         from ._loop import Search
+        from ._prior import save_prior
         from ._task import Task
 
-        cfg = self._compose("trials", arguments)
+        cfg = self._compose("trials", [*arguments, *self.settings.trial])
         task = Task.of(self.settings, self.launcher, cfg, arguments, directory)
         search = Search(task, resumed=bool(OmegaConf.select(self.config, "resume")))
         # Composed now, so that a mistake in a run that follows hours of trials shows before them.
-        around = {name: self._compose(name, [*arguments, *own]) for name, own in task.runs_around().items()}
+        around = {name: self._compose(name, [*arguments, *own]) for name, own in runs_around(task).items()}
         if OmegaConf.select(self.config, "dry_run"):
             from ._dry_run import dry_run
 
@@ -105,6 +107,7 @@ class AutoSegLossSweeper(Sweeper):
             checked = check(task, around)
             checked.tell()
             checked.save(directory)
+            save_prior(directory, task.prior)
         if not (directory / "multirun.yaml").exists():
             OmegaConf.save(self.config, directory / "multirun.yaml")
         return search.run()
@@ -134,9 +137,8 @@ class AutoSegLossSweeper(Sweeper):
         for override in parser.parse_overrides(arguments):
             key, typed = override.get_key_element(), override.input_line
             if override.is_sweep_override():
-                raise CompactHydraException(
-                    f"a search takes one value for each key, got {typed}: start one search per value"
-                )
+                remedy = "write them in brackets, prior=[A,B]" if key == "prior" else "start one search per value"
+                raise CompactHydraException(f"a search takes one value for each key, got {typed}: {remedy}")
             if key == "theta":
                 raise CompactHydraException(
                     f"theta is what the search finds, got {typed}: "

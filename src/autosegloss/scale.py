@@ -1,0 +1,136 @@
+"""The factor before a loss, and its calibration on cross-entropy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from autosegloss.algebra.checks import check_ignore_index
+from autosegloss.algebra.inputs import valid_map, zero_ignored
+from autosegloss.errors import InputError, is_number
+
+CE = "ce"
+"""The scale that is set at the first batch, on cross-entropy."""
+
+
+class ScaledLoss(nn.Module, ABC):
+    """scale * loss(logits, labels); a subclass defines the loss as `unscaled`.
+
+    With the scale "ce" the first batch sets it to |d CE / d logits| / |d loss / d logits|, in Euclidean norms over the
+    batches of all processes of torch.distributed, each of which must call the loss. A batch in which one of the norms
+    is 0 or not finite has scale 1 and leaves the setting to the next. The state of the module has the scale, nan
+    before it is set.
+
+    Args:
+        scale: a number above 0, or "ce".
+        ignore_index: the label of pixels to ignore; None counts all pixels.
+
+    Raises:
+        InputError: for another scale.
+    """
+
+    scale: Tensor
+
+    def __init__(self, scale: float | str = 1.0, ignore_index: int | None = 255):
+        super().__init__()
+        self.ignore_index = check_ignore_index(ignore_index)
+        self._unset = scale == CE
+        self.register_buffer("scale", torch.tensor(torch.nan if self._unset else checked_scale(scale)))
+
+    @abstractmethod
+    def unscaled(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch without the factor."""
+
+    def scaled(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch with the factor."""
+        if self._unset:
+            self._calibrate(logits, labels)
+        loss = self.unscaled(logits, labels)
+        return loss if self._unset else loss * self.scale
+
+    def _calibrate(self, logits: Tensor, labels: Tensor) -> None:
+        own, other = (_square(loss, logits, labels) for loss in (self.unscaled, self._cross_entropy))
+        squares = torch.stack([own, other])
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(squares)
+        if bool((squares.isfinite() & (squares > 0)).all()):
+            self.scale.copy_((squares[1] / squares[0]).sqrt())
+            self._unset = False
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the valid pixels of -log p_y."""
+        valid = valid_map(labels, logits.shape[1], self.ignore_index)
+        each = F.cross_entropy(
+            logits.float().masked_fill(~valid, 0), zero_ignored(labels, valid).long(), reduction="none"
+        )
+        return (each * valid.squeeze(1)).sum() / valid.sum().clamp_min(1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """A state of an earlier version has no scale: it is 1."""
+        state_dict.setdefault(f"{prefix}scale", torch.tensor(1.0))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._unset = bool(self.scale.isnan())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow the module to its device, but keep own numbers in float32: `half()` would make another loss of it."""
+        kept = {name: buffer for name, buffer in self.named_buffers(recurse=False) if buffer.device.type != "meta"}
+        super()._apply(fn, recurse)
+        for name, buffer in kept.items():
+            setattr(self, name, buffer.to(getattr(self, name).device))
+        return self
+
+
+class Scaled(ScaledLoss):
+    """A factor before any loss.
+
+    Args:
+        loss: a module called with (logits, labels).
+        scale: a number above 0, or "ce" to have the first batch set it, see `ScaledLoss`.
+        ignore_index: the label of pixels to ignore; None counts all pixels.
+
+    Raises:
+        InputError: for another scale.
+
+    Example:
+        >>> import torch
+        >>> from autosegloss.losses import LibraryLoss, Scaled
+        >>> loss = Scaled(LibraryLoss(torch.nn.CrossEntropyLoss), scale=2.0)
+        >>> loss(torch.zeros(1, 2, 4, 4), torch.ones(1, 4, 4, dtype=torch.long))
+        tensor(1.3863)
+    """
+
+    def __init__(self, loss: nn.Module, scale: float | str = 1.0, ignore_index: int | None = 255):
+        super().__init__(scale, ignore_index)
+        self.loss = loss
+
+    def unscaled(self, logits: Tensor, labels: Tensor) -> Tensor:
+        loss: Tensor = self.loss(logits, labels)
+        return loss
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.scaled(logits, labels)
+
+    def extra_repr(self) -> str:
+        return f"scale={float(self.scale):g}"
+
+
+def checked_scale(scale: Any) -> float:
+    """A scale; raises InputError unless it is a finite number above 0."""
+    if not is_number(scale) or not 0 < scale < torch.inf:
+        raise InputError(f"scale: expected a number above 0, or '{CE}', got {scale!r}")
+    return float(scale)
+
+
+def _square(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> Tensor:
+    """The squared norm of the gradient of a loss by the logits."""
+    with torch.inference_mode(False), torch.enable_grad():
+        probe = logits.detach().clone().requires_grad_()
+        gradient = torch.autograd.grad(loss(probe, labels), probe)[0]
+    return gradient.float().square().sum()
