@@ -45,18 +45,18 @@ class ScaledLoss(nn.Module, ABC):
         self.register_buffer("scale", torch.tensor(torch.nan if self._unset else checked_scale(scale)))
 
     @abstractmethod
-    def unscaled(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def unscaled(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
         """The loss of a batch without the factor."""
 
-    def scaled(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def scaled(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
         """The loss of a batch with the factor."""
         if self._unset:
-            self._calibrate(logits, labels)
-        loss = self.unscaled(logits, labels)
+            self._calibrate(logits, labels, *more)
+        loss = self.unscaled(logits, labels, *more)
         return loss if self._unset else loss * self.scale
 
-    def _calibrate(self, logits: Tensor, labels: Tensor) -> None:
-        own, other = (_square(loss, logits, labels) for loss in (self.unscaled, self._cross_entropy))
+    def _calibrate(self, logits: Tensor, labels: Tensor, *more: Any) -> None:
+        own, other = (_square(loss, logits, labels, *more) for loss in (self.unscaled, self.cross_entropy))
         squares = torch.stack([own, other])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(squares)
@@ -64,7 +64,7 @@ class ScaledLoss(nn.Module, ABC):
             self.scale.copy_((squares[1] / squares[0]).sqrt())
             self._unset = False
 
-    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def cross_entropy(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
         """Mean over the valid pixels of -log p_y."""
         valid = valid_map(labels, logits.shape[1], self.ignore_index)
         each = F.cross_entropy(
@@ -110,8 +110,8 @@ class Scaled(ScaledLoss):
         super().__init__(scale, ignore_index)
         self.loss = loss
 
-    def unscaled(self, logits: Tensor, labels: Tensor) -> Tensor:
-        loss: Tensor = self.loss(logits, labels)
+    def unscaled(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
+        loss: Tensor = self.loss(logits, labels, *more)
         return loss
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -128,9 +128,9 @@ def checked_scale(scale: Any) -> float:
     return float(scale)
 
 
-def _square(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> Tensor:
+def _square(loss: Callable[..., Tensor], logits: Tensor, *more: Any) -> Tensor:
     """The squared norm of the gradient of a loss by the logits."""
     with torch.inference_mode(False), torch.enable_grad():
         probe = logits.detach().clone().requires_grad_()
-        gradient = torch.autograd.grad(loss(probe, labels), probe)[0]
+        gradient = torch.autograd.grad(loss(probe, *more), probe)[0]
     return gradient.float().square().sum()

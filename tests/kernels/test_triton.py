@@ -26,6 +26,7 @@ import torch
 from torch.testing import assert_close
 from autosegloss.curves import Bezier, Curve, Identity, Linear
 from autosegloss.algebra import CurveSum
+from autosegloss.algebra.activations import SOFTMAX
 from autosegloss.kernels import triton_kernels
 from autosegloss.kernels.fused import BlockSums, check_kernels
 from autosegloss.kernels.triton_kernels import Batch, TritonSums, fits
@@ -42,12 +43,12 @@ def case(n, c, p, families, layout=lambda x: x, dtype=torch.float32):
     for k, family in enumerate(families):
         theta = torch.rand(family.num_parameters, generator=random, dtype=torch.float64).round(decimals=k % 2)
         curve = Curve(family, family.control_points(theta))
-        terms.append(CurveSum(curve, inside if k % 3 == 1 else None, at_labels=k % 2 == 1))
+        terms.append(CurveSum(curve, inside.unsqueeze(1) if k % 3 == 1 else None, at_labels=k % 2 == 1))
     results = []
-    for reduction in (TritonSums.apply, lambda *given: BlockSums.apply(*given, True)):
+    for reduction in (TritonSums.apply, lambda *given: BlockSums.apply(*given, SOFTMAX, True)):
         leaf = layout(logits.to(dtype)).requires_grad_()
-        assert fits(leaf, terms)
-        sums = reduction(leaf, innermost(labels.where(valid, 0)), valid, terms)
+        assert fits(leaf, valid.unsqueeze(1), terms)
+        sums = reduction(leaf, innermost(labels.where(valid, 0)), valid.unsqueeze(1), terms)
         weights = torch.linspace(0.5, 1.5, sums.numel()).view_as(sums)
         gradient, = torch.autograd.grad((sums * weights).sum(), leaf)
         results.append((sums, gradient))

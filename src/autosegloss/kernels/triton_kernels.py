@@ -60,7 +60,8 @@ class Batch(NamedTuple):
         table = tables([term.curve for term in terms], logits.device)
         at_labels = sum(1 << k for k, term in enumerate(terms) if term.at_labels)
         own = sum(1 << k for k, term in enumerate(terms) if term.mask is not None)
-        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)] if own else [valid])
+        own_masks = [valid if term.mask is None else term.mask for term in terms] if own else []
+        masks = torch.stack([valid, *own_masks]).squeeze(2)
         softmax = torch.empty(2, *labels.shape, dtype=torch.float32, device=logits.device)
         # The labels of slices of a volume may be strided.
         return cls(logits, labels.contiguous(), masks, table, softmax, at_labels, own)
@@ -102,9 +103,11 @@ def tables(curves: Sequence[Any], device: torch.device) -> Tensor:
     return torch.stack([curve.table(pieces, device) for curve in curves])
 
 
-def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
-    """Whether the kernels support such logits (N, C, P) and curves."""
-    return counted(logits) and bool(terms) and all(term.curve.pieces for term in terms)
+def fits(logits: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> bool:
+    """Whether the kernels support such logits (N, C, P), masks (N, 1, P) and curves."""
+    masks = [valid, *(term.mask for term in terms if term.mask is not None)]
+    single = all(mask.shape[1] == 1 for mask in masks)
+    return counted(logits) and single and bool(terms) and all(term.curve.pieces for term in terms)
 
 
 def counted(logits: Tensor) -> bool:

@@ -40,7 +40,7 @@ class LogPictures(pl.Callback):
         surrogates = [part for part in pl_module.loss.modules() if isinstance(part, SurrogateLoss) and part.theta]
         for loss in surrogates:
             theta = {name: rows.cpu() for name, rows in loss.theta.items()}
-            card = ThetaCard(loss.formula, loss.curve, theta, loss.classes)
+            card = ThetaCard(loss.formula, loss.curve, theta, loss.average.rule)
             _log(trainer, f"curves of {loss.formula.name}", card_figure(card))
 
     def on_validation_batch_end(
