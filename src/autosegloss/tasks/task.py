@@ -10,7 +10,6 @@ from torch import Tensor
 from autosegloss.algebra.activations import Activation
 from autosegloss.algebra.maps import Map
 from autosegloss.algebra.truth import Truth
-from autosegloss.formulas.formula import Sums
 from autosegloss.registry import Registered
 
 
@@ -50,6 +49,6 @@ class Task(Registered, ABC):
     def num_classes(self, given: int | None) -> int:
         """The number of classes of a metric, checked; raises InputError for one that the task does not have."""
 
-    def counted(self, sums: Sums, ignore_index: int | None) -> Sums:
-        """The sums of the classes that count."""
-        return sums
+    def left_out(self, ignore_index: int | None) -> int | None:
+        """The class that is in no average, as its id is the label to ignore; None if labels are no ids."""
+        return None
