@@ -31,6 +31,13 @@ def test_the_python_of_the_readme_runs():
     assert space["logits"].grad.isfinite().all()
 
 
+def test_the_python_of_the_page_on_tasks_runs():
+    space = {}
+    for block in blocks("docs/tasks.md", "python"):
+        exec(block, space)
+    assert space["logits"].grad.isfinite().all()
+
+
 def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
     space = {
         "dataclass": dataclass,

@@ -38,7 +38,7 @@ class FormulaMetric(Metric):
         task: "multiclass", "binary" or "multilabel", or an object of `autosegloss.tasks` with a threshold.
         classes: the ids of the classes that are averaged, as [1, 2, 3] to leave out a background; None takes those that
             are defined, "present" those in the truth, "all" all, of which absent ones score 0.
-        class_weights: factors of these classes in the average.
+        class_weights: (C,) factors of the classes in the average, or of the ids that `classes` lists, in their order.
         absent: of classes that are not defined: "skip" (None) leaves them out, "zero" scores them 0 and "one" 1.
         aggregate: "batch" scores the sums of the data set; "image" averages over images, "image,class" over pairs of an
             image and a class, "worst image" takes the lowest image. Images with nothing to score do not count.
@@ -124,7 +124,8 @@ class FormulaMetric(Metric):
             preds: logits (N, C, *S), floating point, or predicted classes (N, *S), integers; of tasks other than
                 "multiclass" predicted labels have the shape of the logits.
             labels: (N, *S), integers in [0, C) or `ignore_index`; of other tasks as of `SurrogateLoss`.
-            valid: the pixels that count, bool, (N, *S) or (N, 1, *S); None counts all.
+            valid: the pixels that count, bool, (N, *S) or (N, 1, *S), of a multilabel task also (N, C, *S); None counts
+                all.
 
         Raises:
             InputError: for predictions or labels of another form.

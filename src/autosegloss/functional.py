@@ -30,7 +30,8 @@ def surrogate_loss(
         formula: a metric by name ("miou") or a formula.
         theta: (D,) numbers in [0, 1], or by operation name; None is the identity.
         curve: a curve family by name or as an object.
-        valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W); None counts all.
+        valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W), of a multilabel task also (N, C, H, W); None
+            counts all.
         options: of `SurrogateLoss`, such as `task="binary"` or `aggregate="image"`.
 
     Returns:
@@ -63,7 +64,8 @@ def score(
         labels: of the task.
         formula: a metric by name ("miou") or a formula.
         num_classes: C; a binary task has one class.
-        valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W); None counts all.
+        valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W), of a multilabel task also (N, C, H, W); None
+            counts all.
         options: of `FormulaMetric`, such as `task="binary"` or `per_class=True`.
 
     Returns:

@@ -46,22 +46,22 @@ class SurrogateLoss(ScaledLoss):
         ignore_index: label of pixels that count for nothing; None counts all pixels. The id of a class leaves the class
             out of the average, too: where it is predicted at other pixels, their classes lose.
         classes: average over "all" classes (1/C, as the paper), over those "present" in the batch, or over a list of
-            ids, as [1, 2, 3] to leave out a background.
+            ids, as [1, 2, 3] to leave out a background. Ids are those of the labels.
         num_classes: the number of channels that logits must have; None takes any.
         sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
             optimises the loss of the whole batch (with gradients averaged over processes, as DDP does). Each process
             must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
         scale: a factor before the loss; "ce" has the first batch set it, so that the gradient by the logits is as large
             as cross-entropy's (see `ScaledLoss`), and a learning rate that suits cross-entropy suits this loss better.
-
-        task: "multiclass", "binary" (one logit a pixel) or "multilabel", or an object of `autosegloss.tasks`.
-        class_weights: (C,) factors of the classes in the average, or of those that `classes` lists.
+        task: "multiclass", "binary" (one logit a pixel) or "multilabel", or an object of `autosegloss.tasks`;
+            docs/tasks.md shows the logits and labels of each.
+        class_weights: (C,) factors of the classes in the average, or of the ids that `classes` lists, in their order.
         absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
             without a gradient; None goes by `classes`.
         aggregate: "batch" scores the sums of the whole batch, as the metric does those of a data set; "image" averages
             over images, "image,class" over pairs of an image and a class, "worst image" takes the lowest image. Those
             without anything to score do not count. Images are then computed one by one, and not summed over processes.
-        from_logits: False takes probabilities in the place of logits.
+        from_logits: False takes probabilities in the place of logits; what is no probability is refused.
 
     Raises:
         InputError: for options, theta, logits or labels of another form.
@@ -147,8 +147,9 @@ class SurrogateLoss(ScaledLoss):
         Args:
             logits: (N, C, H, W) or (N, C, D, H, W), floating point; for a binary task also without C.
             labels: of a multiclass task the same shape without C, integers in [0, C) or `ignore_index`, or soft
-                labels of the same shape; of other tasks of the same shape, 0 and 1, or soft.
-            valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W); None counts all.
+                labels of the same shape; of other tasks of the same shape, 0 and 1, bool, or soft. See docs/tasks.md.
+            valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W), of a multilabel task also (N, C, H, W); None
+                counts all. Those with the label to ignore do not count either.
 
         Returns:
             A scalar in [0, scale], at least float32.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.laws import value_and_gradient
-from helpers.members import METRICS
+from helpers.members import METRICS, slow
 from helpers.task_scenes import AGGREGATES, IGNORE, TASKS, drawn_theta, every_task, scene
 from torch.testing import assert_close
 from torchmetrics import MetricCollection
@@ -21,7 +21,9 @@ from autosegloss.tasks.multiclass import Multiclass
 
 MULTICLASS = TASKS["multiclass"]
 FEW = [METRICS[name] for name in ("miou", "bf1", "miou+bf1")]
-few_formulas = pytest.mark.parametrize("formula", FEW, ids=lambda formula: formula.name)
+few_formulas = pytest.mark.parametrize(
+    "formula", [FEW[-1], *slow([(formula,) for formula in FEW[:-1]])], ids=lambda formula: formula.name
+)
 
 
 def alone(one, n):
@@ -172,7 +174,7 @@ def test_ids_are_those_of_the_labels_beside_an_ignored_class():
 
 @every_task
 @few_formulas
-@pytest.mark.parametrize("aggregate", ["image", "worst image"])
+@pytest.mark.parametrize("aggregate", ["image", *slow([("worst image",)])])
 def test_states_of_images_reset_merge_and_travel(formula, task, aggregate):
     one = scene(task, (4, 6, 7))
     options = {"task": task, "aggregate": aggregate}
@@ -238,7 +240,7 @@ def test_collections_share_the_sums_of_metrics_of_another_average(make):
 
 
 @every_task
-@pytest.mark.parametrize("aggregate", AGGREGATES)
+@pytest.mark.parametrize("aggregate", ["image", *slow([(name,) for name in AGGREGATES if name != "image"])])
 def test_the_six_metrics_together_are_those_alone(task, aggregate):
     one = scene(task)
     options = {"task": task, "aggregate": aggregate, "metrics": [*METRICS.values()]}

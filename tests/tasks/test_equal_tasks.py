@@ -6,8 +6,8 @@ import pickle
 import pytest
 import torch
 from helpers.laws import value_and_gradient
-from helpers.members import METRICS, every_metric
-from helpers.task_scenes import IGNORE, TASKS, drawn_theta, every_task, one_hot, scene
+from helpers.members import METRICS, slow
+from helpers.task_scenes import IGNORE, TASKS, drawn_theta, every_pair, every_task, one_hot, scene
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
@@ -29,7 +29,7 @@ LAYOUTS = {
 CLASSWISE = [name for name in METRICS if "biou" not in name]
 
 
-@pytest.mark.parametrize("name", CLASSWISE)
+@pytest.mark.parametrize("name", ["miou", *slow([(name,) for name in CLASSWISE if name != "miou"])])
 @pytest.mark.parametrize("shape", [(2, 9, 8), (2, 3, 5, 6)], ids=["images", "volumes"])
 def test_binary_is_two_classes_of_which_one_is_scored(name, shape):
     formula, one = METRICS[name], scene(BINARY, shape)
@@ -43,7 +43,7 @@ def test_binary_is_two_classes_of_which_one_is_scored(name, shape):
     assert_close(score(one.logits, one.labels, formula, task="binary"), score(two, ids, formula, 2, classes=[1]))
 
 
-@pytest.mark.parametrize("name", [*CLASSWISE, "biou"])
+@pytest.mark.parametrize("name", ["bf1", *slow([(name,) for name in ["biou", *CLASSWISE] if name != "bf1"])])
 def test_a_label_of_many_is_a_foreground(name):
     formula, one = METRICS[name], scene(MULTILABEL, classes=3)
     theta = drawn_theta(formula)
@@ -63,7 +63,7 @@ def test_a_label_of_many_is_a_foreground(name):
 
 
 @pytest.mark.parametrize(("shape", "relaid"), LAYOUTS.values(), ids=LAYOUTS)
-@pytest.mark.parametrize("name", ["miou", "bf1"])
+@pytest.mark.parametrize("name", ["bf1", *slow([("miou",)])])
 def test_logits_and_labels_of_binary_have_any_layout(name, shape, relaid):
     one = scene(BINARY, shape)
     loss = SurrogateLoss(name, task="binary")
@@ -84,7 +84,7 @@ FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, torch.bool], ids=str)
-@pytest.mark.parametrize("task", [BINARY, MULTILABEL], ids=lambda task: task.name)
+@pytest.mark.parametrize("task", [BINARY, *slow([(MULTILABEL,)])], ids=lambda task: task.name)
 def test_labels_have_any_type(task, dtype):
     one = scene(task)
     ignore_index = 100
@@ -112,8 +112,7 @@ def test_a_label_that_its_type_does_not_hold_is_ignored_nowhere():
             surrogate_loss(logits, spoilt, "miou", task="binary", ignore_index=ignore_index)
 
 
-@every_metric
-@every_task
+@every_pair
 def test_probabilities_are_their_logits(formula, task):
     one, theta = scene(task), drawn_theta(formula)
     activation = SOFTMAX if isinstance(task, Multiclass) else SIGMOID
@@ -150,8 +149,7 @@ def test_a_copy_of_a_loss_has_the_same_activation(task):
         assert_close(other(*scene(task)[:2]), loss(*scene(task)[:2]), rtol=0, atol=0)
 
 
-@every_metric
-@every_task
+@every_pair
 def test_soft_labels_that_are_crisp_are_crisp_labels(formula, task):
     one, theta = scene(task), drawn_theta(formula)
     loss = SurrogateLoss(formula, theta=theta, task=task)

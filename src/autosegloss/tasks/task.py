@@ -17,7 +17,14 @@ class Task(Registered, ABC):
     """What logits and labels mean; formulas know the maps alone that a task makes of them.
 
     Tasks are frozen dataclasses with a `name`. Throughout, `valid` is a mask of the pixels that count, bool, (N, *S) or
-    (N, 1, *S), None for all; those with the label `ignore_index` do not count either.
+    (N, 1, *S), or (N, C, *S) for classes that do not exclude each other; None counts all. Pixels with the label
+    `ignore_index` do not count either.
+
+    Example:
+        >>> from autosegloss import SurrogateLoss
+        >>> from autosegloss.tasks import Task
+        >>> SurrogateLoss("miou", task=Task.named("binary", threshold=0.3)).task.threshold
+        0.3
     """
 
     kind: ClassVar[str] = "task"
