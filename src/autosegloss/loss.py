@@ -109,7 +109,7 @@ class SurrogateLoss(ScaledLoss):
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
         self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
-        self._needs_maps: dict[tuple[str, int, type, bool], bool] = {}
+        self._needs_maps: dict[tuple, bool] = {}
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -210,7 +210,8 @@ class SurrogateLoss(ScaledLoss):
         return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
 
     def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
-        kind = logits.device.type, logits.ndim, type(truth.true), truth.true.crisp
+        in_order = torch.are_deterministic_algorithms_enabled()
+        kind = logits.device.type, logits.dtype, logits.ndim, type(truth.true), truth.true.crisp, in_order
         if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
             corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
             self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
@@ -227,7 +228,7 @@ class SurrogateLoss(ScaledLoss):
         """The sums of the formula; None if it needs maps of the prediction."""
         prediction = Prediction(logits, truth, self.activation)
         plan = self.formula.plan(logic, prediction, truth.true, truth.valid)
-        return None if prediction.laid_out or not can_evaluate(plan, logits, self.activation) else plan
+        return None if prediction.laid_out or not can_evaluate(plan, logits, truth.true, self.activation) else plan
 
     def logic(self) -> SoftLogic:
         """The soft logic with the curves of theta, made anew after a change of theta: reading theta waits for a GPU."""
