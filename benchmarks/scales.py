@@ -1,11 +1,12 @@
-"""Losses at several scales on shapes: scores on the hold-out and on the validation split, along the training.
+"""Losses at several scales and learning rates: scores on the hold-out and on the validation split, along the training.
 
-    python benchmarks/scales.py --out runs.jsonl --part 0/2 &   # a second process does the other half: --part 1/2
-    python benchmarks/scales.py --out adamw.jsonl --optimizer adamw --rates 1e-3 3e-3 1e-2
-    python benchmarks/scales.py --out thetas.jsonl --thetas 300  # drawn thetas in place of the known losses
+    python benchmarks/scales.py --out sgd.jsonl --part 0/2 &     # a second process does the other half: --part 1/2
+    python benchmarks/scales.py --out adamw.jsonl --optimizer adamw --scales 1 --rates 3e-3 1e-2 3e-2
+    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --rates 1e-2 --thetas 300   # drawn thetas instead
+    python benchmarks/scales.py --out msrc21.jsonl --rates 6e-3 6e-2 --head 10 -- data=folder ...  # for search.py
 
-Each run is a line of JSON; what is in the file is not repeated. The training is that of the demo (its network, data and
-optimiser), with a factor before the loss.
+Each run is a line of JSON; what is in the file is not repeated. The data and the network are those of the demo, without
+overrides, and there is a factor before the loss.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import itertools
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +37,7 @@ from autosegloss.training.run import make_module
 CONF = Path(__file__).parent.parent / "conf"
 METRICS = ("miou", "fwiou", "gacc", "macc", "biou", "bf1")
 HANDMADE = ("cross_entropy", "wce", "dice", "lovasz", "jaccard", "focal")
-MARKS = (40, 80, 160, 250)  # steps at which a training is judged
-STEPS = MARKS[-1]
+MARKS = (0.16, 0.32, 0.64, 1)  # of a training, when it is judged
 
 
 class Run(NamedTuple):
@@ -64,12 +64,12 @@ def main() -> None:
     with initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
         for run in todo:
             if run.key not in done:
-                lines.append(_train(run, options.optimizer))
+                lines.append(_train(run, options))
 
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
     if options.thetas:
-        yield from _drawn(options.thetas, options.optimizer, options.metrics)
+        yield from _drawn(options)
         return
     losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
@@ -85,11 +85,15 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"released {metric}", (f"metric={metric}", "loss=searched", f"loss.theta={metric}")
 
 
-def _drawn(count: int, optimizer: str, metrics: Sequence[str]) -> Iterator[Run]:
-    """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn."""
+def _drawn(options: argparse.Namespace) -> Iterator[Run]:
+    """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn.
+
+    SGD has scales drawn between a half and 8 with them; AdamW does not see a scale.
+    """
+    metrics, scaled = options.metrics, options.optimizer == "sgd"
     starts = {metric: _starts(metric) for metric in metrics}
     rng = np.random.default_rng(0)
-    for index in range(count):
+    for index in range(options.thetas):
         metric = metrics[index % len(metrics)]
         identity, released = starts[metric]
         centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(metrics) % 3]
@@ -97,7 +101,7 @@ def _drawn(count: int, optimizer: str, metrics: Sequence[str]) -> Iterator[Run]:
         text = ",".join(repr(round(float(x), 4)) for x in theta)
         own = f"metric={metric}", "loss=surrogate", f"theta=[{text}]"
         scale = round(float(2 ** rng.uniform(-1, 3)), 3)
-        yield Run(f"theta {metric} {index}", own, *((scale, 0.2) if optimizer == "scratch" else (1.0, 0.01)), 0)
+        yield Run(f"theta {metric} {index}", own, scale if scaled else 1.0, options.rates[0], 0)
 
 
 def _starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -108,10 +112,12 @@ def _starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
     return identity.numpy(), (released if released.shape == identity.shape else identity).numpy()
 
 
-def _train(run: Run, optimizer: str) -> dict[str, Any]:
+def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     """Train and judge; the record of a run."""
-    rates = [f"optimizer.lr={run.rate}"] + ["optimizer.head_multiplier=1"] * (optimizer == "adamw")
-    own = [*run.overrides, f"optimizer={optimizer}", *rates, f"seed={run.seed}", f"trainer.max_steps={STEPS}"]
+    steps, optimizer = options.steps, options.optimizer
+    marks = [round(steps * mark) for mark in MARKS]
+    rate = [f"optimizer={optimizer}", f"optimizer.lr={run.rate}", f"optimizer.head_multiplier={options.head}"]
+    own = [*options.overrides, *run.overrides, *rate, f"seed={run.seed}", f"trainer.max_steps={steps}"]
     cfg = compose("search", own)
     torch.manual_seed(run.seed)
     data = instantiate(cfg.data)
@@ -119,18 +125,18 @@ def _train(run: Run, optimizer: str) -> dict[str, Any]:
     judges = {"holdout": data.val_dataloader(), "val": _validation(cfg)}
     start, seconds = time.perf_counter(), 0.0
     record: dict[str, Any] = {"key": run.key, **run._asdict(), "optimizer": optimizer, "marks": {}}
-    optimiser, schedule = module.optimizer(module.network, max_steps=STEPS)
+    optimiser, schedule = module.optimizer(module.network, max_steps=steps)
     for step, (images, labels) in enumerate(_batches(data.train_dataloader())):
-        if step in MARKS or step == STEPS:
+        if step in marks:
             seconds += time.perf_counter() - start
             record["marks"][step] = {name: _judged(module, loader) for name, loader in judges.items()}
             module.train()
             start = time.perf_counter()
-        if step == STEPS:
+        if step == steps:
             break
         logits = module(images)
         loss = run.scale * module.loss(logits, labels)
-        if step == 0 or step in MARKS:
+        if step == 0 or step in marks:
             record["marks"].setdefault(step, {})["ratio"] = _ratio(loss / run.scale, logits, labels)
         optimiser.zero_grad()
         loss.backward()
@@ -175,8 +181,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
     parser.add_argument("--part", default="0/1")
-    parser.add_argument("--optimizer", default="scratch")
+    parser.add_argument("overrides", nargs="*", help="of search.py")
+    parser.add_argument("--optimizer", default="sgd", choices=["sgd", "adamw"])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.2])
+    parser.add_argument("--head", type=float, default=1, help="how many times the rate of the encoder the head has")
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--thetas", type=int, default=0)

@@ -1,6 +1,6 @@
 """Strategies compared in simulated searches on a fitted table of thetas, hundreds in minutes.
 
-    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --thetas 4000 --metrics miou bf1   # for hours
+    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --rates 1e-2 --thetas 4000 --metrics miou bf1
     python benchmarks/strategies.py --pack thetas.jsonl                     # the table, benchmarks/thetas.json
     python benchmarks/strategies.py miou --repeats 100 --png strategies.png # the simulated searches
 
@@ -53,7 +53,8 @@ class Process:
         targets = (values - self.mean) / self.std
         typical = np.sqrt(2 * points.var(0).sum())
         fits = [self._fit(targets, typical * width, noise) for width in WIDTHS for noise in NOISES]
-        _, self.width, self.weights = max(fits, key=lambda fit: fit[0])
+        _, self.width, self.weights, left = max(fits, key=lambda fit: fit[0])
+        self.unexplained = self.std * left
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         return self.mean + self.std * self._kernel(points, self.width) @ self.weights
@@ -62,13 +63,14 @@ class Process:
         square = ((points[:, None] - self.points[None]) ** 2).sum(-1)
         return np.exp(-square / (2 * width**2))
 
-    def _fit(self, targets: np.ndarray, width: float, noise: float) -> tuple[float, float, np.ndarray]:
+    def _fit(self, targets: np.ndarray, width: float, noise: float) -> tuple[float, float, np.ndarray, np.ndarray]:
+        """Likelihood, width, weights, and what a fit to all other points leaves of each (Rasmussen, eq. 5.12)."""
         kernel = self._kernel(self.points, width) + noise * np.eye(len(targets))
         factor = cho_factor(kernel, lower=True)
         weights = cho_solve(factor, targets)
         variance = targets @ weights / len(targets)
         likelihood = -0.5 * len(targets) * np.log(variance) - np.log(np.diag(factor[0])).sum()
-        return likelihood, width, weights
+        return likelihood, width, weights, weights / np.diag(cho_solve(factor, np.eye(len(targets))))
 
 
 class Landscape:
@@ -78,7 +80,8 @@ class Landscape:
         self.points = np.array([row["theta"] for row in rows])
         values = np.array([[*row["holdout"], row["val"]] for row in rows])
         self.processes = [Process(self.points, column) for column in values.T]
-        self.residuals = values - np.stack([process(self.points) for process in self.processes], axis=1)
+        self.residuals = np.stack([process.unexplained for process in self.processes], axis=1)
+        self.explained = 1 - (self.residuals**2).sum(0) / ((values - values.mean(0)) ** 2).sum(0)
 
     def scores(self, theta: Sequence[float]) -> np.ndarray:
         """Hold-out after each of MARKS (4), then validation."""
@@ -164,8 +167,8 @@ def main() -> None:
     table = json.loads(TABLE.read_text())[options.metric]
     landscape = Landscape(table["rows"])
     entries = [Proposal(name, (), tuple(theta)) for name, theta in table["starts"].items()]
-    fitted = np.corrcoef(landscape.processes[-1](landscape.points), [row["val"] for row in table["rows"]])[0, 1]
-    print(f"{options.metric}: {len(table['rows'])} thetas, correlation of the fit {fitted:.2f}")
+    shares = ", ".join(f"{share:.2f}" for share in landscape.explained)
+    print(f"{options.metric}: {len(table['rows'])} thetas; of the variance the others explain {shares}")
     for name, entry in zip(table["starts"], entries, strict=True):
         print(f"  {name:12} {100 * landscape.final(entry.theta):.1f}")
     curves = {}

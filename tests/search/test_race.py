@@ -75,16 +75,27 @@ def test_the_best_and_the_first_are_tried_at_other_scales():
     ]
 
 
-def test_the_strategy_begins_around_the_best_theta():
+def test_thetas_begin_around_all_known_ones_and_go_on_around_the_best():
     for strategy in (RandomSearch, CMAES):
         asked, _ = run(race(strategy))
-        drawn = np.array([proposal.theta for proposal in asked[1]])
-        assert np.abs(drawn.mean(0) - (0.2, 0.8)).max() < 0.2
+        first, second = ([np.array(proposal.theta) for proposal in asked[step]] for step in (1, 2))
+        for index, theta in enumerate(first):
+            near, far = (MU, (0.2, 0.8))[:: 1 if index % 2 == 0 else -1]
+            assert np.linalg.norm(theta - near) < np.linalg.norm(theta - far)
+        assert np.abs(np.mean(second, axis=0) - (0.2, 0.8)).max() < 0.2
+
+
+def test_with_one_known_theta_the_strategy_begins_around_it():
+    maker = race(CMAES)
+    maker.entries = [entry for entry in maker.entries if entry.name != "identity"]
+    asked, _ = run(maker)
+    assert all(proposal.point for proposal in asked[1])
+    assert np.abs(np.mean([proposal.theta for proposal in asked[1]], axis=0) - (0.2, 0.8)).max() < 0.2
 
 
 def test_the_scale_is_searched_with_theta():
     asked, _ = run(race(scales=(0.25, 4.0)))
-    proposals = asked[1]
+    proposals = asked[2]
     assert all(len(proposal.point) == 3 for proposal in proposals)
     assert len({proposal.scale for proposal in proposals}) == 4
     assert all(0.25 <= proposal.scale <= 4 for proposal in proposals)

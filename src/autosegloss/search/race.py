@@ -10,6 +10,7 @@ from operator import attrgetter
 import numpy as np
 
 from autosegloss.errors import InputError
+from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.procedure import Ahead, Procedure
 from autosegloss.search.space import Space
 from autosegloss.search.strategy import Strategy
@@ -24,8 +25,9 @@ class Race(Procedure):
 
     1. Every entry is trained to the first rung.
     2. The best of them, and the first, are tried at `factor` times and 1 / `factor` of their scale.
-    3. The strategy begins around the best theta so far and proposes thetas with their scales, for at most T steps. It
-       ends before if `patience` steps have not raised the best score.
+    3. The first step of thetas is drawn around those of all entries in turn. Then the strategy begins with what is
+       known and proposes thetas with their scales. This ends after T steps, or if `patience` of them have not raised
+       the best score.
     4. The best of all, and the first entry at its best scale, go on from their saved states to the next rung, `keep` of
        them; then to the next.
 
@@ -40,6 +42,7 @@ class Race(Procedure):
         tuned: How many entries are tried at other scales.
         factor: Between two scales that are tried.
         patience: None does all T steps.
+        seed: Of the first step of thetas.
 
     Raises:
         InputError: A setting is out of range.
@@ -57,10 +60,12 @@ class Race(Procedure):
         tuned: int = 0,
         factor: float = 4.0,
         patience: int | None = None,
+        seed: int = 0,
     ):
         super().__init__(strategy, steps, proposal)
         self.entries, self.space, self.rungs = list(entries), space, list(rungs)
         self.keep, self.tuned, self.factor, self.patience = keep, tuned, factor, patience
+        self.seed = seed
         if not self.rungs or self.rungs != sorted({*self.rungs}) or self.rungs[0] < 1:
             raise InputError(f"rungs: expected rising numbers of training steps, got {self.rungs}")
         if not self.entries:
@@ -73,9 +78,7 @@ class Race(Procedure):
         if {*phases} == {ENTRY} and (other_scales := self._other_scales(ended)):
             return other_scales
         if RUNG not in phases and phases.count(THETA) < self.steps and not self._settled(ended):
-            if THETA not in phases:
-                self._begin(ended)
-            return [replace(each, pause_at=self.rungs[0], phase=THETA) for each in self._points()]
+            return [replace(each, pause_at=self.rungs[0], phase=THETA) for each in self._thetas(ended)]
         rung = 1 + phases.count(RUNG)
         return self._promoted(ended, self.rungs[rung]) if rung < len(self.rungs) else []
 
@@ -128,8 +131,25 @@ class Race(Procedure):
             for scale in (entry.scale / self.factor, entry.scale * self.factor)
         ]
 
+    def _thetas(self, ended: Sequence[Step]) -> list[Proposal]:
+        """The next step of thetas: around those of the entries where there are several, else of the strategy."""
+        centres = [self.space.point(entry.theta, entry.scale) for entry in self.entries if entry.theta]
+        done = sum(step.phase == THETA for step in ended)
+        if len(centres) > 1 and not done:
+            return self._around(centres)
+        if done == int(len(centres) > 1):
+            self._begin(ended)
+        return self._points()
+
+    def _around(self, centres: Sequence[FlatTheta]) -> list[Proposal]:
+        """M points drawn around several in turn; the strategy has not asked for them."""
+        rng, samples = np.random.default_rng(self.seed), self.strategy.samples
+        turns = [centres[index % len(centres)] for index in range(samples)]
+        drawn = [TruncatedNormal(np.array(centre), self.strategy.sigma).sample(rng, 1)[0] for centre in turns]
+        return [replace(self.proposal(tuple(point.tolist())), point=()) for point in drawn]
+
     def _begin(self, ended: Sequence[Step]) -> None:
-        """Have the strategy begin around the thetas that are known."""
+        """Have the strategy begin with the thetas that are known."""
         known = [trial for trial in _scored(ended) if trial.theta]
         if known:
             points = np.array([self.space.point(trial.theta, trial.scale) for trial in known])

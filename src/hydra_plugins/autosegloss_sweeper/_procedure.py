@@ -53,7 +53,7 @@ def procedure_of(task: Task) -> Procedure:
             )
         entries = [_entry(task, candidate) for candidate in task.candidates]
         race = {name: getattr(settings, name) for name in ("keep", "tuned", "factor", "patience")}
-        return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), **race)
+        return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), seed=settings.seed, **race)
     if task.prior:
         points = np.array([space.point(candidate.theta or (), candidate.scale) for candidate in task.prior])
         strategy.begin(points, -np.arange(len(points)))  # the first is taken for the best

@@ -94,7 +94,7 @@ class AutoSegLossSweeper(Sweeper):
         from ._prior import save_prior
         from ._task import Task
 
-        cfg = self._compose("trials", arguments)
+        cfg = self._compose("trials", [*arguments, *self.settings.trial])
         task = Task.of(self.settings, self.launcher, cfg, arguments, directory)
         search = Search(task, resumed=bool(OmegaConf.select(self.config, "resume")))
         # Composed now, so that a mistake in a run that follows hours of trials shows before them.
