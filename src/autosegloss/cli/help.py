@@ -120,7 +120,6 @@ SEARCH = Help(
     {
         "hydra.sweeper.steps=3": "steps of the search, of hydra.sweeper.samples=6 thetas each",
         "trainer.max_steps=250": "steps of a whole training; seed=0; data.root=ROOT of the images",
-        "workers=N": "trainings side by side; by default one for each GPU, else for each core",
         "dry_run=true": "says what would run, and how long",
         "resume=DIR": "goes on with a search that was killed",
     },
@@ -128,7 +127,7 @@ SEARCH = Help(
         "autosegloss search metric=miou": "on generated scenes, minutes",
         "autosegloss search metric=bf1 data=folder data.root=PATH": "on your own images",
         "autosegloss search metric=miou+biou metric.weights=[2,1]": "two metrics at once",
-        "autosegloss search metric=bf1 'guard={miou: 0.02}'": "no loss that costs more than two points of mIoU",
+        "autosegloss search metric=biou workers=4": "four at a time",
         "autosegloss search resume=searches/miou/DATE": "goes on",
     },
     ("metric", "profile", "hydra/sweeper", "curve", "data", "network", "optimizer", "trainer", "experiment"),
