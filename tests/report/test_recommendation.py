@@ -9,6 +9,7 @@ from helpers.evidence import drawn_evidence
 
 from autosegloss.formulas import resolve
 from autosegloss.ranking import Contest, Field, Verdict
+from autosegloss.report.gains import gains_figure
 from autosegloss.report.recommendation import write_recommendation
 
 METRICS = ("gacc", "macc", "miou")
@@ -76,6 +77,17 @@ def test_the_page_says_what_is_recommended_and_why(tmp_path, given, name, words)
     (row,) = [row for row in table.rows if row[0] == name]
     mean = found.splits["val"][name].scores["miou"]
     assert row[table.header.index("→ miou")] == f"{100 * mean.value:.1f} ± {100 * mean.stderr:.1f}"
+
+
+def test_the_figure_shows_every_candidate_and_its_interval():
+    found = verdict(**shares(0.6, 0.75))
+    (axes,) = gains_figure(found).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(found.splits["val"])
+    drawn = [line.get_xdata() for line in axes.lines[1:]]  # the first is that of the baseline
+    for name, (bounds, mean) in zip(found.splits["val"], zip(drawn[::2], drawn[1::2], strict=True), strict=True):
+        gain = found.splits["val"][name].differences["miou"]
+        assert list(bounds) == [100 * gain.low, 100 * gain.high]
+        assert mean[0] == 100 * gain.value
 
 
 def test_a_simpler_loss_that_is_as_good_is_named_beside_the_better_one():
