@@ -26,7 +26,7 @@ class TwoParts(nn.Module):
 
 
 def made(*overrides: str, network: nn.Module | None = None, max_steps: int = STEPS, **values):
-    cfg = composed("train", list(overrides))
+    cfg = composed("train", ["optimizer=sgd", *overrides])
     optimizer = OmegaConf.merge(cfg.optimizer, values)
     cfg.optimizer = optimizer
     return optimizer_with_schedule(cfg.optimizer, cfg.schedule)(network or TwoParts(), max_steps=max_steps)

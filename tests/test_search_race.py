@@ -18,6 +18,7 @@ RACE = [
     "hydra.sweeper.steps=1",
     "hydra.sweeper.samples=4",
     "hydra.sweeper.rungs=[3,6]",
+    "hydra.sweeper.trial=['ema=0.5']",
     "hydra.sweeper.keep=3",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=1",
@@ -51,9 +52,19 @@ def test_a_trial_that_goes_on_is_as_one_that_never_paused(command, undisturbed, 
     trial = next(trial for trial in History(undisturbed).steps[2].trials if trial.theta)
     theta = f"theta={list(trial.theta)}" if trial.name == SEARCHED else "theta=null"
     own = {"released": ["loss=searched", "loss.theta=macc"], "identity": ["loss=naive"]}.get(trial.name, [theta])
-    plain = [*RACE[:3], "hydra.mode=RUN", "hydra.run.dir=run", "checkpoint.pause_at=6", *own]
+    plain = [*RACE[:3], "hydra.mode=RUN", "hydra.run.dir=run", "checkpoint.pause_at=6", "ema=0.5", *own]
     command("search", *plain)
     assert json.loads((tmp_path / "run/result.json").read_text())["scores"]["macc"] == trial.score
+
+
+def test_overrides_of_trials_are_theirs_alone(undisturbed):
+    trials, finals = (
+        list(undisturbed.glob(f"{runs}/.hydra/overrides.yaml")) for runs in ("step_*/*", "comparison/*/*")
+    )
+    assert trials
+    assert finals
+    assert all("- ema=0.5\n" in path.read_text() for path in trials)
+    assert not any("ema" in path.read_text() for path in finals)
 
 
 def test_the_best_of_each_loss_is_trained_to_the_end(undisturbed):

@@ -191,10 +191,9 @@ class Search:
         def record(folder: str, outcome: Outcome) -> None:
             self.history.add(self._trial(step, left[folder], proposals[left[folder]], outcome))
 
-        directory = self.task.directory
-        self.jobs.run(
-            {folder: [*init, *trial_overrides(proposals[i], directory)] for folder, i in left.items()}, record
-        )
+        common = [*init, *self.task.settings.trial]
+        own = [trial_overrides(proposal, self.task.directory) for proposal in proposals]
+        self.jobs.run({folder: [*common, *own[index]] for folder, index in left.items()}, record)
 
     def _trial(self, step: int, index: int, proposal: Proposal, outcome: Outcome) -> Trial:
         own = {name: getattr(proposal, name) for name in ("theta", "name", "scale", "phase", "pause_at", "origin")}
