@@ -1,4 +1,4 @@
-.PHONY: install test lint format demo chaos kills mutations ci
+.PHONY: install test lint format demo chaos kills mutations gpu-check ci
 
 install:
 	python -m pip install -e ".[test]"
@@ -20,6 +20,9 @@ chaos:
 
 kills:
 	python tests/kills.py
+
+gpu-check:
+	python benchmarks/gpu_check.py
 
 mutations:
 	python tests/mutations.py

@@ -34,7 +34,10 @@ FAILS = {
 }
 LOSES = {"step_0001/trial_001": [Fault("launcher", "step")]}
 MESSAGES = {
-    "step_0000/trial_000": ["RuntimeError: raised on purpose", "OutOfMemoryError: out of memory on purpose"],
+    "step_0000/trial_000": [
+        "RuntimeError: raised on purpose",
+        "out of memory on purpose: set data.batch_size, data.eval_batch_size or trials_per_gpu lower",
+    ],
     "step_0000/trial_001": ["the process of the training ended with exit code 3"],
     "step_0000/trial_002": ["the process of the training was killed by SIGKILL"],
     "step_0000/trial_003": ["no result after 8 seconds"],

@@ -15,6 +15,7 @@ ROOMS = [
     "autosegloss.errors",
     "autosegloss.files",
     "autosegloss.registry",
+    "autosegloss.with_triton",
     "autosegloss.curves",
     "autosegloss.algebra",
     "autosegloss.formulas",

@@ -10,7 +10,12 @@ import pytest
 import torch
 from conftest import ROOT, TINY
 from omegaconf import OmegaConf
-from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
+from pytorch_lightning.plugins.environments import (
+    KubeflowEnvironment,
+    LightningEnvironment,
+    MPIEnvironment,
+    SLURMEnvironment,
+)
 from torch.testing import assert_close
 
 from autosegloss.training.environment import (
@@ -208,3 +213,20 @@ def test_the_tasks_of_srun_train_together(command, tmp_path, environment):
     own, run = (torch.load(tmp_path / name / "weights.pt") for name in ("own", "run"))
     for name, value in own.items():
         assert_close(run[name], value, rtol=0, atol=0)
+
+
+def test_mpi_is_not_started_to_look_for_other_processes(tmp_path, environment, monkeypatch):
+    """Where MPI is installed and does not run, its start ends the process."""
+    environment()
+
+    def started() -> bool:
+        raise AssertionError("MPI was started")
+
+    monkeypatch.setattr(MPIEnvironment, "detect", staticmethod(started))
+    with tamed_lightning():
+        found = make_trainer(OmegaConf.create(TRAINER), tmp_path).strategy.cluster_environment
+        assert type(found) is LightningEnvironment
+        own = OmegaConf.create(TRAINER)
+        own.trainer.plugins = [{"_target_": "lightning_fabric.plugins.environments.KubeflowEnvironment"}]
+        environment(MASTER_ADDR="localhost", MASTER_PORT="1", WORLD_SIZE="1", RANK="0")
+        assert type(make_trainer(own, tmp_path).strategy.cluster_environment) is KubeflowEnvironment

@@ -19,7 +19,7 @@ from autosegloss.curves import Curve, CurveFamily
 from autosegloss.errors import unknown
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
 from autosegloss.formulas.formula import values
-from autosegloss.kernels.fused import evaluate
+from autosegloss.kernels.evaluate import can_evaluate, evaluate
 from autosegloss.kernels.recompute import recomputed_sums
 from autosegloss.scale import ScaledLoss
 from autosegloss.theta_card import ThetaCard
@@ -91,7 +91,7 @@ class SurrogateLoss(ScaledLoss):
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
         self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
-        self._needs_maps: bool | None = None
+        self._needs_maps: dict[tuple[str, int], bool] = {}
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -160,12 +160,14 @@ class SurrogateLoss(ScaledLoss):
         return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}
 
     def _sums(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Sums:
-        if self._needs_maps is None:  # a corner tells, so that the first batch takes no more memory than the others
+        kind = logits.device.type, logits.ndim
+        if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
             corner = (slice(_CORNER),) * (true.labels.ndim - 1)
             labels, mask = true.labels[(slice(1), *corner)], true.mask[(slice(1), slice(1), *corner)]
             first = LabelMap(labels, mask, true.num_classes)
-            self._needs_maps = self._plan(logic, logits.detach()[(slice(1), slice(None), *corner)], first) is None
-        plan = None if self._needs_maps else self._plan(logic, logits, true)
+            part = logits.detach()[(slice(1), slice(None), *corner)]
+            self._needs_maps[kind] = self._plan(logic, part, first) is None
+        plan = None if self._needs_maps[kind] else self._plan(logic, logits, true)
         if plan is not None:
             return evaluate(plan, logits, true)
 
@@ -175,10 +177,10 @@ class SurrogateLoss(ScaledLoss):
         return recomputed_sums(read, logits, true, self.formula.classwise)
 
     def _plan(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Statistics | None:
-        """The sums of the formula; None for a formula that needs maps of the prediction."""
+        """The sums of the formula; None if it needs maps of the prediction."""
         prediction = Prediction(logits, true)
         plan = self.formula.plan(logic, prediction, true, true.mask)
-        return None if prediction.laid_out else plan
+        return None if prediction.laid_out or not can_evaluate(plan, logits) else plan
 
     def logic(self) -> SoftLogic:
         """The soft logic with the curves of theta, made anew after a change of theta: reading theta waits for a GPU."""

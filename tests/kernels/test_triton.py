@@ -1,7 +1,9 @@
 """The Triton kernels, in Triton's interpreter and as code for GPUs: neither needs a GPU."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from autosegloss.kernels.fused import triton_on
 
 def with_triton(program):
     pytest.importorskip("triton", reason="torch comes with Triton on Linux only")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
+    path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, env=env)
     assert done.returncode == 0, done.stderr
 
 
@@ -58,7 +62,7 @@ case(3, 2, 1500, [Bezier(3), Bezier(1)], channels_last)
 case(1, 40, 70, [Bezier(), Bezier()], dtype=torch.bfloat16)
 case(1, 40, 70, [Bezier(), Bezier()], channels_last, dtype=torch.float16)
 case(1, 1, 3, [Bezier()])
-case(1, 150, 100, [Bezier(2), Bezier(3), Bezier(1)])
+case(1, 300, 40, [Bezier(2), Bezier(3), Bezier(1)])
 check_kernels(triton_kernels, torch.device("cpu"))
 
 right = Batch.gradient
@@ -66,7 +70,72 @@ Batch.gradient = lambda *given: 1.1 * right(*given)
 try:
     check_kernels(triton_kernels, torch.device("cpu"))
 except RuntimeError as error:
-    assert "their results differ by" in str(error)
+    assert "gradients differ by" in str(error)
+else:
+    raise AssertionError("a wrong gradient was not noticed")
+"""
+
+BOUNDARIES = """
+import os
+os.environ["TRITON_INTERPRET"] = "1"
+import torch
+from helpers.laws import value_and_gradient
+from torch.testing import assert_close
+from autosegloss import SurrogateLoss
+from autosegloss.algebra.morphology import check_pooling
+from autosegloss.curves import Bezier, Linear
+from autosegloss.formulas import BoundaryF1, resolve
+from autosegloss.kernels import boundary, evaluate
+from autosegloss.kernels.evaluate import check_boundary
+from autosegloss.algebra import pooling_kernel
+
+random, calls = torch.Generator().manual_seed(0), []
+computed = boundary.evaluate
+boundary.evaluate = lambda *given: (calls.append(given), computed(*given))[1]
+channels_last = lambda x: x.contiguous(memory_format=torch.channels_last)
+
+def batch(n, c, *size):
+    labels = torch.randint(c, (n, *(-(-side // 5) for side in size)), generator=random)
+    for axis in range(1, len(size) + 1):
+        labels = labels.repeat_interleave(5, axis)
+    labels = labels[(slice(None), *(slice(side) for side in size))].contiguous()
+    labels[torch.rand(labels.shape, generator=random) < 0.05] = 255
+    labels[:, 0, 0], logits = 255, 3 * torch.randn(n, c, *size, generator=random)
+    logits[:, :, 0, 0] = torch.nan
+    return logits, labels
+
+def case(shape, formula, curve=Bezier(), rows=1, layout=lambda x: x, dtype=torch.float32, kernels=True):
+    theta = {name: torch.rand(rows, curve.num_parameters, generator=random) for name in formula.operations}
+    loss, (logits, labels) = SurrogateLoss(formula, theta, curve), batch(*shape)
+    logits = layout(logits.to(dtype))
+    calls.clear()
+    ours = value_and_gradient(loss, logits, labels)
+    assert bool(calls) == kernels
+    theirs = value_and_gradient(loss, logits.double(), labels)
+    assert ours[1].stride() == logits.stride()
+    close = {torch.float32: 1e-4, torch.bfloat16: 2e-2}[dtype]
+    assert_close(ours[0].double(), theirs[0], rtol=1e-5, atol=1e-6)
+    assert (ours[1].double() - theirs[1]).norm() <= close * theirs[1].norm()
+
+case((2, 5, 23, 31), BoundaryF1(tolerance=2))
+case((1, 3, 17, 22), BoundaryF1(), Bezier(3))
+case((2, 2, 20, 20), BoundaryF1(tolerance=3), Linear())
+case((1, 40, 12, 14), BoundaryF1(tolerance=1), Bezier(1), rows=2)
+case((2, 4, 11, 13), BoundaryF1(tolerance=2), layout=channels_last, dtype=torch.bfloat16)
+case((1, 3, 12, 13), resolve("miou+bf1"))
+case((1, 3, 6, 7, 8), BoundaryF1(tolerance=1), kernels=False)
+torch.use_deterministic_algorithms(True)
+case((1, 3, 12, 13), BoundaryF1(tolerance=2), kernels=False)
+torch.use_deterministic_algorithms(False)
+check_boundary(boundary, torch.device("cpu"))
+check_pooling(pooling_kernel, torch.device("cpu"))
+
+right = boundary._Run.by_logits
+boundary._Run.by_logits = lambda *given: 1.1 * right(*given)
+try:
+    check_boundary(boundary, torch.device("cpu"))
+except RuntimeError as error:
+    assert "their gradients differ by" in str(error)
 else:
     raise AssertionError("a wrong gradient was not noticed")
 """
@@ -75,19 +144,28 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from autosegloss.kernels import triton_kernels as kernels
+from autosegloss.algebra import pooling_kernel
+from autosegloss.kernels import boundary_kernels, triton_kernels
 
-pointers = {"labels": "*i64", "masks": "*i1", "table": "*fp32", "partial": "*fp32", "weights": "*fp32"}
+POINTERS = {"labels": "*i64", "masks": "*i1", "mask": "*i1", "valid": "*i1", "sets": "*i32", "lowest": "*i8"}
+POINTERS |= {"source": "*i32", "m": "*u8"}
+NUMBERS = ["table", "edges", "partial", "weights", "softmax", "probs", "boundary", "highest", "gradient"]
+POINTERS |= dict.fromkeys(NUMBERS, "*fp32")
+OPTIONS = {"term_count": 3, "pieces": 2, "at_labels": 5, "own": 2, "larger": True, "word": 31, "bits": True}
+KERNELS = [getattr(triton_kernels, name) for name in ("sums_kernel", "gradient_kernel")]
+KERNELS += [value for name, value in vars(boundary_kernels).items() if name.endswith("_kernel")]
+assert len(KERNELS) == 8
 for capability in (80, 90):
-    for kernel in (kernels.sums_kernel, kernels.gradient_kernel):
+    for kernel in (*KERNELS, pooling_kernel.pool_kernel):
         for dtype, ones in (("fp32", ("stride_p", "out_p")), ("bf16", ("stride_c", "out_c"))):
-            fixed = {"term_count": 3, "pieces": 2, "at_labels": 5, "block_c": 32, "block_p": 64}
-            fixed |= {name: 1 for name in ones if name in kernel.arg_names}
-            types = {**pointers, "logits": "*" + dtype, "result": "*" + dtype, **dict.fromkeys(fixed, "constexpr")}
+            fixed = {**OPTIONS, "block": 128, **dict.fromkeys(ones, 1)}
+            fixed = {name: value for name, value in fixed.items() if name in kernel.arg_names}
+            typed = {"logits": "*" + dtype, "result": "*u8" if "bits" in fixed else "*" + dtype}
+            types = {**POINTERS, **typed, **dict.fromkeys(fixed, "constexpr")}
             signature = {name: types.get(name, "i32") for name in kernel.arg_names}
             places = {(kernel.arg_names.index(name),): value for name, value in fixed.items()}
             source = ASTSource(fn=kernel, signature=signature, constexprs=places)
-            made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 8})
+            made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 1})
             assert made.asm["cubin"]
 """
 
@@ -99,6 +177,11 @@ def test_the_kernels_give_the_sums_and_gradients_of_the_blocks():
 
 
 @pytest.mark.slow
+def test_sums_over_boundaries_are_those_of_maps():
+    with_triton(BOUNDARIES)
+
+
+@pytest.mark.slow
 def test_the_kernels_compile_for_gpus_that_are_not_here():
     with_triton(COMPILE)
 
@@ -107,4 +190,4 @@ def test_operations_of_torch_take_the_place_of_kernels_that_do_not_run(caplog):
     """Triton cannot launch kernels on a CPU."""
     pytest.importorskip("triton", reason="torch comes with Triton on Linux only")
     assert triton_on(torch.device("cpu")) is None
-    assert "without Triton kernels on cpu, slower: " in caplog.text
+    assert "without the Triton kernels of triton_kernels on cpu, which is slower: " in caplog.text

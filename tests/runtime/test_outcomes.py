@@ -26,6 +26,13 @@ def interrupted_by_lightning() -> SystemExit:
     return error
 
 
+SMALLER = "set data.batch_size, data.eval_batch_size or trials_per_gpu lower"
+FULL_GPU = (
+    "CUDA out of memory. Tried to allocate 9.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 5.31 GiB is "
+    "free. "
+    "Including non-PyTorch memory, this process has 73.78 GiB memory in use. If reserved but unallocated memory is "
+    "large try setting PYTORCH_ALLOC_CONF=expandable_segments:True to avoid fragmentation."
+)
 ENDINGS = [
     (KeyboardInterrupt("after 3 of 9 steps"), Failure("interrupted", "after 3 of 9 steps")),
     (interrupted_by_lightning(), Failure("interrupted", "")),
@@ -42,8 +49,9 @@ ENDINGS = [
     ),
     (
         caused(InstantiationException("full_key: trainer"), torch.OutOfMemoryError("all in use")),
-        Failure("failed", "OutOfMemoryError: all in use"),
+        Failure("failed", f"all in use: {SMALLER}"),
     ),
+    (torch.OutOfMemoryError(FULL_GPU), Failure("failed", f"{FULL_GPU.partition('. Including')[0]}: {SMALLER}")),
     (MemoryError(), Failure("failed", "MemoryError: ")),
     (ValueError("two\n  lines"), Failure("failed", "ValueError: two lines")),
     (ValueError("x" * 9999), Failure("failed", f"ValueError: {'x' * 9999}"[:LONGEST])),

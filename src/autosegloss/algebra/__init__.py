@@ -3,7 +3,8 @@
 from autosegloss.algebra.inputs import LabelMap
 from autosegloss.algebra.logic import ExactLogic, Logic
 from autosegloss.algebra.maps import DenseMap, Map
-from autosegloss.algebra.soft import Prediction, SoftLogic
-from autosegloss.algebra.sums import CurveSum, Sum
+from autosegloss.algebra.prediction import Prediction
+from autosegloss.algebra.soft import SoftLogic
+from autosegloss.algebra.sums import CurveSum, Sum, Term
 
-__all__ = ["CurveSum", "DenseMap", "ExactLogic", "LabelMap", "Logic", "Map", "Prediction", "SoftLogic", "Sum"]
+__all__ = ["CurveSum", "DenseMap", "ExactLogic", "LabelMap", "Logic", "Map", "Prediction", "SoftLogic", "Sum", "Term"]

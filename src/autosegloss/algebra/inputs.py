@@ -165,6 +165,8 @@ def sum_by_label(labels: Tensor, num_classes: int, values: Tensor | None = None)
         values = values.flatten().to(accumulation_dtype(values.device))
     if index.device.type == "cpu" and not (values is not None and values.requires_grad):
         return torch.bincount(index, values, minlength=num_classes)
+    if values is None and index.is_cuda:
+        return torch.histc(index.to(torch.int32), num_classes, 0, num_classes).long()
     values = torch.ones_like(index, dtype=torch.int64) if values is None else values
     return values.new_zeros(num_classes).index_add(0, index, values)  # bincount has no gradient and waits for a GPU
 

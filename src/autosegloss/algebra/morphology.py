@@ -8,6 +8,7 @@ windows of 1, 2, 4, ... pixels: the values are the same, in log2(k) comparisons 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autosegloss.with_triton import check_close, kernels_on, readable
+
+_LONG = 64  # windows of more pixels are composed of shorter ones on a GPU, too
 _BLOCK = 2**18  # elements whose gradient is found at once
 _SPARSE = 0.125  # share of pixels with a gradient up to which the gradient follows each pixel by itself
 
@@ -43,13 +47,39 @@ def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int) ->
     """
     if not isinstance(size, int) or size < 1 or size % 2 == 0:
         raise TypeError(f"the size of a window must be an odd number of pixels, got {size!r}")
+    kernel = _kernel(m, size)
     for axis in range(2, m.ndim):
-        m, window = _bordered(m, size, axis), 1
-        while window < size:
-            shift = min(window, size - window)
-            m = combine(*_shifted(m, shift, axis))
-            window += shift
+        if kernel is not None:
+            m = kernel.pooled_along(m, size, axis, bits=combine is torch.bitwise_or)
+        else:
+            m = pooled_along(combine, m, size, axis)
     return m
+
+
+def pooled_along(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int, axis: int) -> Tensor:
+    """`combine` over a window of `size` pixels along an axis."""
+    m, window = _bordered(m, size, axis), 1
+    while window < size:
+        shift = min(window, size - window)
+        m = combine(*_shifted(m, shift, axis))
+        window += shift
+    return m
+
+
+def _kernel(m: Tensor, size: int) -> ModuleType | None:
+    """The module of the kernel that pools on a GPU with one launch for each axis."""
+    if not readable(m) or size > _LONG or m.numel() == 0:
+        return None
+    return kernels_on(m.device, "autosegloss.algebra.pooling_kernel", check_pooling)
+
+
+def check_pooling(kernel: ModuleType, device: torch.device) -> None:
+    """Raise RuntimeError if the kernel gives other maps than the operations of torch."""
+    m = torch.randint(256, (2, 1, 9, 40), generator=torch.Generator().manual_seed(0)).to(device)
+    for combine, bits in ((torch.maximum, False), (torch.bitwise_or, True)):
+        for axis in (2, 3):
+            ours, theirs = kernel.pooled_along(m, 5, axis, bits), pooled_along(combine, m, 5, axis)
+            check_close("pooled maps", ours.double(), theirs.double())
 
 
 class _Dilate(torch.autograd.Function):

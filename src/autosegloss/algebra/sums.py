@@ -10,8 +10,12 @@ from torch import Tensor
 from autosegloss.curves import Curve
 
 
+class Term:
+    """A sum (C,) that a formula asks for and the kernels compute."""
+
+
 @dataclass(frozen=True, eq=False)
-class CurveSum:
+class CurveSum(Term):
     """sum_x g(p_c(x)) over the pixels x of a mask, for each class c -> (C,).
 
     Args:
@@ -28,7 +32,7 @@ class CurveSum:
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """A linear combination of curve sums and computed sums (C,): sum_k factor_k term_k.
+    """A linear combination of sums to compute and computed sums (C,): sum_k factor_k term_k.
 
     Sums are added, subtracted and multiplied by numbers. Any other function of them belongs in the score of a formula,
     which sees their values.
@@ -42,7 +46,7 @@ class Sum:
         ((2, tensor([1])), (-1, tensor([1])))
     """
 
-    terms: tuple[tuple[float, CurveSum | Tensor], ...]
+    terms: tuple[tuple[float, Term | Tensor], ...]
 
     def __add__(self, other: Sum) -> Sum:
         return Sum(self.terms + other.terms) if isinstance(other, Sum) else NotImplemented

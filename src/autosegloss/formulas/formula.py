@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autosegloss.algebra import CurveSum, Logic, Map, Sum
+from autosegloss.algebra import Logic, Map, Sum, Term
 from autosegloss.algebra.inputs import accumulation_dtype
 from autosegloss.errors import InputError
 from autosegloss.registry import Registered
@@ -156,14 +156,14 @@ def check_operations(formula: Formula) -> Formula:
     return formula
 
 
-def values(statistics: Statistics, curve_sums: Mapping[CurveSum, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
-    """The values (C,) of statistics, given those of their curve sums; counts stay int64 unless scaled by a fraction."""
-    return {name: reduce(operator.add, _scaled(total, curve_sums)) for name, total in statistics.items()}
+def values(statistics: Statistics, computed: Mapping[Term, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
+    """The values (C,) of statistics, given those of their terms; counts stay int64 unless scaled by a fraction."""
+    return {name: reduce(operator.add, _scaled(total, computed)) for name, total in statistics.items()}
 
 
-def _scaled(total: Sum, curve_sums: Mapping[CurveSum, Tensor]) -> Iterator[Tensor]:
+def _scaled(total: Sum, computed: Mapping[Term, Tensor]) -> Iterator[Tensor]:
     for factor, term in total.terms:
-        value = curve_sums[term] if isinstance(term, CurveSum) else term
+        value = computed[term] if isinstance(term, Term) else term
         if not (value.is_floating_point() or isinstance(factor, int)):
             value = value.to(accumulation_dtype(value.device))
         yield value if factor == 1 else -value if factor == -1 else factor * value

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.algebra import Logic, Map
+from autosegloss.algebra.constants import constants
 from autosegloss.algebra.logic import Prefixed
 from autosegloss.errors import InputError, is_number
 from autosegloss.formulas.formula import Formula, Statistics, Sums, check_operations, ratio
@@ -53,7 +54,7 @@ class WeightedSum(Formula):
     def class_scores(self, sums: Sums) -> Tensor:
         """Weighted mean of the terms that define a class; their mean over classes is not the score."""
         scores = torch.stack([term.class_scores(own) for term, own in self._parts(sums)])
-        weights = scores.new_tensor(self.weights)[:, None] * self._defined(sums)
+        weights = constants(self.weights, scores)[:, None] * self._defined(sums)
         return ratio((weights * scores).sum(dim=0), weights.sum(dim=0))
 
     def defined(self, sums: Sums) -> Tensor:
@@ -66,7 +67,7 @@ class WeightedSum(Formula):
     def score(self, sums: Sums, classes: str = "defined") -> Tensor:
         scores = torch.stack([term.score(own, classes) for term, own in self._parts(sums)])
         something = torch.stack([own["true"].sum() > 0 for _, own in self._parts(sums)])
-        weights = scores.new_tensor(self.weights) * something
+        weights = constants(self.weights, scores) * something
         return ratio((weights * scores).sum(), weights.sum())
 
     def _parts(self, sums: Sums) -> Iterator[tuple[Formula, Sums]]:

@@ -6,9 +6,7 @@ Throughout: N images of P pixels, logits (N, C, P), labels (N, P) int64 in [0, C
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,47 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosegloss.algebra import CurveSum, LabelMap
+from autosegloss.algebra import CurveSum
 from autosegloss.algebra.inputs import accumulation_dtype, compute_dtype, sum_by_label
 from autosegloss.curves import Bezier, Curve
-from autosegloss.formulas.formula import Statistics, Sums, values
-
-log = logging.getLogger(__name__)
+from autosegloss.with_triton import check_close, kernels_on, readable
 
 _CPU_BLOCK, _GPU_BLOCK = 2**19, 2**24  # elements of the logits that are read at once
 
 
-def evaluate(plan: Statistics, logits: Tensor, true: LabelMap) -> Sums:
-    """The values (C,) of a plan made with `Prediction(logits, true)`, differentiable by the logits (N, C, *S)."""
-    terms = list(dict.fromkeys(term for s in plan.values() for _, term in s.terms if isinstance(term, CurveSum)))
-    flat = [CurveSum(t.curve, None if t.mask is None else t.mask.flatten(1), t.at_labels) for t in terms]
-    sums = fused_sums(logits.flatten(2), true.labels.flatten(1), true.mask.flatten(1), flat)
-    return values(plan, dict(zip(terms, sums.unbind(), strict=True)))
-
-
 def fused_sums(logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Tensor:
     """The sums (K, C) of the terms, differentiable by the logits."""
-    kernels = triton_on(logits.device) if logits.is_cuda else None
+    kernels = triton_on(logits.device) if readable(logits) else None
     if kernels is not None and kernels.fits(logits, terms):
+        if logits.stride(2) > 1:  # channels last: a class of neighbouring pixels lies apart, and is slow to read
+            logits = logits.contiguous()
         return kernels.TritonSums.apply(logits, labels, valid, terms)
     keep = torch.is_grad_enabled() and logits.requires_grad
     return BlockSums.apply(logits, labels, valid, terms, keep)
 
 
-@cache
 def triton_on(device: torch.device) -> ModuleType | None:
-    """The module of the Triton kernels, if they give on this device what the operations of torch give; tried once.
-
-    Triton may be missing, may not know the GPU, or find no C compiler for the launch of its kernels.
-    """
-    try:
-        from autosegloss.kernels import triton_kernels
-
-        check_kernels(triton_kernels, device)
-    except Exception as error:  # of any part of Triton; the operations of torch give the same sums
-        log.warning("losses run without Triton kernels on %s, slower: %s: %s", device, type(error).__name__, error)
-        return None
-    return triton_kernels
+    """The module of the kernels of the sums, if it can be used on this device."""
+    return kernels_on(device, "autosegloss.kernels.triton_kernels", check_kernels)
 
 
 def check_kernels(kernels: ModuleType, device: torch.device) -> None:
@@ -69,9 +48,8 @@ def check_kernels(kernels: ModuleType, device: torch.device) -> None:
     expected, saved = block_sums(logits, labels, valid, terms, keep=True)
     batch = kernels.Batch.of(logits, labels, valid, terms)
     slope = block_gradient(logits, labels, terms, saved, expected)
-    for ours, theirs in ((batch.sums(), expected), (batch.gradient(expected), slope)):
-        if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
-            raise RuntimeError(f"their results differ by {(ours - theirs).abs().max().item():.1e}")
+    check_close("sums", batch.sums(), expected)
+    check_close("gradients", batch.gradient(expected), slope)
 
 
 class BlockSums(torch.autograd.Function):

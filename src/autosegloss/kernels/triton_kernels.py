@@ -1,7 +1,7 @@
-"""The sums and their gradient as two Triton kernels: on a GPU each reads the logits once.
+"""The sums and their gradient as two Triton kernels; of the size of the logits only the gradient is written.
 
-A program takes a tile of pixels with all of their classes, so that softmax, curves and sums stay in its registers; the
-gradient computes them again. No tensor of the size of the logits is saved or written but the gradient.
+A program takes some pixels of an image and walks through their classes: what it has read of the logits stays in a
+cache while it finds their softmax, bends it and adds it up. The gradient computes the same again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 
 from autosegloss.algebra import CurveSum
 
-MOST_CLASSES = 256  # a tile holds all classes of its pixels
 MOST = 2**31  # programs, and places in memory from the first of an image to its last: both are counted in 32 bits
-_TILE = 2048  # its elements, unless the classes are many
-_EACH = 8  # elements of a thread: with more its registers do not hold them
+BLOCK = 128  # pixels of a program
+WARPS = 1  # so few that sums over the pixels of a program need no shared memory
+LOG2E = tl.constexpr(1.4426950408889634)
 
 
 class TritonSums(torch.autograd.Function):
@@ -28,162 +28,205 @@ class TritonSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Tensor:
         batch = Batch.of(logits, labels, valid, terms)
-        ctx.save_for_backward(*batch[:-1])
-        ctx.at_labels = batch.at_labels
+        ctx.save_for_backward(*batch[:-2])
+        ctx.bits = batch[-2:]
         return batch.sums()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        logits, labels, masks, table = ctx.saved_tensors
-        batch = Batch(logits, labels, masks, table, ctx.at_labels)
-        return batch.gradient(weights), None, None, None
+        return Batch(*ctx.saved_tensors, *ctx.bits).gradient(weights), None, None, None
 
 
 class Batch(NamedTuple):
     """The arguments of the kernels.
 
     logits: (N, C, P); labels: (N, P) int64, contiguous; masks: (1 + K, N, P) bool, the valid pixels and those of each
-    term; table: (K, pieces, 8) of `Curve.table`. Bit k of at_labels: term k counts the labels alone.
+    term, or the valid ones alone; table: (K, pieces, 8) of `Curve.table`; softmax: (2, N, P), what a probability needs
+    beside its logit. Bit k of at_labels: term k counts the labels alone. Bit k of own: it has a mask of its own.
     """
 
     logits: Tensor
     labels: Tensor
     masks: Tensor
     table: Tensor
+    softmax: Tensor
     at_labels: int
+    own: int
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> Batch:
         """A batch whose sums are those of the terms."""
-        pieces = max(len(term.curve.pieces or ()) for term in terms)
-        table = torch.stack([term.curve.table(pieces, logits.device) for term in terms])
-        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)])
+        table = tables([term.curve for term in terms], logits.device)
         at_labels = sum(1 << k for k, term in enumerate(terms) if term.at_labels)
-        return cls(logits, labels.contiguous(), masks, table, at_labels)  # labels: slices of a volume may be strided
+        own = sum(1 << k for k, term in enumerate(terms) if term.mask is not None)
+        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)] if own else [valid])
+        softmax = torch.empty(2, *labels.shape, dtype=torch.float32, device=logits.device)
+        # The labels of slices of a volume may be strided.
+        return cls(logits, labels.contiguous(), masks, table, softmax, at_labels, own)
 
     def sums(self) -> Tensor:
-        """The sums (K, C), float32."""
-        logits, labels, masks, table, _ = self
+        """The sums (K, C), float32; they fill `softmax`."""
+        logits, labels, masks, table, softmax, _, _ = self
         constants, tiles = self._launch()
-        size = len(logits) * tiles, len(table), constants["block_c"]
+        size = len(logits) * tiles, len(table), logits.shape[1]
         partial = torch.empty(size, dtype=torch.float32, device=logits.device)
         with torch.cuda.device_of(logits):
             sums_kernel[len(partial),](
-                logits, labels, masks, table, partial, *logits.stride(), *logits.shape, tiles, **constants
+                logits, labels, masks, table, softmax, partial, *logits.stride(), *logits.shape, tiles, **constants
             )
-        return partial.sum(dim=0, dtype=torch.float64)[:, : logits.shape[1]].float()
+        return partial.sum(dim=0, dtype=torch.float64).float()
 
     def gradient(self, weights: Tensor) -> Tensor:
-        """The gradient by the logits of the sums weighted by (K, C)."""
-        logits, labels, masks, table, _ = self
+        """The gradient by the logits of the sums weighted by (K, C), after `sums`."""
+        logits, labels, masks, table, softmax, _, _ = self
         constants, tiles = self._launch()
-        grid = (len(logits) * tiles,)
         result, weights = torch.empty_like(logits), weights.float().contiguous()
         strides = *logits.stride(), *result.stride()
         with torch.cuda.device_of(logits):
-            gradient_kernel[grid](
-                logits, labels, masks, table, weights, result, *strides, *logits.shape, tiles, **constants
+            gradient_kernel[len(logits) * tiles,](
+                logits, labels, masks, table, softmax, weights, result, *strides, *logits.shape, tiles, **constants
             )
         return result
 
     def _launch(self) -> tuple[dict[str, int], int]:
-        """The constants of the kernels, and the number of tiles of an image."""
-        _, classes, size = self.logits.shape
-        block_c = triton.next_power_of_2(classes)
-        block_p = max(32, _TILE // max(4, block_c))
-        warps = min(16, max(4, block_c * block_p // (32 * _EACH)))
-        sizes = {"block_c": block_c, "block_p": block_p, "num_warps": warps}
+        """The constants of the kernels, and the number of programs of an image."""
         terms, pieces, _ = self.table.shape
-        return {"term_count": terms, "pieces": pieces, "at_labels": self.at_labels, **sizes}, -(-size // block_p)
+        of_terms = {"term_count": terms, "pieces": pieces, "at_labels": self.at_labels, "own": self.own}
+        return {**of_terms, "block": BLOCK, "num_warps": WARPS}, triton.cdiv(self.logits.shape[2], BLOCK)
+
+
+def tables(curves: Sequence[Any], device: torch.device) -> Tensor:
+    """The numbers of the pieces of some curves: (K, pieces, 8), float32."""
+    pieces = max(len(curve.pieces) for curve in curves)
+    return torch.stack([curve.table(pieces, device) for curve in curves])
 
 
 def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
     """Whether the kernels support such logits (N, C, P) and curves."""
+    return counted(logits) and bool(terms) and all(term.curve.pieces for term in terms)
+
+
+def counted(logits: Tensor) -> bool:
+    """Whether kernels can count the places of logits (N, C, P) in memory."""
     single = logits.dtype in (torch.float32, torch.float16, torch.bfloat16)
     count, classes, size = logits.shape
     reach = (classes - 1) * logits.stride(1) + (size - 1) * logits.stride(2)
-    sizes = 0 < classes <= MOST_CLASSES and logits.numel() > 0 and max(reach, count * size, classes * size) < MOST
-    return single and sizes and bool(terms) and all(term.curve.pieces for term in terms)
+    return single and logits.numel() > 0 and max(reach, count * size, classes * size) < MOST
 
 
 @triton.jit
 def sums_kernel(
-    logits, labels, masks, table, partial, stride_n, stride_c, stride_p, images, classes, size, tiles,
-    term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
-    block_c: tl.constexpr, block_p: tl.constexpr,
+    logits, labels, masks, table, softmax, partial, stride_n, stride_c, stride_p, images, classes, size, tiles,
+    term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr, own: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    image, c, p = _place(tiles, block_c, block_p)
-    probs, hit = _softmax(
-        logits + image * stride_n, labels + image * size, masks + image * size, stride_c, stride_p, c, p, classes, size
-    )
-    at = tl.sum(tl.where(hit, probs, 0.0), axis=0)
-    out = partial + tl.program_id(0).to(tl.int64) * term_count * block_c
+    image, p = pixels(tiles, block)
+    seen = tl.load(masks + image * size + p, mask=p < size, other=0) != 0
+    label = tl.load(labels + image * size + p, mask=p < size, other=0).to(tl.int32)
+    at = logits + image * stride_n + p * stride_p
+    top, shift = softmax_of(at, stride_c, seen, classes, block)
+    save_softmax(softmax, top, shift, image, images, p, size)
+    y = prob_at(at + label * stride_c, top, shift, seen)
+    out = partial + tl.program_id(0).to(tl.int64) * term_count * classes
     for k in tl.static_range(term_count):
-        mask = tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
+        mask = _mask(masks, k, seen, image, images, p, size, own)
         if (at_labels >> k) & 1:
-            g, _ = _bent(table + k * pieces * 8, at, pieces)
-            values = tl.where(hit & mask[None, :], g[None, :], 0.0)
+            g, _ = bent(table + k * pieces * 8, y, pieces)
+            where = tl.where(mask, label, -1)
+            for c in tl.range(0, classes, loop_unroll_factor=4):
+                tl.store(out + k * classes + c, tl.sum(tl.where(where == c, g, 0.0), axis=0))
         else:
-            g, _ = _bent(table + k * pieces * 8, probs, pieces)
-            values = tl.where((c < classes)[:, None] & mask[None, :], g, 0.0)
-        tl.store(out + k * block_c + c, tl.sum(values, axis=1))
+            for c in range(classes):
+                g, _ = bent(table + k * pieces * 8, prob_at(at + c * stride_c, top, shift, seen), pieces)
+                tl.store(out + k * classes + c, tl.sum(tl.where(mask, g, 0.0), axis=0))
 
 
 @triton.jit
 def gradient_kernel(
-    logits, labels, masks, table, weights, result, stride_n, stride_c, stride_p, out_n, out_c, out_p,
+    logits, labels, masks, table, softmax, weights, result, stride_n, stride_c, stride_p, out_n, out_c, out_p,
     images, classes, size, tiles,
-    term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr,
-    block_c: tl.constexpr, block_p: tl.constexpr,
+    term_count: tl.constexpr, pieces: tl.constexpr, at_labels: tl.constexpr, own: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
-    image, c, p = _place(tiles, block_c, block_p)
-    probs, hit = _softmax(
-        logits + image * stride_n, labels + image * size, masks + image * size, stride_c, stride_p, c, p, classes, size
-    )
-    at = tl.sum(tl.where(hit, probs, 0.0), axis=0)
-    d = tl.zeros((block_c, block_p), tl.float32)
+    image, p = pixels(tiles, block)
+    label = tl.load(labels + image * size + p, mask=p < size, other=0).to(tl.int32)
+    at, out = logits + image * stride_n + p * stride_p, result + image * out_n + p * out_p
+    top, shift, seen = saved_softmax(softmax, image, images, p, p < size, size)
+    y = prob_at(at + label * stride_c, top, shift, seen)
+    at_label = tl.zeros((block,), tl.float32)
     for k in tl.static_range(term_count):
-        mask = tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
-        weight = tl.load(weights + k * classes + c, mask=c < classes, other=0.0)[:, None]
         if (at_labels >> k) & 1:
-            _, slope = _bent(table + k * pieces * 8, at, pieces)
-            d += tl.where(hit & mask[None, :], slope[None, :] * weight, 0.0)
-        else:
-            _, slope = _bent(table + k * pieces * 8, probs, pieces)
-            d += tl.where(mask[None, :], slope * weight, 0.0)
-    values = probs * (d - tl.sum(d * probs, axis=0)[None, :])
-    out = result + image * out_n + c[:, None] * out_c + p[None, :] * out_p
-    tl.store(out, values.to(result.dtype.element_ty), mask=(c < classes)[:, None] & (p < size)[None, :])
+            _, slope = bent(table + k * pieces * 8, y, pieces)
+            weight = tl.load(weights + k * classes + label)
+            at_label += tl.where(_mask(masks, k, seen, image, images, p, size, own), slope * weight, 0.0)
+    mean = y * at_label
+    for again in tl.static_range(2):  # the mean of the slopes first, then the gradient
+        for c in range(classes):
+            prob = prob_at(at + c * stride_c, top, shift, seen)
+            d = tl.zeros((block,), tl.float32)
+            for k in tl.static_range(term_count):
+                if not (at_labels >> k) & 1:
+                    _, slope = bent(table + k * pieces * 8, prob, pieces)
+                    mask = _mask(masks, k, seen, image, images, p, size, own)
+                    d += tl.where(mask, slope * tl.load(weights + k * classes + c), 0.0)
+            if again:
+                d = prob * (d + tl.where(label == c, at_label, 0.0) - mean)
+                tl.store(out + c * out_c, d.to(result.dtype.element_ty), mask=p < size)
+            else:
+                mean += prob * d
 
 
 @triton.jit
-def _place(tiles, block_c: tl.constexpr, block_p: tl.constexpr):
-    """The image of this program, its classes and pixels."""
+def pixels(tiles, block: tl.constexpr):
+    """The image of this program, and its pixels."""
     program = tl.program_id(0)
-    return (program // tiles).to(tl.int64), tl.arange(0, block_c), program % tiles * block_p + tl.arange(0, block_p)
+    return (program // tiles).to(tl.int64), program % tiles * block + tl.arange(0, block)
 
 
 @triton.jit
-def _softmax(logits, labels, valid, stride_c, stride_p, c, p, classes, size):
-    """Probabilities of a tile, 0 where not valid, and where the class is that of the label."""
-    inside = (c < classes)[:, None]
-    seen = (tl.load(valid + p, mask=p < size, other=0) != 0)[None, :]
-    at = logits + c[:, None] * stride_c + p[None, :] * stride_p
-    x = tl.load(at, mask=inside & seen, other=0.0).to(tl.float32)  # ignored pixels are not read
-    x = tl.where(inside, x, float("-inf"))
-    e = tl.exp(x - tl.max(x, axis=0)[None, :])
-    probs = tl.where(seen, e / tl.sum(e, axis=0)[None, :], 0.0)
-    return probs, c[:, None] == tl.load(labels + p, mask=p < size, other=0)[None, :]
+def softmax_of(at, stride_c, seen, classes, block: tl.constexpr):
+    """What a probability needs beside its logit x: p = 2^((x - top) log2 e - shift); ignored pixels are not read."""
+    top = tl.full((block,), float("-inf"), tl.float32)
+    for c in tl.range(0, classes, loop_unroll_factor=4):
+        top = tl.maximum(top, tl.load(at + c * stride_c, mask=seen, other=0.0).to(tl.float32))
+    total = tl.zeros((block,), tl.float32)
+    for c in tl.range(0, classes, loop_unroll_factor=4):
+        total += tl.exp2((tl.load(at + c * stride_c, mask=seen, other=0.0).to(tl.float32) - top) * LOG2E)
+    return top, tl.where(seen, tl.log2(total), float("inf"))
 
 
 @triton.jit
-def _bent(table, y, pieces: tl.constexpr):
+def save_softmax(softmax, top, shift, image, images, p, size):
+    tl.store(softmax + image * size + p, top, mask=p < size)
+    tl.store(softmax + (images + image) * size + p, shift, mask=p < size)
+
+
+@triton.jit
+def saved_softmax(softmax, image, images, p, inside, size):
+    """What `softmax_of` gave, and whether a pixel is valid and inside."""
+    top = tl.load(softmax + image * size + p, mask=inside, other=0.0)
+    shift = tl.load(softmax + (images + image) * size + p, mask=inside, other=float("inf"))
+    return top, shift, shift < float("inf")
+
+
+@triton.jit
+def prob_at(at, top, shift, seen):
+    """Probabilities, 0 at ignored pixels."""
+    return tl.exp2((tl.load(at, mask=seen, other=0.0).to(tl.float32) - top) * LOG2E - shift)
+
+
+@triton.jit
+def _mask(masks, k: tl.constexpr, seen, image, images, p, size, own: tl.constexpr):
+    if (own >> k) & 1:
+        return tl.load(masks + ((1 + k) * images + image) * size + p, mask=p < size, other=0) != 0
+    else:
+        return seen
+
+
+@triton.jit
+def bent(table, y, pieces: tl.constexpr):
     """g(y) and g'(y) of a curve; `curves.curve.Piece` explains the numbers."""
     start, pole, rate, square = tl.load(table), tl.load(table + 1), tl.load(table + 2), tl.load(table + 3)
     offset, v, bend, bow = tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7)
-    start, pole, rate, square = start + 0 * y, pole + 0 * y, rate + 0 * y, square + 0 * y
-    offset, v, bend, bow = offset + 0 * y, v + 0 * y, bend + 0 * y, bow + 0 * y
     for j in tl.static_range(1, pieces):
         piece = table + 8 * j
         beyond = y > tl.load(piece)
@@ -191,7 +234,8 @@ def _bent(table, y, pieces: tl.constexpr):
         rate, square = tl.where(beyond, tl.load(piece + 2), rate), tl.where(beyond, tl.load(piece + 3), square)
         offset, v = tl.where(beyond, tl.load(piece + 4), offset), tl.where(beyond, tl.load(piece + 5), v)
         bend, bow = tl.where(beyond, tl.load(piece + 6), bend), tl.where(beyond, tl.load(piece + 7), bow)
-    r = tl.sqrt(tl.maximum(square + rate * (y - pole), square))  # rounding may put y behind the end
-    t = (y - start) / (r + offset)
-    rise = bend + bow * t
-    return v + t * rise, (rise - bend / 2) / r
+    z = tl.maximum(square + rate * (y - pole), square)  # rounding may put y behind the end
+    steep = tl.rsqrt(z)  # 1 / r
+    root = tl.rsqrt(z * steep + offset)  # its square is 1 / (r + offset), without a division
+    t = (y - start) * root * root
+    return v + t * (bend + bow * t), (bend / 2 + bow * t) * steep

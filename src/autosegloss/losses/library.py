@@ -39,9 +39,10 @@ class LibraryLoss(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         with full_precision(logits.device):
             logits, valid = masked(logits, labels, self.ignore_index)
-            if not valid.any():
-                return logits.sum()  # all are masked: 0, with gradient 0
-            return self.loss(logits, labels.long())
+            # If all pixels are ignored, the labels are of a class and the loss is multiplied by 0: to branch on this
+            # would wait for a GPU.
+            some, a_class = valid.any(), int(self.ignore_index == 0)
+            return self.loss(logits, labels.long().where(some, a_class)) * some
 
 
 class ClassMeanLoss(LibraryLoss):

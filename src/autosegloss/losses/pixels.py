@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosegloss.algebra.checks import check_shapes
+from autosegloss.algebra.constants import constants
 from autosegloss.algebra.inputs import compute_dtype, valid_map, zero_ignored
 
 
@@ -28,7 +29,7 @@ def cross_entropy(
     """-w_y log softmax(logits)_y of each pixel, 0 at ignored pixels, and the valid map; both (N, *S)."""
     logits, valid = masked(logits, labels, ignore_index)
     classes, valid = zero_ignored(labels, valid), valid.squeeze(1)
-    weights = None if weight is None else logits.new_tensor(weight)
+    weights = None if weight is None else constants(weight, logits)
     return F.cross_entropy(logits, classes, weights, reduction="none") * valid, valid
 
 

@@ -33,11 +33,25 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("failed", str(error))
     if full := disk_error(error):
         return Failure("failed", full)
+    if full := _full_gpu(error) or _full_gpu(error.__cause__):
+        return Failure("failed", full)
     if isinstance(error, InstantiationException) and isinstance(error.__cause__, _MACHINE):
         return Failure.unexpected(error.__cause__)
     if mistake := describe_mistake(error):
         return Failure("mistake", mistake[:LONGEST])
     return Failure.unexpected(error)
+
+
+def _full_gpu(error: BaseException | None) -> str | None:
+    """One line about a GPU whose memory is full; None if `error` is another one."""
+    import torch  # here, because programs that only read import this module
+
+    if not isinstance(error, torch.cuda.OutOfMemoryError):
+        return None
+    facts = (
+        " ".join(str(error).split()).rstrip(".").split(". ")[:3]
+    )  # how much of what; then come hints for programmers
+    return f"{'. '.join(facts)}: set data.batch_size, data.eval_batch_size or trials_per_gpu lower"
 
 
 def describe_mistake(error: BaseException) -> str | None:

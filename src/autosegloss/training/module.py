@@ -92,9 +92,15 @@ def logits_of(network: nn.Module, images: Tensor) -> Tensor:
     Logits of another size than the padded images, as of networks that leave the scaling to others, are scaled to it.
     """
     height, width = images.shape[2:]
-    padded = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
-    logits = network(padded.contiguous(memory_format=torch.channels_last))
-    return scaled(logits, padded.shape[2:])[..., :height, :width]
+    given = padded(images)
+    return scaled(network(given), given.shape[2:])[..., :height, :width]
+
+
+def padded(images: Tensor) -> Tensor:
+    """Images (N, B, H, W) as a network gets them: padded to a multiple of 32, in the layout channels last."""
+    height, width = images.shape[2:]
+    whole = F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+    return whole.contiguous(memory_format=torch.channels_last)
 
 
 def scaled(logits: Tensor, size: Sequence[int]) -> Tensor:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.plugins.environments import TorchElasticEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
@@ -21,7 +23,9 @@ from autosegloss.training.averaging import AverageWeights
 from autosegloss.training.environment import config_decides, deaf_to_warnings, one_of_several, under_srun
 from autosegloss.training.freezing import FreezeEncoder
 
-_SRUN = {"_target_": "pytorch_lightning.plugins.environments.SLURMEnvironment", "auto_requeue": False}
+_ENVIRONMENTS = "pytorch_lightning.plugins.environments"
+_SRUN = {"_target_": f"{_ENVIRONMENTS}.SLURMEnvironment", "auto_requeue": False}
+_LOCAL = {"_target_": f"{_ENVIRONMENTS}.LightningEnvironment"}
 
 
 def make_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
@@ -29,10 +33,22 @@ def make_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
     if not one_of_several():
         # at its import Lightning may have taken it from a leftover of a launcher
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
-    plugins = [*(cfg.trainer.get("plugins") or ()), *([_SRUN] if under_srun() else [])]
+    plugins = [*(given := cfg.trainer.get("plugins") or ()), *_cluster(given)]
     trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(folder), plugins=plugins)
     trainer.callbacks += _callbacks(cfg)  # type: ignore[attr-defined]  # it has them
     return trainer
+
+
+def _cluster(plugins: Sequence[Any]) -> list[dict[str, Any]]:
+    """The plugin that finds the other processes, where neither the user nor torchrun has chosen one.
+
+    Lightning would look for a cluster of MPI at last, and to look starts MPI: that ends the process where MPI is
+    installed but does not run.
+    """
+    if under_srun():
+        return [_SRUN]
+    chosen = any(str(plugin.get("_target_", "")).endswith("Environment") for plugin in plugins)
+    return [] if chosen or TorchElasticEnvironment.detect() else [_LOCAL]
 
 
 def _callbacks(cfg: DictConfig) -> Iterator[pl.Callback]:
