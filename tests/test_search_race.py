@@ -116,3 +116,10 @@ def test_settings_that_make_no_race_are_refused(command, trainings, overrides, m
     with pytest.raises(SystemExit) as ended:
         command("search", *RACE, *overrides)
     assert str(ended.value).startswith(f"error: {message}")
+
+
+def test_a_dry_run_counts_the_trials_of_each_phase(command, trainings):
+    out = command("search", *RACE, "hydra.sweeper.tuned=1", "dry_run=true")
+    rows = [line.split("│")[1:4] for line in out.splitlines() if line.startswith("│")]
+    counts = {name.strip(): (int(runs), int(steps)) for name, runs, steps in rows}
+    assert counts.items() >= {"losses": (4, 3), "scales": (4, 3), "thetas": (4, 3), "going on": (4, 3)}.items()
