@@ -116,3 +116,14 @@ def test_settings_that_make_no_race_are_refused(command, trainings, overrides, m
     with pytest.raises(SystemExit) as ended:
         command("search", *RACE, *overrides)
     assert str(ended.value).startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(("length", "goes_on"), [(9, 4), (5, 0), (2, 0)])
+def test_a_dry_run_counts_the_trials_of_each_phase(command, trainings, length, goes_on):
+    """Rungs that are as long as a training, or longer, are none."""
+    out = command("search", *RACE, "hydra.sweeper.tuned=1", "dry_run=true", f"trainer.max_steps={length}")
+    rows = [line.split("│")[1:4] for line in out.splitlines() if line.startswith("│")]
+    counts = {name.strip(): (int(runs), int(steps)) for name, runs, steps in rows}
+    for phase in ("losses", "scales", "thetas"):
+        assert counts[phase] == (4, min(3, length))
+    assert counts.get("going on", (0, 0))[0] == goes_on
