@@ -99,6 +99,7 @@ class SurrogateLoss(ScaledLoss):
         self.formula: Formula = resolve(formula)
         self.curve: CurveFamily = CurveFamily.resolve(curve)
         self.task: Task = Task.resolve(task)
+        self.found_for = self.task.name  # the task of the theta card, if there is one
         self.num_classes = None if num_classes is None else self.task.num_classes(num_classes)
         self.classes, self.from_logits, self.sync_statistics = classes, from_logits, sync_statistics
         self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES)
@@ -114,7 +115,7 @@ class SurrogateLoss(ScaledLoss):
 
         Args:
             theta: the name of a card that ships with the package ("miou"), or a path to a card.
-            options: of the loss, such as `ignore_index`; `classes` and `scale` take the place of the card's own.
+            options: of the loss, as `ignore_index`; `classes`, `scale` and `task` take the place of the card's own.
 
         Raises:
             InputError: for a card that does not exist or cannot be read.
@@ -125,7 +126,10 @@ class SurrogateLoss(ScaledLoss):
             BoundaryIoU(width=6)
         """
         card = ThetaCard.load(theta)
-        return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, "scale": card.scale, **options})
+        own = {"classes": card.classes, "scale": card.scale, "task": card.task}
+        loss = cls(card.metric, card.theta, card.curve, **{**own, **options})
+        loss.found_for = card.task
+        return loss
 
     @property
     def theta(self) -> thetas.Theta:

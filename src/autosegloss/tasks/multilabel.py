@@ -31,6 +31,7 @@ class Multilabel(Task):
 
     name: ClassVar[str] = "multilabel"
     activation: ClassVar[Activation] = SIGMOID
+    exclusive: ClassVar[bool] = False
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
@@ -62,6 +63,16 @@ class Multilabel(Task):
 
     def num_classes(self, given: int | None) -> int:
         return whole_number("num_classes", 1 if given is None else given, least=1)
+
+    def channels(self, labels: int) -> int:
+        return labels
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        return self._predicted(logits, from_logits=True).long()
+
+    @property
+    def decision(self) -> str:
+        return f"a class is predicted where their sigmoid is above {self.threshold:g}"
 
     def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits or predictions, and labels, as (N, C, *S); raises InputError for other shapes."""
