@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig
 
 from autosegloss.cli.overrides import quoted
 from autosegloss.errors import InputError
@@ -116,7 +115,7 @@ class Search:
             )
         if cfg.data.holdout is None:
             print("note: data.holdout=null scores the trials on the validation split, which the table reports, too")
-        return State(_typed_overrides(cfg), searched_config(cfg))
+        return State(_typed_overrides(self.task), searched_config(cfg))
 
     def _resumed_state(self) -> State:
         state = State.load(self.task.directory)
@@ -225,7 +224,6 @@ class Search:
         return f"interrupted: {finished} finished trials are kept; go on with: {resume_command(self.task.directory)}"
 
 
-def _typed_overrides(cfg: DictConfig) -> list[str]:
-    """The overrides of a new search as the user typed them."""
-    overrides = cfg.hydra.overrides
-    return [a for a in (*overrides.hydra, *overrides.task) if not a.startswith(("resume=", "dry_run="))]
+def _typed_overrides(task: Task) -> list[str]:
+    """The overrides of a new search as the user typed them, without those of its trials alone."""
+    return [*task.cfg.hydra.overrides.hydra, *task.arguments]
