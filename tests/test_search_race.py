@@ -65,6 +65,8 @@ def test_overrides_of_trials_are_theirs_alone(undisturbed):
     assert finals
     assert all("- ema=0.5\n" in path.read_text() for path in trials)
     assert not any("ema" in path.read_text() for path in finals)
+    typed = json.loads((undisturbed / "state.json").read_text())["overrides"]
+    assert not any(override.startswith("ema=") for override in typed)  # what a resumed search begins with
 
 
 def test_the_best_of_each_loss_is_trained_to_the_end(undisturbed):

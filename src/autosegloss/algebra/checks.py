@@ -81,10 +81,11 @@ def check_predictions(preds: Tensor, labels: Tensor) -> None:
 
 
 def check_mask(mask: Tensor, shape: torch.Size) -> None:
-    """Raise TypeError unless a mask of maps (N, C, *S) is a bool tensor (N, 1, *S)."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (shape[0], 1, *shape[2:]):
+    """Raise TypeError unless a mask of maps (N, C, *S) is a bool tensor (N, 1, *S) or (N, C, *S)."""
+    one = torch.Size((shape[0], 1, *shape[2:]))
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape not in (one, shape):
         found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"a mask must be a bool tensor {(shape[0], 1, *shape[2:])}, got {found}")
+        raise TypeError(f"a mask must be a bool tensor {tuple(one)}, got {found}")
 
 
 def outside(what: str, seen: Tensor, num_classes: int, ignore_index: int | None) -> InputError:

@@ -31,6 +31,8 @@ class SoftLogic(Logic):
         first, second = self._bent(name, a, b)
         if pair := _with_labels(first, second):
             return TrueClassMap(*pair)
+        if known := _with_crisp(first, second):
+            return known[0].within(known[1].values)
         if isinstance(first, BentBoundary) and isinstance(second, ClassSets):
             return Matched(first, second)
         x, y = _aligned(first, second)
@@ -41,6 +43,8 @@ class SoftLogic(Logic):
         pair = _with_labels(first, second)
         if pair and isinstance(pair[0], Prediction):
             return SoftUnion(pair[0], pair[1])
+        if known := _with_crisp(first, second):
+            return SoftUnion(*known)
         x, y = _aligned(first, second)
         return DenseMap(x + y - x * y)
 
@@ -97,6 +101,12 @@ def _with_labels(a: Map, b: Map) -> tuple[BentMap | Prediction | Highest, LabelM
     """The operands as a soft map and a one-hot map, if they are these, in any order."""
     soft, crisp = (b, a) if isinstance(a, LabelMap) else (a, b)
     return (soft, crisp) if isinstance(soft, BentMap | Prediction | Highest) and isinstance(crisp, LabelMap) else None
+
+
+def _with_crisp(a: Map, b: Map) -> tuple[Prediction, DenseMap] | None:
+    """The operands as a prediction and a dense crisp map, if they are these, in any order."""
+    soft, crisp = (b, a) if isinstance(a, DenseMap) else (a, b)
+    return (soft, crisp) if isinstance(soft, Prediction) and isinstance(crisp, DenseMap) and crisp.crisp else None
 
 
 def _aligned(a: Map, b: Map) -> tuple[Tensor, Tensor]:

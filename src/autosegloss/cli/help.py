@@ -86,6 +86,7 @@ TRAIN = Help(
         "trainer.max_steps=300": "its length; seed=0; data.batch_size=8; data.root=ROOT of the images",
         "loss.theta=PATH": "with loss=searched: the theta.yaml of a search",
         "validate_every=N": "steps; early_stopping=5 ends after 5 validations without a better score",
+        "task=binary": "masks of a background and one foreground, which alone is scored",
         "monitor=METRIC": "takes the weights of the best validation; ema=0.999 averages weights",
         "resume=DIR": "goes on with a training, or a grid of them, that was stopped",
         "hydra.run.dir=DIR": "the folder of the run; outputs/train/DATE without it",
@@ -141,7 +142,7 @@ EVALUATE = Help(
     {
         "split=val": "val, test, train, or all of them",
         "data.KEY=VALUE": "another setting of the run's data; data=NAME data.root=ROOT takes other data",
-        "decode=argmax": "argmax; rankseg, which maximises the expected IoU of an image (extra rankseg)",
+        "decode=argmax": "argmax; rankseg, for the IoU of an image (extra rankseg). threshold=P: with task=binary",
         "other=RUN2": "a second run on the same images: paired test of the difference",
         "predictions=DIR": "masks in files instead of RUN, beside those in truth=DIR; classes=N or "
         "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075",
@@ -168,7 +169,7 @@ PREDICT = Help(
         "values=false": "true: the mask values, or colours, of the run's table instead of class indices",
         "window=0": "pixels of a side of a sliding window; 0 takes the image whole",
         "overlap=0.5": "of neighbouring windows, a share of their side",
-        "flip=false": "true: the mean of the image and its mirror image",
+        "flip=false": "true: the mean of the image and its mirror image. threshold=P: of a run with task=binary",
         "device=auto": "cpu, cuda, ...; auto takes a GPU if there is one",
         "data.source.bands=[0,1,2]": "of files of other bands, as RGBA; also data.source.max_value, max_megapixels",
     },

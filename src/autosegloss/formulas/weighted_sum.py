@@ -64,9 +64,17 @@ class WeightedSum(Formula):
     def _defined(self, sums: Sums) -> Tensor:
         return torch.stack([term.defined(own) for term, own in self._parts(sums)])
 
-    def score(self, sums: Sums, classes: str = "defined") -> Tensor:
-        scores = torch.stack([term.score(own, classes) for term, own in self._parts(sums)])
-        something = torch.stack([own["true"].sum() > 0 for _, own in self._parts(sums)])
+    def pooled(
+        self,
+        images: Sequence[Sums],
+        classes: str = "defined",
+        given: Tensor | None = None,
+        there: str | None = None,
+    ) -> Tensor:
+        owns = [[own for _, own in self._parts(sums)] for sums in images]
+        of_terms = list(zip(self.terms, zip(*owns, strict=True), strict=True))
+        scores = torch.stack([term.pooled(own, classes, given, there) for term, own in of_terms])
+        something = torch.stack([reduce(operator.add, (sums["true"].sum() for sums in own)) > 0 for _, own in of_terms])
         weights = constants(self.weights, scores) * something
         return ratio((weights * scores).sum(), weights.sum())
 

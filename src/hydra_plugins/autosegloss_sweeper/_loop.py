@@ -115,7 +115,7 @@ class Search:
             )
         if cfg.data.holdout is None:
             print("note: data.holdout=null scores the trials on the validation split, which the table reports, too")
-        return State(_typed_overrides(self.task), searched_config(cfg))
+        return State([*cfg.hydra.overrides.hydra, *self.task.arguments], searched_config(cfg))
 
     def _resumed_state(self) -> State:
         state = State.load(self.task.directory)
@@ -222,8 +222,3 @@ class Search:
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
         return f"interrupted: {finished} finished trials are kept; go on with: {resume_command(self.task.directory)}"
-
-
-def _typed_overrides(task: Task) -> list[str]:
-    """The overrides of a new search as the user typed them, without those of its trials alone."""
-    return [*task.cfg.hydra.overrides.hydra, *task.arguments]
