@@ -36,6 +36,19 @@ def test_a_search_that_is_stopped_between_its_last_trainings_recommends_the_same
     assert [(whole / name).read_text() for name in FILES] == [(tmp_path / "found" / name).read_text() for name in FILES]
 
 
+def test_a_search_that_goes_on_does_not_take_the_overrides_of_its_trials_for_those_of_the_user(
+    command, trainings, tmp_path
+):
+    trainings.interrupted = TRIALS + 1
+    with pytest.raises(SystemExit, match="interrupted"):
+        command("search", *FINAL, 'hydra.sweeper.trial=["ema=0.5"]', "hydra.sweep.dir=found")
+    trainings.interrupted = None
+    command("search", "resume=found", tiny=False)
+    written = {path.parent.parent: path.read_text() for path in (tmp_path / "found").rglob(".hydra/overrides.yaml")}
+    assert {folder.parent.name.startswith("step") for folder, text in written.items() if "ema=0.5" in text} == {True}
+    assert sum("ema=0.5" in text for text in written.values()) == TRIALS
+
+
 def test_seeds_of_searches_do_not_share_trainings(command, trainings, tmp_path):
     for seed in (0, 1):
         command("search", *FINAL, f"seed={seed}", f"hydra.sweep.dir={seed}")
