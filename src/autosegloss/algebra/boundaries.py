@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autosegloss.algebra.inputs import LabelMap, sum_by_label
 from autosegloss.algebra.maps import ClassSets, DenseMap, Map
-from autosegloss.algebra.morphology import erode
+from autosegloss.algebra.morphology import Window, erode
 from autosegloss.algebra.sums import Sum, Term
 from autosegloss.curves import Curve
 
@@ -61,8 +61,8 @@ class SoftBoundary(Map):
         """g(b), for a curve with g(0) = 0."""
         return BentBoundary(self, curve)
 
-    def dilate(self, size: int) -> Map:
-        return Highest(self, size) if self.cut else super().dilate(size)
+    def dilate(self, size: Window) -> Map:
+        return Highest(self, size) if self.cut and isinstance(size, int) else super().dilate(size)
 
     def larger(self, other: Map) -> Map:
         """The larger of the boundary and its matched part."""

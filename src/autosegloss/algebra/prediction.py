@@ -11,6 +11,7 @@ from autosegloss.algebra.boundaries import Eroded, Highest
 from autosegloss.algebra.checks import check_mask
 from autosegloss.algebra.inputs import LabelMap, accumulation_dtype, soft_map, sum_by_label
 from autosegloss.algebra.maps import Map
+from autosegloss.algebra.morphology import Window
 from autosegloss.algebra.sums import CurveSum, Sum
 from autosegloss.curves import Curve, Identity
 
@@ -76,7 +77,7 @@ class Prediction(Map):
         check_mask(mask, self.shape)
         return self._like(self.curve, _both(self.mask, mask, self.true.mask))
 
-    def erode(self, size: int, valid: Tensor) -> Map:
+    def erode(self, size: Window, valid: Tensor) -> Map:
         plain = self.curve is UNBENT and self.mask is self.true.mask
         if plain and size == 3 and valid is self.true.mask and len(self.shape) == 4:
             return Eroded(self, valid)
