@@ -31,6 +31,12 @@ def test_the_python_of_the_readme_runs():
     assert space["logits"].grad.isfinite().all()
 
 
+def test_the_python_of_the_page_on_metrics_runs():
+    for block in blocks("docs/metrics.md", "python"):
+        exec(block, space := {})
+        assert set(space["metrics"]) == {"miou", "dice", "fbeta", "nsd"}
+
+
 def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
     space = {
         "dataclass": dataclass,

@@ -1,9 +1,12 @@
 """Dice, F-beta, Tversky, precision, recall and MCC: what they are to each other and to those of other libraries."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from helpers import laws
+from segmentation_models_pytorch import metrics
 from segmentation_models_pytorch.losses import DiceLoss
 from torch.testing import assert_close
 from torchmetrics.functional import classification as tm
@@ -11,7 +14,17 @@ from torchmetrics.segmentation import DiceScore
 
 from autosegloss import InputError, SurrogateLoss
 from autosegloss.algebra.inputs import label_map
-from autosegloss.formulas import Dice, FBeta, MatthewsCorrelation, MeanAccuracy, MeanIoU, Precision, Recall, Tversky
+from autosegloss.formulas import (
+    Dice,
+    FBeta,
+    MatthewsCorrelation,
+    MeanAccuracy,
+    MeanIoU,
+    Precision,
+    Recall,
+    Tversky,
+    resolve,
+)
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 CLASSES = 5
@@ -91,6 +104,23 @@ def test_a_class_that_is_predicted_only_counts_as_in_torchmetrics_except_for_rec
         assert classes_of(formula, preds, labels)[4] == 0
     ours, theirs = laws.exact_score(Recall(), preds, labels, CLASSES), tm.multiclass_recall(preds, labels, **options)
     assert_close(ours * 4, theirs * 5)
+
+
+SMP = {
+    "miou": metrics.iou_score,
+    "dice": metrics.f1_score,
+    "precision": metrics.precision,
+    "recall": metrics.recall,
+    "fbeta": functools.partial(metrics.fbeta_score, beta=2),
+}
+
+
+@pytest.mark.parametrize("name", SMP)
+def test_the_score_is_that_of_smp_where_each_class_is_present(name):
+    preds, labels = scene()
+    stats = metrics.get_stats(preds, labels, "multiclass", ignore_index=laws.IGNORE, num_classes=CLASSES)
+    formula = FBeta(beta=2) if name == "fbeta" else resolve(name)
+    assert_close(laws.exact_score(formula, preds, labels, CLASSES), SMP[name](*stats, reduction="macro"))
 
 
 # To each other

@@ -14,19 +14,19 @@ Spacing = float | Sequence[float]
 _SLACK = 1 + 1e-6  # a spacing in float32, such as 0.8 mm, is a little off: five pixels of it are 4 mm
 
 
-def check_extent(what: str, extent: float) -> None:
+def check_extent(what: str, extent: float, remedy: str = "") -> None:
     """Raise InputError unless `extent` is a whole number of pixels or a fraction of the diagonal."""
     if not is_number(extent) or not (0 < extent < 1 or (extent >= 1 and float(extent).is_integer())):
         raise InputError(
             f"{what} must be a whole number of pixels >= 1 or a fraction of the image diagonal in (0, 1), "
-            f"got {extent!r}; for millimetres give spacing, the size of a pixel"
+            f"got {extent!r}{remedy}"
         )
 
 
 def checked_spacing(what: str, extent: float, spacing: Spacing | None) -> tuple[float, ...] | None:
     """The spacing as a tuple of 1 to 3 numbers; raises InputError unless it and the extent have a meaning together."""
     if spacing is None:
-        check_extent(what, extent)
+        check_extent(what, extent, remedy="; for millimetres give spacing, the size of a pixel")
         return None
     sizes = tuple(spacing) if isinstance(spacing, Iterable) else (spacing,)
     if not 1 <= len(sizes) <= 3 or not all(is_number(size) and size > 0 for size in sizes):
