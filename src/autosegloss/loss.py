@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +214,7 @@ class SurrogateLoss(ScaledLoss):
         return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
 
     def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
-        in_order = torch.are_deterministic_algorithms_enabled()
-        kind = logits.device.type, logits.dtype, logits.ndim, type(truth.true), truth.true.crisp, in_order
+        kind = logits.device, logits.dtype, logits.ndim, type(truth.true), torch.are_deterministic_algorithms_enabled()
         if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
             corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
             self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
@@ -222,10 +222,10 @@ class SurrogateLoss(ScaledLoss):
         if plan is not None:
             return evaluate(plan, logits, truth, self.activation)
 
-        def read(pred: Map, true: Map, valid: Tensor) -> Sums:
-            return values(self.formula.plan(logic, pred, true, valid))
+        return recomputed_sums(partial(self._read, logic), logits, truth, self.formula.classwise, self.activation)
 
-        return recomputed_sums(read, logits, truth, self.formula.classwise, self.activation)
+    def _read(self, logic: SoftLogic, pred: Map, true: Map, valid: Tensor) -> Sums:
+        return values(self.formula.plan(logic, pred, true, valid))
 
     def _plan(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Statistics | None:
         """The sums of the formula; None if it needs maps of the prediction."""
@@ -244,10 +244,9 @@ class SurrogateLoss(ScaledLoss):
 
     def _new_logic(self) -> SoftLogic:
         points = {name: self.curve.control_points(rows.cpu().double()) for name, rows in self.theta.items()}
-        curves = {name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()}
-        return SoftLogic(self.formula.operations, curves)
+        return SoftLogic(self.formula.operations, {k: [Curve(self.curve, p) for p in v] for k, v in points.items()})
 
     def extra_repr(self) -> str:
-        options = {name: getattr(self, name) for name in ("curve", "classes", "ignore_index", "sync_statistics")}
-        options["scale"] = round(float(self.scale), 6)
-        return ", ".join([str(self.formula), *(f"{name}={value!r}" for name, value in options.items())])
+        of_average = f"classes={self.classes!r}, ignore_index={self.ignore_index!r}"
+        sync, scale = f"sync_statistics={self.sync_statistics!r}", f"scale={round(float(self.scale), 6)!r}"
+        return f"{self.formula}, curve={self.curve!r}, {of_average}, {sync}, {scale}"
