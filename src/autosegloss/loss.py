@@ -218,10 +218,8 @@ class SurrogateLoss(ScaledLoss):
         if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
             corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
             self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
-        plan = None if self._needs_maps[kind] else self._plan(logic, logits, truth)
-        if plan is not None:
+        if not self._needs_maps[kind] and (plan := self._plan(logic, logits, truth)) is not None:
             return evaluate(plan, logits, truth, self.activation)
-
         return recomputed_sums(partial(self._read, logic), logits, truth, self.formula.classwise, self.activation)
 
     def _read(self, logic: SoftLogic, pred: Map, true: Map, valid: Tensor) -> Sums:
