@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from helpers.spots import SpotsAndHalves, write_spots
 from helpers.trained_runs import write_trained
 from omegaconf import OmegaConf
@@ -272,6 +274,16 @@ def test_several_classes_a_pixel_make_no_mask(several, tmp_path, program, argume
     arguments = [a.replace("=.", f"={tmp_path}/image.png") for a in arguments]
     with pytest.raises(InputError, match="task=multilabel has no label a pixel"):
         program.run([str(several), *arguments, f"out={tmp_path}/out"])
+
+
+def test_the_layers_of_the_documents_are_labels(tmp_path):
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), flags=re.S)[0]
+    exec(block, space := {})
+    for name in ("spot", "left"):
+        Image.fromarray(np.array([[0, 255], [255, 255]], np.uint8)).save(tmp_path / f"{name}.png")
+    image, labels = space["load_layers"](tmp_path / "spot.png", [tmp_path / "spot.png", tmp_path / "left.png"])
+    assert image.shape == (3, 2, 2)
+    assert labels.tolist() == [[[0, 1], [1, 1]]] * 2
 
 
 # Real images
