@@ -227,6 +227,15 @@ def test_a_run_of_an_earlier_version_is_multiclass(tmp_path):
     assert TrainedRun.of(run).task.name == "multiclass"
 
 
+def test_pictures_of_a_foreground_reach_tensorboard(command, root, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    settings = ["task=binary", "data=folder", f"data.root={root}", *OWN[:3], "trainer.max_steps=2", "loss=naive"]
+    shown = ["logger=tensorboard", "callbacks=pictures", "validate_every=1", "hydra.run.dir=run"]
+    command("train", *settings, *shown, "network.decoder_channels=8", tiny=False)
+    events = accumulator.EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    assert "predictions" in events.Tags()["images"]
+
+
 def test_a_search_writes_a_card_of_its_task(command, trainings, tmp_path):
     search = ["hydra.sweeper.steps=1", "hydra.sweeper.samples=2", "hydra.sweep.dir=found", "hydra/sweeper=ppo"]
     plain = ["hydra.sweeper.rungs=[]", "hydra.sweeper.finalists=0", "hydra.sweeper.warmup=null", "data.holdout=8"]
@@ -277,7 +286,7 @@ def test_several_classes_a_pixel_make_no_mask(several, tmp_path, program, argume
 
 
 def test_the_layers_of_the_documents_are_labels(tmp_path):
-    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), flags=re.S)[0]
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), flags=re.S)[-1]
     exec(block, space := {})
     for name in ("spot", "left"):
         Image.fromarray(np.array([[0, 255], [255, 255]], np.uint8)).save(tmp_path / f"{name}.png")
