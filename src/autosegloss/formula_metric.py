@@ -18,6 +18,7 @@ from autosegloss.errors import InputError
 from autosegloss.formulas import Formula, resolve
 from autosegloss.formulas.average import make_average
 from autosegloss.formulas.exact import averaged, exact_class_scores, exact_sums
+from autosegloss.formulas.formula import CLASS_RULES
 from autosegloss.tasks import Task
 from autosegloss.tasks.multiclass import Multiclass
 
@@ -35,7 +36,8 @@ class FormulaMetric(Metric):
         ignore_index: label of pixels that count for nothing, and of a class that is in no average; None: all count.
         per_class: return the class scores instead of their average.
         task: "multiclass", "binary" or "multilabel", or an object of `autosegloss.tasks` with a threshold.
-        classes: the ids of the classes that are averaged, as [1, 2, 3] to leave out a background; None takes all.
+        classes: the ids of the classes that are averaged, as [1, 2, 3] to leave out a background; None takes those that
+            are defined, "present" those in the truth, "all" all, of which absent ones score 0.
         class_weights: factors of these classes in the average.
         absent: of classes that are not defined: "skip" (None) leaves them out, "zero" scores them 0 and "one" 1.
         aggregate: "batch" scores the sums of the data set; "image" averages over images, "image,class" over pairs of an
@@ -64,7 +66,7 @@ class FormulaMetric(Metric):
         ignore_index: int | None = 255,
         per_class: bool = False,
         task: str | Task = "multiclass",
-        classes: Sequence[int] | None = None,
+        classes: str | Sequence[int] | None = None,
         class_weights: Sequence[float] | None = None,
         absent: str | None = None,
         aggregate: str = "batch",
@@ -83,11 +85,15 @@ class FormulaMetric(Metric):
         self.task: Task = Task.resolve(task)
         self.num_classes, self.per_class = self.task.num_classes(num_classes), per_class
         self.ignore_index, self.from_logits = check_ignore_index(ignore_index), from_logits
-        self.average = make_average("defined", "defined", classes, class_weights, absent, aggregate, ())
+        left_out = self.task.left_out(ignore_index)
+        options = (classes, class_weights, absent, aggregate, tuple(CLASS_RULES), left_out)
+        self.average = make_average("defined", "defined", *options)
+        self.average.check(self.num_classes)
         if per_class and aggregate != "batch":
             raise InputError("per_class: class scores are those of the whole data set, with aggregate='batch'")
         states = self._sums(*self._nothing())  # the formula itself names its states
         self._statistics = tuple(states)
+        self._no_rows = {name: value[None][:0] for name, value in states.items()}
         for name, value in {**states, self._mark(): torch.empty(0, dtype=torch.int64)}.items():
             if hasattr(self, name):
                 raise InputError(f"metric '{formula.name}': torchmetrics uses the name '{name}': rename the statistic")
@@ -129,7 +135,7 @@ class FormulaMetric(Metric):
             for name, value in self._sums(pred, truth).items():
                 setattr(self, name, getattr(self, name) + value)
             return
-        for n in range(len(labels)):
+        for n in truth.valid.flatten(1).any(dim=1).nonzero()[:, 0].tolist():  # an image that is all ignored is none
             one = slice(n, n + 1)
             for name, value in self._sums(part_of(pred, one), truth.of_images(one)).items():
                 getattr(self, name).append(value[None])
@@ -138,16 +144,18 @@ class FormulaMetric(Metric):
         if self.average.aggregate == "batch":
             sums = {name: getattr(self, name) for name in self._statistics}
             if self.per_class:
-                left_out = self.ignore_index if isinstance(self.task, Multiclass) else None
-                return exact_class_scores(self.formula, sums, self.num_classes, left_out).float()
-            return averaged(self.formula, [self.task.counted(sums, self.ignore_index)], self.average).float()
-        rows = {name: getattr(self, name) for name in self._statistics}
-        if not all(len(row) for row in rows.values()):
-            return torch.tensor(torch.nan)
-        whole = {name: dim_zero_cat(row) for name, row in rows.items()}
-        images = [{name: value[n] for name, value in whole.items()} for n in range(len(whole["true"]))]
-        counted = [self.task.counted(sums, self.ignore_index) for sums in images]
-        return averaged(self.formula, counted, self.average).float()
+                return exact_class_scores(self.formula, sums, self.num_classes, self.average.left_out).float()
+            return averaged(self.formula, [sums], self.average).float()
+        rows = {name: dim_zero_cat(own) for name in self._statistics if len(own := getattr(self, name))}
+        images = [{name: value[n] for name, value in rows.items()} for n in range(len(rows.get("true", ())))]
+        return averaged(self.formula, images, self.average).float().to(self.device)
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Sum, or gather, the states of all processes; one that has seen no image takes part."""
+        for name, rows in self._no_rows.items():
+            if isinstance(own := getattr(self, name), list) and not own:
+                own.append(rows.to(self.device))
+        super().sync(*args, **kwargs)
 
     def extra_repr(self) -> str:
         return f"{self.formula}, num_classes={self.num_classes}, ignore_index={self.ignore_index}"

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from autosegloss import theta as thetas
 from autosegloss.algebra import DenseMap, Map, Prediction, SoftLogic
-from autosegloss.algebra.activations import GIVEN, SOFTMAX
+from autosegloss.algebra.activations import SOFTMAX, Activation, Given
 from autosegloss.algebra.checks import check_channels
 from autosegloss.algebra.inputs import compute_dtype, full_precision
+from autosegloss.algebra.maps import map_of_labels
 from autosegloss.algebra.truth import Truth
 from autosegloss.curves import Curve, CurveFamily
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
@@ -52,7 +53,6 @@ class SurrogateLoss(ScaledLoss):
             must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
         scale: a factor before the loss; "ce" has the first batch set it, so that the gradient by the logits is as large
             as cross-entropy's (see `ScaledLoss`), and a learning rate that suits cross-entropy suits this loss better.
-
         task: "multiclass", "binary" (one logit a pixel) or "multilabel", or an object of `autosegloss.tasks`.
         class_weights: (C,) factors of the classes in the average, or of those that `classes` lists.
         absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
@@ -102,12 +102,14 @@ class SurrogateLoss(ScaledLoss):
         self.found_for = self.task.name  # the task of the theta card, if there is one
         self.num_classes = None if num_classes is None else self.task.num_classes(num_classes)
         self.classes, self.from_logits, self.sync_statistics = classes, from_logits, sync_statistics
-        self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES)
-        self.activation = self.task.activation if from_logits else GIVEN
+        left_out = self.task.left_out(ignore_index)
+        self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES, left_out)
+        if self.num_classes is not None:
+            self.average.check(self.num_classes)
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
         self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
-        self._needs_maps: dict[tuple[str, int, type, bool], bool] = {}
+        self._needs_maps: dict[tuple, bool] = {}
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -132,10 +134,15 @@ class SurrogateLoss(ScaledLoss):
         return loss
 
     @property
+    def activation(self) -> Activation:
+        """Makes probabilities of logits, and leaves probabilities as they are."""
+        return self.task.activation if self.from_logits else Given(self.task.activation)
+
+    @property
     def theta(self) -> thetas.Theta:
         """Parameters (R, K) by operation name."""
-        rows = {name: getattr(self, f"theta_{name}", None) for name in self.formula.operations}
-        return {name: row for name, row in rows.items() if row is not None}
+        held = ((name, getattr(self, f"theta_{name}", None)) for name in self.formula.operations)
+        return {name: rows for name, rows in held if rows is not None}
 
     def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """The loss of a batch.
@@ -161,9 +168,10 @@ class SurrogateLoss(ScaledLoss):
         with full_precision(logits.device):
             whole = self.average.aggregate == "batch"
             parts = [slice(None)] if whole else [slice(n, n + 1) for n in range(len(logits))]
-            sums = [self._counted(logits[part], truth if whole else truth.of_images(part)) for part in parts]
-            loss = 1 - self.average.score(self.formula, sums)
-            return loss.where(torch.stack([own["true"].sum() for own in sums]).sum() > 0, 0)
+            sums = [self._shared(logits[part], truth if whole else truth.of_images(part)) for part in parts]
+            count = torch.stack([self.average.present(own) for own in sums])
+            loss = 1 - self.average.score(self.formula, sums, count.unbind())
+            return loss.where(count.any(), 0)
 
     def statistics(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Sums:
         """The soft statistics (C,) of a batch by name, differentiable with respect to the logits."""
@@ -173,7 +181,7 @@ class SurrogateLoss(ScaledLoss):
         """The same statistics on dense maps that stay in memory for the gradient; slow, and the reference of tests."""
         logits, truth = self._batch(logits, labels, valid)
         pred = DenseMap(self.activation.probs(logits, truth.valid))
-        sums = values(self.formula.plan(self.logic(), pred, DenseMap(truth.true.dense()), truth.valid))
+        sums = values(self.formula.plan(self.logic(), pred, map_of_labels(truth.true.dense()), truth.valid))
         return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}
 
     def _batch(self, logits: Tensor, labels: Tensor, valid: Tensor | None) -> tuple[Tensor, Truth]:
@@ -192,19 +200,20 @@ class SurrogateLoss(ScaledLoss):
         logits, truth = self._batch(logits, labels, valid)
         return self.activation.cross_entropy(logits, truth.true.dense(), truth.valid)
 
-    def _counted(self, logits: Tensor, truth: Truth) -> Sums:
-        """The statistics of the classes that count, of all processes if they share them."""
+    def _shared(self, logits: Tensor, truth: Truth) -> Sums:
+        """The statistics of the classes that are averaged, of all processes if they share them."""
         sums = self._statistics(logits, truth)
         if self.sync_statistics and self.average.aggregate == "batch" and several_processes():
             sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
-        return self.task.counted(sums, self.ignore_index)
+        return self.average.selected(sums)
 
     def _statistics(self, logits: Tensor, truth: Truth) -> Sums:
-        sums = self._sums(self.logic(), logits, truth)
-        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
+        dtype = compute_dtype(logits.dtype)  # of counts, too
+        return {name: value.to(dtype) for name, value in self._sums(self.logic(), logits, truth).items()}
 
     def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
-        kind = logits.device.type, logits.ndim, type(truth.true), truth.true.crisp
+        in_order = torch.are_deterministic_algorithms_enabled()
+        kind = logits.device.type, logits.dtype, logits.ndim, type(truth.true), truth.true.crisp, in_order
         if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
             corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
             self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
@@ -221,7 +230,7 @@ class SurrogateLoss(ScaledLoss):
         """The sums of the formula; None if it needs maps of the prediction."""
         prediction = Prediction(logits, truth, self.activation)
         plan = self.formula.plan(logic, prediction, truth.true, truth.valid)
-        return None if prediction.laid_out or not can_evaluate(plan, logits, self.activation) else plan
+        return None if prediction.laid_out or not can_evaluate(plan, logits, truth.true, self.activation) else plan
 
     def logic(self) -> SoftLogic:
         """The soft logic with the curves of theta, made anew after a change of theta: reading theta waits for a GPU."""

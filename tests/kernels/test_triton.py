@@ -79,7 +79,11 @@ else:
 BOUNDARIES = """
 import os
 os.environ["TRITON_INTERPRET"] = "1"
+from dataclasses import dataclass
+from typing import ClassVar
 import torch
+from autosegloss import InputError
+from autosegloss import theta as thetas
 from helpers.laws import value_and_gradient
 from torch.testing import assert_close
 from autosegloss import SurrogateLoss
@@ -89,6 +93,7 @@ from autosegloss.formulas import BoundaryF1, resolve
 from autosegloss.kernels import boundary, evaluate
 from autosegloss.kernels.evaluate import check_boundary
 from autosegloss.algebra import pooling_kernel
+from autosegloss.with_triton import kernels_on
 
 random, calls = torch.Generator().manual_seed(0), []
 computed = boundary.evaluate
@@ -113,7 +118,6 @@ def case(shape, formula, curve=Bezier(), rows=1, layout=lambda x: x, dtype=torch
     ours = value_and_gradient(loss, logits, labels)
     assert bool(calls) == kernels
     theirs = value_and_gradient(loss, logits.double(), labels)
-    assert ours[1].stride() == logits.stride()
     close = {torch.float32: 1e-4, torch.bfloat16: 2e-2}[dtype]
     assert_close(ours[0].double(), theirs[0], rtol=1e-5, atol=1e-6)
     assert (ours[1].double() - theirs[1]).norm() <= close * theirs[1].norm()
@@ -125,6 +129,46 @@ case((1, 40, 12, 14), BoundaryF1(tolerance=1), Bezier(1), rows=2)
 case((2, 4, 11, 13), BoundaryF1(tolerance=2), layout=channels_last, dtype=torch.bfloat16)
 case((1, 3, 12, 13), resolve("miou+bf1"))
 case((1, 3, 6, 7, 8), BoundaryF1(tolerance=1), kernels=False)
+
+logits, labels = batch(3, 4, 11, 9)
+slices = labels.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+for metric in ("biou", "bf1"):
+    loss = SurrogateLoss(metric, [0.4] * thetas.size(resolve(metric), Bezier()))
+    assert_close(*(value_and_gradient(loss, logits, y) for y in (slices, labels)))
+    for spoiled in (torch.nan, torch.inf):  # a training that diverges is to be noticed
+        wrong = logits.clone()
+        wrong[:, :, 5, 5] = spoiled
+        assert not loss(wrong, torch.where(labels == 255, 0, labels)).isfinite()
+
+
+@dataclass(frozen=True)
+class Inline(BoundaryF1):
+    name: ClassVar[str] = "inline"
+
+    def statistics(self, logic, pred, true, valid):
+        b = logic.xor("boundary", pred, pred.erode(3, valid)).within(valid)
+        true = (true ^ true.erode(3, valid)).within(valid)
+        whole = b.larger(logic.and_("precision_and", b, true.dilate(3))).total(valid)
+        matched = logic.and_("precision_and", b, true.dilate(3)).total(valid)
+        found = logic.and_("recall_and", true, b.dilate(3)).total(valid)
+        return {"matched": matched, "pred": whole, "found": found, "true": true.total(valid)}
+
+
+class EvenWindow(Inline):
+    name: ClassVar[str] = "even_window"
+
+    def statistics(self, logic, pred, true, valid):
+        b = logic.xor("boundary", pred, pred.erode(3, valid)).within(valid)
+        return {"found": logic.and_("recall_and", true, b.dilate(4)).total(valid), "true": true.total(valid)}
+
+
+case((1, 3, 12, 13), Inline(), kernels=False)
+try:
+    SurrogateLoss(EvenWindow())(*batch(1, 3, 12, 13))
+except InputError as error:
+    assert "odd number of pixels" in str(error)
+else:
+    raise AssertionError("an even window was not refused")
 torch.use_deterministic_algorithms(True)
 case((1, 3, 12, 13), BoundaryF1(tolerance=2), kernels=False)
 torch.use_deterministic_algorithms(False)
@@ -133,6 +177,9 @@ check_pooling(pooling_kernel, torch.device("cpu"))
 
 right = boundary._Run.by_logits
 boundary._Run.by_logits = lambda *given: 1.1 * right(*given)
+with torch.no_grad():
+    tried = kernels_on(torch.device("cpu"), "autosegloss.kernels.boundary", lambda *given: check_boundary(*given))
+assert tried is None
 try:
     check_boundary(boundary, torch.device("cpu"))
 except RuntimeError as error:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from autosegloss.algebra.inputs import compute_dtype, soft_map
 
+_LEAST = 1e-6  # the least probability that has a logit of its own
+
 
 class Activation(ABC):
     """Makes probabilities (N, C, *S) of the output of a network."""
@@ -25,6 +27,10 @@ class Activation(ABC):
     @abstractmethod
     def gradient_(self, d: Tensor, probs: Tensor) -> Tensor:
         """The gradient by the logits of d, that by the probabilities (n, C, ...); d is overwritten."""
+
+    @abstractmethod
+    def logits(self, probs: Tensor) -> Tensor:
+        """Finite logits of which these are the probabilities."""
 
     @abstractmethod
     def cross_entropy(self, logits: Tensor, true: Tensor, valid: Tensor) -> Tensor:
@@ -43,6 +49,9 @@ class Softmax(Activation):
     def gradient_(self, d: Tensor, probs: Tensor) -> Tensor:
         d.mul_(probs)
         return d.addcmul_(probs, d.sum(dim=1, keepdim=True), value=-1)
+
+    def logits(self, probs: Tensor) -> Tensor:
+        return probs.clamp_min(_LEAST).log()
 
     def cross_entropy(self, logits: Tensor, true: Tensor, valid: Tensor) -> Tensor:
         logits = logits.to(compute_dtype(logits.dtype)).masked_fill(~valid, 0)
@@ -66,6 +75,9 @@ class Sigmoid(Activation):
         d.mul_(probs)
         return d.addcmul_(d, probs, value=-1)
 
+    def logits(self, probs: Tensor) -> Tensor:
+        return torch.logit(probs, eps=_LEAST)
+
     def cross_entropy(self, logits: Tensor, true: Tensor, valid: Tensor) -> Tensor:
         logits = logits.to(compute_dtype(logits.dtype)).masked_fill(~valid, 0)
         each = F.binary_cross_entropy_with_logits(logits, true.to(logits.dtype), reduction="none")
@@ -73,7 +85,10 @@ class Sigmoid(Activation):
 
 
 class Given(Activation):
-    """The network gives probabilities, 0 where they do not count."""
+    """The network gives probabilities, those that another activation would make of logits."""
+
+    def __init__(self, of: Activation):
+        self.of = of
 
     def probs(self, logits: Tensor, valid: Tensor) -> Tensor:
         return logits.to(compute_dtype(logits.dtype)).masked_fill(~valid, 0)
@@ -85,10 +100,10 @@ class Given(Activation):
         return d
 
     def cross_entropy(self, logits: Tensor, true: Tensor, valid: Tensor) -> Tensor:
-        probs = self.probs(logits, valid).clamp_min(1e-6)
-        each = -(true.to(probs.dtype) * probs.log()).sum(dim=1, keepdim=True)
-        seen = valid.any(dim=1, keepdim=True)
-        return (each * seen).sum() / seen.sum().clamp_min(1)
+        return self.of.cross_entropy(self.logits(self.probs(logits, valid)), true, valid)
+
+    def logits(self, probs: Tensor) -> Tensor:
+        return self.of.logits(probs)
 
 
-SOFTMAX, SIGMOID, GIVEN = Softmax(), Sigmoid(), Given()
+SOFTMAX, SIGMOID = Softmax(), Sigmoid()

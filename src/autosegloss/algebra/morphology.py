@@ -45,8 +45,7 @@ def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int) ->
 
     Raises TypeError for another size.
     """
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
-        raise TypeError(f"the size of a window must be an odd number of pixels, got {size!r}")
+    check_size(size)
     kernel = _kernel(m, size)
     for axis in range(2, m.ndim):
         if kernel is not None:
@@ -54,6 +53,12 @@ def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int) ->
         else:
             m = pooled_along(combine, m, size, axis)
     return m
+
+
+def check_size(size: int) -> None:
+    """Raise TypeError unless a window has an odd number of pixels."""
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise TypeError(f"the size of a window must be an odd number of pixels, got {size!r}")
 
 
 def pooled_along(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int, axis: int) -> Tensor:
@@ -67,8 +72,8 @@ def pooled_along(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: i
 
 
 def _kernel(m: Tensor, size: int) -> ModuleType | None:
-    """The module of the kernel that pools on a GPU with one launch for each axis."""
-    if not readable(m) or size > _LONG or m.numel() == 0:
+    """The module of the kernel that pools on a GPU with one launch for each axis; of numbers it loses a nan."""
+    if not readable(m) or m.is_floating_point() or size > _LONG or m.numel() == 0:
         return None
     return kernels_on(m.device, "autosegloss.algebra.pooling_kernel", check_pooling)
 

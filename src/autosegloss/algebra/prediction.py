@@ -76,7 +76,7 @@ class Prediction(Map):
         return self._like(curve, self.mask) if self.curve.straight else BentMap(self.dense(), curve)
 
     def within(self, mask: Tensor) -> Prediction:
-        check_mask(mask, self.shape)
+        check_mask(mask, self.shape, of_classes=not isinstance(self.truth.true, LabelMap))
         return self._like(self.curve, _both(self.mask, mask, self.truth.valid))
 
     def erode(self, size: int, valid: Tensor) -> Map:
@@ -114,7 +114,7 @@ class Prediction(Map):
 
     def _within_valid(self, mask: Tensor) -> Tensor | None:
         """The mask of a sum; None stands for the valid map."""
-        check_mask(mask, self.shape)
+        check_mask(mask, self.shape, of_classes=not isinstance(self.truth.true, LabelMap))
         within = _both(self.mask, mask, self.truth.valid)
         return None if within is self.truth.valid else within
 

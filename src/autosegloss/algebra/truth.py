@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor
 
 from autosegloss.algebra.inputs import LabelMap
-from autosegloss.algebra.maps import DenseMap, Map
+from autosegloss.algebra.maps import DenseMap, Map, map_of_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class Truth:
     """The map of the labels (N, C, *S), empty at ignored pixels.
 
     Args:
-        true: one-hot labels, whose mask is `valid`, or a dense map: bool, or soft labels in [0, 1].
+        true: one-hot labels, whose mask is `valid`, or a dense map, bool or of soft labels.
         valid: (N, 1, *S), bool, or (N, C, *S) where each class has pixels of its own to ignore.
     """
 
@@ -51,7 +51,7 @@ def _of_labels(num_classes: int, labels: Tensor, valid: Tensor) -> Truth:
 
 
 def _of_values(values: Tensor, valid: Tensor) -> Truth:
-    return Truth(DenseMap(values), valid)
+    return Truth(map_of_labels(values), valid)
 
 
 def part_of(m: Map, images: slice) -> Map:

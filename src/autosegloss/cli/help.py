@@ -116,11 +116,11 @@ TRAIN = Help(
 
 SEARCH = Help(
     "autosegloss search [KEY=VALUE ...] [--config-dir DIR]",
-    "Searches the loss for a metric: many short trainings, then theta.yaml, the loss that was best, and a table that "
-    "compares it with others.",
+    "Searches the loss for a metric: many short trainings, then a table of all losses at one budget, and which of them "
+    "to train with.",
     {
-        "hydra.sweeper.steps=5": "steps of the search, of hydra.sweeper.samples=5 trials each",
-        "trainer.max_steps=40": "steps of a trial; seed=0; data.root=ROOT of the images",
+        "hydra.sweeper.steps=3": "steps of the search, of hydra.sweeper.samples=6 thetas each",
+        "trainer.max_steps=250": "steps of a whole training; seed=0; data.root=ROOT of the images",
         "dry_run=true": "says what would run, and how long",
         "resume=DIR": "goes on with a search that was killed",
     },
@@ -128,7 +128,7 @@ SEARCH = Help(
         "autosegloss search metric=miou": "on generated scenes, minutes",
         "autosegloss search metric=bf1 data=folder data.root=PATH": "on your own images",
         "autosegloss search metric=miou+biou metric.weights=[2,1]": "two metrics at once",
-        "autosegloss search hydra/launcher=joblib hydra.launcher.n_jobs=2": "two trials at a time",
+        "autosegloss search metric=biou workers=4": "four at a time",
         "autosegloss search resume=searches/miou/DATE": "goes on",
     },
     ("metric", "profile", "hydra/sweeper", "curve", "data", "network", "optimizer", "trainer", "experiment"),

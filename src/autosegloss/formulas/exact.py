@@ -28,11 +28,14 @@ def exact_sums(
 
 def exact_score(formula: Formula, sums: Sums, ignore_index: int | None) -> Tensor:
     """The score of sums (C,), a scalar in [0, 1]; nan if no class is defined. A class that is ignored is left out."""
-    return averaged(formula, [counted(sums, ignore_index)], Average("defined"))
+    return averaged(formula, [sums], Average("defined", left_out=ignore_index))
 
 
 def averaged(formula: Formula, images: Sequence[Sums], average: Average) -> Tensor:
     """The score of the sums (C,) of images, or of all of them, a scalar in [0, 1]; nan if nothing is defined."""
+    if not images:
+        return torch.tensor(torch.nan)
+    images = [average.selected(sums) for sums in images]
     some = torch.stack([average.defined(formula, sums) for sums in images]).any()
     return average.score(formula, images).where(some, torch.nan)
 

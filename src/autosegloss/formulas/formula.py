@@ -133,22 +133,22 @@ class Formula(Registered, ABC):
             given: factors (C,) of their weights.
             there: the rule of the classes that are there: all others score 1.
         """
-        return self.pooled([sums], classes, given, there)
+        return self.pooled([sums], classes, None if given is None else [given], there)
 
     def pooled(
         self,
         images: Sequence[Sums],
         classes: str = "defined",
-        given: Tensor | None = None,
+        given: Sequence[Tensor] | None = None,
         there: str | None = None,
     ) -> Tensor:
-        """Weighted average over the classes of all images that have sums of their own, likewise."""
+        """Weighted average over the classes of all images that have sums of their own, likewise; `given` of each."""
         total, weight = [], []
-        for sums in images:
+        for n, sums in enumerate(images):
             scores, weights = self.class_scores(sums), self.class_weights(sums, classes)
             if there is not None:
                 scores = scores.where(CLASS_RULES[there](self, sums), 1)
-            weights = weights if given is None else weights * given.to(weights.dtype)
+            weights = weights if given is None else weights * given[n]
             total.append((weights * scores).sum())
             weight.append(weights.sum())
         return ratio(reduce(operator.add, total), reduce(operator.add, weight))

@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from autosegloss.algebra import CurveSum, DenseMap, LabelMap, Prediction, SoftLogic, Term
+from autosegloss.algebra import CurveSum, DenseMap, LabelMap, Map, Prediction, SoftLogic, Term
 from autosegloss.algebra.activations import SOFTMAX, Activation
 from autosegloss.algebra.inputs import label_map, soft_map
 from autosegloss.algebra.truth import Truth
@@ -35,13 +35,13 @@ def evaluate(plan: Statistics, logits: Tensor, truth: Truth, activation: Activat
     return values(plan, computed)
 
 
-def can_evaluate(plan: Statistics, logits: Tensor, activation: Activation = SOFTMAX) -> bool:
+def can_evaluate(plan: Statistics, logits: Tensor, true: Map, activation: Activation = SOFTMAX) -> bool:
     """Whether `evaluate` has kernels for all terms of a plan; else the formula needs maps."""
     others = [term for term in _terms(plan) if not isinstance(term, CurveSum)]
     if not others:
         return True
     kernels = boundary_kernels(logits) if activation is SOFTMAX else None
-    return kernels is not None and kernels.fits(others, logits)
+    return kernels is not None and kernels.fits(others, logits, true)
 
 
 def boundary_kernels(logits: Tensor) -> ModuleType | None:
@@ -65,7 +65,9 @@ def check_boundary(kernels: ModuleType, device: torch.device) -> None:
     plan = formula.plan(logic, Prediction(logits, Truth(true, true.mask)), true, true.mask)
     ours = values(plan, kernels.evaluate(_terms(plan), logits, true))
     theirs = values(formula.plan(logic, DenseMap(soft_map(logits, true.mask)), DenseMap(true.dense()), true.mask))
-    names = [name for name, value in ours.items() if value.requires_grad]
+    names = [name for name, value in ours.items() if value.is_floating_point()]
+    if not names:
+        raise RuntimeError("the check of sums over boundaries has no sums")
     for one, other in zip(*([sums[name].float() for name in names] for sums in (ours, theirs)), strict=True):
         check_close("sums over boundaries", one, other)
         gradients = (torch.autograd.grad(x.square().sum(), logits, retain_graph=True)[0] for x in (one, other))

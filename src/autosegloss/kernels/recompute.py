@@ -11,6 +11,7 @@ from torch import Tensor
 from autosegloss.algebra import DenseMap, Map
 from autosegloss.algebra.activations import SOFTMAX, Activation
 from autosegloss.algebra.inputs import compute_dtype, smallest_integer
+from autosegloss.algebra.maps import map_of_labels
 from autosegloss.algebra.truth import Truth
 from autosegloss.formulas import Sums
 from autosegloss.kernels.memory import empty, empty_like, zero_ignored_
@@ -115,7 +116,7 @@ class _Parts(NamedTuple):
         ranges = [slice(start, start + step) for start in range(0, count, max(1, step))]
         if isinstance(true, DenseMap):
             for part in ranges:
-                yield part, DenseMap(true.values[:, part]), valid if valid.shape[1] == 1 else valid[:, part]
+                yield part, map_of_labels(true.values[:, part]), valid if valid.shape[1] == 1 else valid[:, part]
         elif not self.classwise:
             yield slice(0, count), true, valid
         else:

@@ -18,7 +18,7 @@ class Binary(Multilabel):
     """A single foreground, which alone is scored, as people report it.
 
     Logits (N, 1, *S) or (N, *S), labels likewise: 0 and 1, bool, or soft in [0, 1]. Four axes are (N, 1, H, W) if the
-    second has length 1, otherwise those of volumes (N, D, H, W).
+    second has length 1, otherwise those of volumes (N, D, H, W), D > 2.
 
     Args:
         threshold: of the probability above which a pixel is predicted as foreground.
@@ -59,21 +59,31 @@ class Binary(Multilabel):
     def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         check_tensors(values, labels)
         whole = _with_channel(values)
-        same = labels.shape if labels.shape == whole.shape else (labels.shape[0], 1, *labels.shape[1:])
-        if whole.ndim not in (4, 5) or whole.shape[1] != 1 or tuple(same) != tuple(whole.shape):
+        same = labels if labels.shape == whole.shape or labels.ndim == 0 else labels.unsqueeze(1)
+        if whole.ndim not in (4, 5) or whole.shape[1] != 1 or same.shape != whole.shape or _two_channels(values):
             raise InputError(
                 f"expected {what} (N, 1, H, W) or (N, H, W), for volumes with D before H, and labels likewise, got "
-                f"{what} {tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(values, labels)}"
+                f"{what} {tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(values)}"
             )
-        return whole, labels.view(same) if labels.is_contiguous() else labels.reshape(same)
+        return whole, same
 
 
 def _with_channel(values: Tensor) -> Tensor:
     single = values.ndim >= 4 and values.shape[1] == 1
-    return values if single or values.ndim == 5 else values.unsqueeze(1)
+    return values if single or values.ndim in (0, 5) else values.unsqueeze(1)
 
 
-def _remedy(values: Tensor, labels: Tensor) -> str:
-    if values.ndim == labels.ndim + 1 and values.shape[1] == 2:
-        return ": of two channels make the logit of the foreground by logits[:, 1] - logits[:, 0]"
+def _two_channels(values: Tensor) -> bool:
+    return values.ndim >= 4 and values.shape[1] == 2
+
+
+def _remedy(values: Tensor) -> str:
+    """How channels become one; a volume of two slices without a channel is not told from two channels."""
+    if _two_channels(values):
+        return (
+            ": of two channels make the logit of the foreground by logits[:, 1] - logits[:, 0], with labels of 0 and "
+            "1 (N, H, W); a volume of two slices needs its channel, (N, 1, 2, H, W)"
+        )
+    if values.ndim >= 4 and values.shape[1] > 2:
+        return ': several channels are those of task="multilabel" or "multiclass"'
     return ""

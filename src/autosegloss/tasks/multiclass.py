@@ -11,11 +11,16 @@ from torch import Tensor
 
 from autosegloss.algebra.activations import SOFTMAX, Activation
 from autosegloss.algebra.checks import check_num_classes, check_shapes
-from autosegloss.algebra.inputs import counted, label_map, predicted_classes, predicted_map, valid_map, zero_ignored
-from autosegloss.algebra.maps import DenseMap, Map
+from autosegloss.algebra.inputs import (
+    compute_dtype,
+    label_map,
+    predicted_classes,
+    predicted_map,
+    valid_map,
+    zero_ignored,
+)
+from autosegloss.algebra.maps import Map, SoftLabels
 from autosegloss.algebra.truth import Truth
-from autosegloss.errors import InputError
-from autosegloss.formulas.formula import Sums
 from autosegloss.tasks.labels import check_soft, counting, within
 from autosegloss.tasks.task import Task
 
@@ -58,8 +63,6 @@ class Multiclass(Task):
         return predicted_map(preds, true), Truth(true, true.mask)
 
     def num_classes(self, given: int | None) -> int:
-        if given is None:
-            raise InputError("num_classes: a metric of several classes needs their number")
         return check_num_classes(given)
 
     def channels(self, labels: int) -> int:
@@ -88,13 +91,10 @@ class Multiclass(Task):
     def left_out(self, ignore_index: int | None) -> int | None:
         return ignore_index
 
-    def counted(self, sums: Sums, ignore_index: int | None) -> Sums:
-        return counted(sums, ignore_index)
-
 
 def _soft(labels: Tensor, ignore_index: int | None, valid: Tensor | None) -> Truth:
     every = counting(labels, ignore_index).all(dim=1, keepdim=True)
     seen = every if valid is None else within(every, valid)
-    labels = labels.where(seen, 0)
+    labels = labels.detach().to(compute_dtype(labels.dtype)).where(seen, 0)
     check_soft(labels, seen)
-    return Truth(DenseMap(labels), seen)
+    return Truth(SoftLabels(labels), seen)

@@ -14,7 +14,7 @@ from autosegloss.algebra.checks import check_tensors
 from autosegloss.algebra.maps import DenseMap, Map
 from autosegloss.algebra.truth import Truth
 from autosegloss.errors import InputError, is_number, whole_number
-from autosegloss.tasks.labels import independent
+from autosegloss.tasks.labels import check_predicted, check_probs, independent
 from autosegloss.tasks.task import Task
 
 
@@ -59,7 +59,7 @@ class Multilabel(Task):
         if preds.shape[1] != num_classes:
             raise InputError(f"expected predictions of num_classes={num_classes} channels, got {preds.shape[1]}")
         truth = independent(labels, ignore_index, valid)
-        return DenseMap(self._predicted(preds, from_logits) & truth.valid), _crisp(truth)
+        return DenseMap(self._predicted(preds, truth.valid, from_logits) & truth.valid), _crisp(truth)
 
     def num_classes(self, given: int | None) -> int:
         return whole_number("num_classes", 1 if given is None else given, least=1)
@@ -68,7 +68,7 @@ class Multilabel(Task):
         return labels
 
     def predicted(self, logits: Tensor) -> Tensor:
-        return self._predicted(logits, from_logits=True).long()
+        return self._above(logits, from_logits=True).long()
 
     @property
     def decision(self) -> str:
@@ -80,17 +80,32 @@ class Multilabel(Task):
         if values.ndim not in (4, 5) or values.shape != labels.shape:
             raise InputError(
                 f"expected {what} and labels (N, C, H, W) or (N, C, D, H, W) of one shape, got {what} "
-                f"{tuple(values.shape)} and labels {tuple(labels.shape)}"
+                f"{tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(values, labels)}"
             )
         return values, labels
 
-    def _predicted(self, preds: Tensor, from_logits: bool) -> Tensor:
+    def _predicted(self, preds: Tensor, valid: Tensor, from_logits: bool) -> Tensor:
         """The classes that are predicted, bool."""
         if preds.dtype == torch.bool:
             return preds
         if not preds.is_floating_point():
+            check_predicted(preds := preds.long(), valid)
             return preds == 1
+        if not from_logits:
+            check_probs(preds.where(valid, torch.nan), exclusive=False)
+        return self._above(preds, from_logits)
+
+    def _above(self, preds: Tensor, from_logits: bool) -> Tensor:
         return preds > (math.log(self.threshold / (1 - self.threshold)) if from_logits else self.threshold)
+
+
+def _remedy(values: Tensor, labels: Tensor) -> str:
+    if values.ndim == labels.ndim + 1 and values.shape[2:] == labels.shape[1:]:
+        return (
+            ': labels without C are class ids, those of task="multiclass"; of them make maps by '
+            "torch.nn.functional.one_hot(labels, C).movedim(-1, 1)"
+        )
+    return ""
 
 
 def _crisp(truth: Truth) -> Truth:

@@ -12,7 +12,6 @@ from autosegloss.algebra.activations import Activation
 from autosegloss.algebra.maps import Map
 from autosegloss.algebra.truth import Truth
 from autosegloss.errors import InputError
-from autosegloss.formulas.formula import Sums
 from autosegloss.registry import Registered
 
 
@@ -85,14 +84,10 @@ class Task(Registered, ABC):
         logits, truth = self.crisp(logits, labels, ignore_index)
         return self.activation.cross_entropy(logits, truth.true.dense(), truth.valid)
 
-    def left_out(self, ignore_index: int | None) -> int | None:
-        """The class that is in no average, if `ignore_index` is the id of one."""
-        return None
-
     def scored(self, class_names: Sequence[str]) -> tuple[str, ...]:
         """The names of the classes that are scored, of those of the data; raises InputError if they do not fit."""
         return tuple(class_names)[-self.channels(len(class_names)) :]
 
-    def counted(self, sums: Sums, ignore_index: int | None) -> Sums:
-        """The sums of the classes that count."""
-        return sums
+    def left_out(self, ignore_index: int | None) -> int | None:
+        """The class that is in no average, as its id is the label to ignore; None if labels are no ids."""
+        return None
