@@ -160,3 +160,4 @@ def test_the_training_with_a_found_loss_is_started_as_the_search_was(monkeypatch
     monkeypatch.setattr(sys, "argv", ["bin/autosegloss"])
     cfg = composed("search", [])
     assert train_command(cfg, [], card_overrides(Path("card.yaml"))).startswith("autosegloss train metric=miou ")
+    assert train_command(cfg, ["task=binary", "seed=1"], ["loss=dice"]).endswith(" task=binary loss=dice")

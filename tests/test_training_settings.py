@@ -91,7 +91,7 @@ def test_a_training_without_progress_stops_early(tmp_path):
 @pytest.mark.parametrize("switch_at", ["2", "0.5"])
 def test_the_loss_switches_at_its_step(tmp_path, switch_at):
     seen = trained(tmp_path, "loss=schedule", f"loss.switch_at={switch_at}", "trainer.max_steps=4")
-    assert seen.losses == ["LibraryLoss", "LibraryLoss", "SurrogateLoss", "SurrogateLoss"]
+    assert seen.losses == ["CrossEntropy", "CrossEntropy", "SurrogateLoss", "SurrogateLoss"]
 
 
 class Pixelwise(nn.Module):

@@ -54,7 +54,6 @@ class SurrogateLoss(ScaledLoss):
             must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
         scale: a factor before the loss; "ce" has the first batch set it, so that the gradient by the logits is as large
             as cross-entropy's (see `ScaledLoss`), and a learning rate that suits cross-entropy suits this loss better.
-
         task: "multiclass", "binary" (one logit a pixel) or "multilabel", or an object of `autosegloss.tasks`.
         class_weights: (C,) factors of the classes in the average, or of those that `classes` lists.
         absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
@@ -143,8 +142,8 @@ class SurrogateLoss(ScaledLoss):
     @property
     def theta(self) -> thetas.Theta:
         """Parameters (R, K) by operation name."""
-        rows = {name: getattr(self, f"theta_{name}", None) for name in self.formula.operations}
-        return {name: row for name, row in rows.items() if row is not None}
+        held = ((name, getattr(self, f"theta_{name}", None)) for name in self.formula.operations)
+        return {name: rows for name, rows in held if rows is not None}
 
     def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """The loss of a batch.
@@ -210,8 +209,8 @@ class SurrogateLoss(ScaledLoss):
         return self.average.selected(sums)
 
     def _statistics(self, logits: Tensor, truth: Truth) -> Sums:
-        sums = self._sums(self.logic(), logits, truth)
-        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
+        dtype = compute_dtype(logits.dtype)  # of counts, too
+        return {name: value.to(dtype) for name, value in self._sums(self.logic(), logits, truth).items()}
 
     def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
         kind = logits.device, logits.dtype, logits.ndim, type(truth.true), torch.are_deterministic_algorithms_enabled()

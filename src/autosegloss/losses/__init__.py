@@ -7,7 +7,7 @@ ignored pixels alone has loss 0 and gradient 0.
 
 from autosegloss.losses.cross_entropy import CrossEntropy
 from autosegloss.losses.distance_penalty import DistancePenalizedCrossEntropy
-from autosegloss.losses.library import ClassMeanLoss, LibraryLoss, SinglePrecisionLoss
+from autosegloss.losses.library import ClassMeanLoss, FocalLoss, LibraryLoss, SinglePrecisionLoss
 from autosegloss.losses.schedule import LossSchedule
 from autosegloss.losses.ssim import SSIMLoss
 from autosegloss.losses.weighted_cross_entropy import WeightedCrossEntropy
@@ -18,6 +18,7 @@ __all__ = [
     "ClassMeanLoss",
     "CrossEntropy",
     "DistancePenalizedCrossEntropy",
+    "FocalLoss",
     "LibraryLoss",
     "LossSchedule",
     "SSIMLoss",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from autosegloss.algebra.checks import check_ignore_index, check_tensors
 from autosegloss.algebra.inputs import full_precision, is_class
-from autosegloss.losses.pixels import masked
+from autosegloss.losses.pixels import exclusive_task, masked
 from autosegloss.tasks import Task
 
 
@@ -57,6 +57,17 @@ class ClassMeanLoss(LibraryLoss):
         mean = super().forward(logits, labels)
         channels, left_out = logits.shape[1], self.task.left_out(self.ignore_index)
         return mean * (channels / (channels - 1)) if is_class(left_out, channels) else mean
+
+
+class FocalLoss(LibraryLoss):
+    """A focal loss of a library that takes one label a pixel, as that of segmentation-models-pytorch.
+
+    Raises:
+        InputError: for task="multilabel".
+    """
+
+    def __init__(self, loss: Callable[..., nn.Module], ignore_index: int | None = 255, task: str | Task = "multiclass"):
+        super().__init__(loss, ignore_index, exclusive_task("focal", task))
 
 
 class SinglePrecisionLoss(LibraryLoss):

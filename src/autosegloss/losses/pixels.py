@@ -32,7 +32,7 @@ def exclusive_task(loss: str, task: str | Task) -> Task:
     if not resolved.exclusive:
         raise InputError(
             f"{loss} has no form for task={resolved.name}, where a pixel has any number of classes: take "
-            "cross_entropy, dice, jaccard, lovasz, focal, or a surrogate"
+            "cross_entropy, dice, jaccard, lovasz, or a surrogate"
         )
     return resolved
 
