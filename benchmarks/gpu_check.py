@@ -8,18 +8,21 @@
 Parts: 1 correctness against float64, 2 what losses cost, 3 the paper's trial, 4 trials side by side, 5 a search,
 6 metrics and waits for the device. Each runs in a process of its own with a time limit. Every measurement is appended
 to `lines.jsonl` when it is finished, and the check can be stopped at any time: `summary.md` is made of what is there.
-Where a folder has lines already, those of the parts that run are replaced.
+Where the folder that --out names has lines already, those of the parts that run are replaced.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -37,16 +40,24 @@ def main() -> int:
         print(summary.write(options.summary))
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory() as first:  # results of earlier runs stay if there is no GPU
+        _run("environment", Path(first), options.limit, options.dry)
+        environment = record.read(Path(first))
+    if not options.dry and not any(line.get("capability") for line in environment):
+        print("torch sees no GPU on this machine: --dry runs on the CPU")
+        return 1
     folder = options.out or _default_folder(options.dry)
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [PARTS[number] for number in options.part]
-    record.forget(folder, ["environment", *parts])
+    record.forget(folder, "environment")
+    for line in environment:
+        record.append(folder, line)
+    return _run_parts([PARTS[number] for number in options.part], folder, options)
+
+
+def _run_parts(parts: Sequence[str], folder: Path, options: argparse.Namespace) -> int:
     try:
-        _run("environment", folder, options.limit, options.dry)
-        if not options.dry and not any(line.get("capability") for line in record.read(folder)):
-            print("torch sees no GPU on this machine: --dry runs on the CPU")
-            return 1
         for part in parts:
+            record.forget(folder, part)
             _run(part, folder, options.limit, options.dry)
     except KeyboardInterrupt:
         print("stopped")
@@ -98,7 +109,9 @@ def _default_folder(dry: bool) -> Path:
     command = [sys.executable, "-c", code]
     device = subprocess.run(command, env=_env(dry), stdout=subprocess.PIPE, text=True, check=True).stdout
     slug = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
-    return HERE / "results" / f"{date.today()}-{slug}{'-dry' if dry else ''}"
+    name = f"{date.today()}-{slug}{'-dry' if dry else ''}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(folder for name in names if not (folder := HERE / "results" / name).exists())
 
 
 def _options() -> argparse.Namespace:
@@ -108,7 +121,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=120, metavar="SECONDS", help="of each part (120)")
     parser.add_argument("--dry", action="store_true", help="on the CPU, at tiny sizes")
     parser.add_argument("--summary", type=Path, metavar="FOLDER", help="make the summary of earlier lines anew")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.limit <= 0:
+        parser.error(f"--limit: expected seconds above 0, got {options.limit:g}")
+    if options.out and options.out.exists() and not options.out.is_dir():
+        parser.error(f"--out: expected a folder, got the file {options.out}")
+    if options.summary and not (options.summary / record.LINES).is_file():
+        parser.error(f"--summary: expected a folder with {record.LINES}, got {options.summary}")
+    return options
 
 
 if __name__ == "__main__":

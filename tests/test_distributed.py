@@ -13,8 +13,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
-from autosegloss import SurrogateLoss
-from autosegloss import loss as surrogate
+from autosegloss import SurrogateLoss, processes
 from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 pytestmark = pytest.mark.slow
@@ -126,7 +125,7 @@ def test_metrics_are_those_of_the_whole_data_set(results, case):
 
 def process_alone(rank, folder):
     """The first process calls the loss alone and prints its error; the other waits for the end of its input."""
-    surrogate.SYNC_TIMEOUT = datetime.timedelta(seconds=1)
+    processes.SYNC_TIMEOUT = datetime.timedelta(seconds=1)
     meet(rank, folder)
     if rank == 0:
         try:

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from autosegloss import SurrogateLoss
 from autosegloss.algebra import ExactLogic, Prediction
 from autosegloss.algebra.inputs import label_map
+from autosegloss.algebra.truth import Truth
 from autosegloss.formulas import Formula, ratio
 
 
@@ -90,8 +91,9 @@ def test_the_metric_is_the_definition(formula):
 @every_formula
 def test_the_prediction_is_not_laid_out(formula):
     logits, labels = laws.batch()
-    prediction = Prediction(logits, label_map(labels, 3, laws.IGNORE))
-    formula.plan(SurrogateLoss(formula).logic(), prediction, prediction.true, prediction.true.mask)
+    true = label_map(labels, 3, laws.IGNORE)
+    prediction = Prediction(logits, Truth(true, true.mask))
+    formula.plan(SurrogateLoss(formula).logic(), prediction, true, true.mask)
     assert not prediction.laid_out
 
 

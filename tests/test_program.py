@@ -13,7 +13,7 @@ from autosegloss.cli.help import COMPARE, EVALUATE, EXPORT, PREDICT, SEARCH, TRA
 from autosegloss.cli.program import PROGRAMS, config_folder, main
 from autosegloss.cli.resume import resume_command
 from autosegloss.evaluation.mask_files import overlay_name
-from hydra_plugins.autosegloss_sweeper._commands import train_command
+from hydra_plugins.autosegloss_sweeper._commands import card_overrides, train_command
 
 SEARCH_ONLY = ("profile",)  # groups
 
@@ -159,4 +159,4 @@ def test_the_command_that_goes_on_is_started_as_the_program_was(monkeypatch, sta
 def test_the_training_with_a_found_loss_is_started_as_the_search_was(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bin/autosegloss"])
     cfg = composed("search", [])
-    assert train_command(cfg, [], Path("card.yaml")).startswith("autosegloss train metric=miou ")
+    assert train_command(cfg, [], card_overrides(Path("card.yaml"))).startswith("autosegloss train metric=miou ")

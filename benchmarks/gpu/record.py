@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,16 @@ def read(folder: Path) -> list[dict]:
     """All lines of a folder; the last one may be cut off, where a process was killed."""
     path, lines = folder / LINES, []
     for text in path.read_text().splitlines() if path.exists() else ():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
+        with suppress(json.JSONDecodeError):
+            line = json.loads(text)
+            if isinstance(line, dict) and "part" in line:
+                lines.append(line)
     return lines
 
 
-def forget(folder: Path, parts: Collection[str]) -> None:
-    """Drop the lines of parts that are about to run again."""
-    kept = [line for line in read(folder) if line["part"] not in parts]
+def forget(folder: Path, part: str) -> None:
+    """Drop the lines of a part that is about to run again."""
+    kept = [line for line in read(folder) if line["part"] != part]
     (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 

@@ -39,8 +39,9 @@ def _targets(lines: list[dict]) -> list[str]:
 
 
 def _parts(lines: list[dict]) -> list[str]:
-    """How each part ended, from the line that the frame writes then."""
-    return [f"- {line['part']}: {line['ended']}, {line['took']} s" for line in lines if "ended" in line]
+    """How each part ended, from the line that the frame writes then, and notes."""
+    ended = [f"- {line['part']}: {line['ended']}, {line['took']} s" for line in lines if "ended" in line]
+    return ended + [f"- {line['part']}: {line['note']}" for line in lines if "note" in line]
 
 
 def _errors(lines: list[dict]) -> list[str]:

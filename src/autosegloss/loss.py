@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from autosegloss import theta as thetas
-from autosegloss.algebra import DenseMap, LabelMap, Map, Prediction, SoftLogic
-from autosegloss.algebra.checks import check_channels, check_num_classes, check_shapes
-from autosegloss.algebra.inputs import compute_dtype, counted, full_precision, label_map, soft_map
+from autosegloss.algebra import DenseMap, Map, Prediction, SoftLogic
+from autosegloss.algebra.activations import SOFTMAX, Activation, Given
+from autosegloss.algebra.checks import check_channels
+from autosegloss.algebra.inputs import compute_dtype, full_precision
+from autosegloss.algebra.maps import map_of_labels
+from autosegloss.algebra.truth import Truth
 from autosegloss.curves import Curve, CurveFamily
-from autosegloss.errors import unknown
 from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
+from autosegloss.formulas.average import make_average
 from autosegloss.formulas.formula import values
 from autosegloss.kernels.evaluate import can_evaluate, evaluate
 from autosegloss.kernels.recompute import recomputed_sums
+from autosegloss.processes import SumOverProcesses, several_processes
 from autosegloss.scale import ScaledLoss
+from autosegloss.tasks import Task
+from autosegloss.tasks.labels import check_probs
 from autosegloss.theta_card import ThetaCard
-
-SYNC_TIMEOUT = timedelta(minutes=10)
-"""The time after which a sum over processes ends in an error; NCCL ends it by the timeout of the process group."""
 
 _CORNER = 32  # pixels a side that are read to learn whether a formula needs maps
 
@@ -44,13 +45,23 @@ class SurrogateLoss(ScaledLoss):
         curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
         ignore_index: label of pixels that count for nothing; None counts all pixels. The id of a class leaves the class
             out of the average, too: where it is predicted at other pixels, their classes lose.
-        classes: average over "all" classes (1/C, as the paper) or over those "present" in the batch.
+        classes: average over "all" classes (1/C, as the paper), over those "present" in the batch, or over a list of
+            ids, as [1, 2, 3] to leave out a background.
         num_classes: the number of channels that logits must have; None takes any.
         sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
             optimises the loss of the whole batch (with gradients averaged over processes, as DDP does). Each process
             must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
         scale: a factor before the loss; "ce" has the first batch set it, so that the gradient by the logits is as large
             as cross-entropy's (see `ScaledLoss`), and a learning rate that suits cross-entropy suits this loss better.
+
+        task: "multiclass", "binary" (one logit a pixel) or "multilabel", or an object of `autosegloss.tasks`.
+        class_weights: (C,) factors of the classes in the average, or of those that `classes` lists.
+        absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
+            without a gradient; None goes by `classes`.
+        aggregate: "batch" scores the sums of the whole batch, as the metric does those of a data set; "image" averages
+            over images, "image,class" over pairs of an image and a class, "worst image" takes the lowest image. Those
+            without anything to score do not count. Images are then computed one by one, and not summed over processes.
+        from_logits: False takes probabilities in the place of logits.
 
     Raises:
         InputError: for options, theta, logits or labels of another form.
@@ -75,23 +86,31 @@ class SurrogateLoss(ScaledLoss):
         theta: Sequence[float] | Tensor | Mapping[str, Any] | None = None,
         curve: str | CurveFamily = "bezier",
         ignore_index: int | None = 255,
-        classes: str = "all",
+        classes: str | Sequence[int] = "all",
         num_classes: int | None = None,
         sync_statistics: bool = False,
         scale: float | str = 1.0,
+        task: str | Task = "multiclass",
+        class_weights: Sequence[float] | None = None,
+        absent: str | None = None,
+        aggregate: str = "batch",
+        from_logits: bool = True,
     ):
         super().__init__(scale, ignore_index)
         self.formula: Formula = resolve(formula)
         self.curve: CurveFamily = CurveFamily.resolve(curve)
-        if classes not in LOSS_RULES:
-            raise unknown("class average", classes, LOSS_RULES)
-        self.num_classes = None if num_classes is None else check_num_classes(num_classes)
-        self.classes = classes
-        self.sync_statistics = sync_statistics
+        self.task: Task = Task.resolve(task)
+        self.found_for = self.task.name  # the task of the theta card, if there is one
+        self.num_classes = None if num_classes is None else self.task.num_classes(num_classes)
+        self.classes, self.from_logits, self.sync_statistics = classes, from_logits, sync_statistics
+        left_out = self.task.left_out(ignore_index)
+        self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES, left_out)
+        if self.num_classes is not None:
+            self.average.check(self.num_classes)
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
             self.register_buffer(f"theta_{name}", rows.float())
         self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
-        self._needs_maps: dict[tuple[str, int], bool] = {}
+        self._needs_maps: dict[tuple, bool] = {}
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -99,7 +118,7 @@ class SurrogateLoss(ScaledLoss):
 
         Args:
             theta: the name of a card that ships with the package ("miou"), or a path to a card.
-            options: of the loss, such as `ignore_index`; `classes` and `scale` take the place of the card's own.
+            options: of the loss, as `ignore_index`; `classes`, `scale` and `task` take the place of the card's own.
 
         Raises:
             InputError: for a card that does not exist or cannot be read.
@@ -110,7 +129,15 @@ class SurrogateLoss(ScaledLoss):
             BoundaryIoU(width=6)
         """
         card = ThetaCard.load(theta)
-        return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, "scale": card.scale, **options})
+        own = {"classes": card.classes, "scale": card.scale, "task": card.task}
+        loss = cls(card.metric, card.theta, card.curve, **{**own, **options})
+        loss.found_for = card.task
+        return loss
+
+    @property
+    def activation(self) -> Activation:
+        """Makes probabilities of logits, and leaves probabilities as they are."""
+        return self.task.activation if self.from_logits else Given(self.task.activation)
 
     @property
     def theta(self) -> thetas.Theta:
@@ -118,12 +145,14 @@ class SurrogateLoss(ScaledLoss):
         rows = {name: getattr(self, f"theta_{name}", None) for name in self.formula.operations}
         return {name: row for name, row in rows.items() if row is not None}
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """The loss of a batch.
 
         Args:
-            logits: (N, C, H, W) or (N, C, D, H, W), floating point.
-            labels: the same shape without C, integers in [0, C) or `ignore_index`.
+            logits: (N, C, H, W) or (N, C, D, H, W), floating point; for a binary task also without C.
+            labels: of a multiclass task the same shape without C, integers in [0, C) or `ignore_index`, or soft
+                labels of the same shape; of other tasks of the same shape, 0 and 1, or soft.
+            valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W); None counts all.
 
         Returns:
             A scalar in [0, scale], at least float32.
@@ -132,55 +161,77 @@ class SurrogateLoss(ScaledLoss):
             InputError: for logits or labels of another form.
         """
         if torch.compiler.is_compiling():
-            return torch.compiler.disable(self.scaled)(logits, labels)
-        return self.scaled(logits, labels)
+            return torch.compiler.disable(self.scaled)(logits, labels, valid)
+        return self.scaled(logits, labels, valid)
 
-    def unscaled(self, logits: Tensor, labels: Tensor) -> Tensor:
-        check_shapes(logits, labels)
-        if self.num_classes is not None:
-            check_channels(logits, self.num_classes)
+    def unscaled(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+        logits, truth = self._batch(logits, labels, valid)
         with full_precision(logits.device):
-            sums = self.statistics(logits, labels)
-            if self.sync_statistics and dist.is_available() and dist.is_initialized():
-                sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
-            loss = 1 - self.formula.score(counted(sums, self.ignore_index), self.classes)
-            return loss.where(sums["true"].sum() > 0, 0)
+            whole = self.average.aggregate == "batch"
+            parts = [slice(None)] if whole else [slice(n, n + 1) for n in range(len(logits))]
+            sums = [self._shared(logits[part], truth if whole else truth.of_images(part)) for part in parts]
+            count = torch.stack([self.average.present(own) for own in sums])
+            loss = 1 - self.average.score(self.formula, sums, count.unbind())
+            return loss.where(count.any(), 0)
 
-    def statistics(self, logits: Tensor, labels: Tensor) -> Sums:
+    def statistics(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Sums:
         """The soft statistics (C,) of a batch by name, differentiable with respect to the logits."""
-        true = label_map(labels, logits.shape[1], self.ignore_index)
-        sums = self._sums(self.logic(), logits, true)
-        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
+        return self._statistics(*self._batch(logits, labels, valid))
 
-    def dense_statistics(self, logits: Tensor, labels: Tensor) -> Sums:
+    def dense_statistics(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Sums:
         """The same statistics on dense maps that stay in memory for the gradient; slow, and the reference of tests."""
-        true = label_map(labels, logits.shape[1], self.ignore_index)
-        pred = DenseMap(soft_map(logits, true.mask))
-        sums = values(self.formula.plan(self.logic(), pred, DenseMap(true.dense()), true.mask))
+        logits, truth = self._batch(logits, labels, valid)
+        pred = DenseMap(self.activation.probs(logits, truth.valid))
+        sums = values(self.formula.plan(self.logic(), pred, map_of_labels(truth.true.dense()), truth.valid))
         return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}
 
-    def _sums(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Sums:
-        kind = logits.device.type, logits.ndim
+    def _batch(self, logits: Tensor, labels: Tensor, valid: Tensor | None) -> tuple[Tensor, Truth]:
+        """Logits (N, C, *S), or probabilities, and the truth."""
+        logits, truth = self.task.batch(logits, labels, self.ignore_index, valid)
+        if self.num_classes is not None:
+            check_channels(logits, self.num_classes)
+        if self.from_logits:
+            return logits, truth
+        probs = logits.masked_fill(~truth.valid, 0)
+        check_probs(logits.where(truth.valid, torch.nan), exclusive=self.task.activation is SOFTMAX)
+        return probs, truth
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Cross-entropy of the batch, which `scale="ce"` goes by."""
+        logits, truth = self._batch(logits, labels, valid)
+        return self.activation.cross_entropy(logits, truth.true.dense(), truth.valid)
+
+    def _shared(self, logits: Tensor, truth: Truth) -> Sums:
+        """The statistics of the classes that are averaged, of all processes if they share them."""
+        sums = self._statistics(logits, truth)
+        if self.sync_statistics and self.average.aggregate == "batch" and several_processes():
+            sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
+        return self.average.selected(sums)
+
+    def _statistics(self, logits: Tensor, truth: Truth) -> Sums:
+        sums = self._sums(self.logic(), logits, truth)
+        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
+
+    def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
+        in_order = torch.are_deterministic_algorithms_enabled()
+        kind = logits.device.type, logits.dtype, logits.ndim, type(truth.true), truth.true.crisp, in_order
         if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
-            corner = (slice(_CORNER),) * (true.labels.ndim - 1)
-            labels, mask = true.labels[(slice(1), *corner)], true.mask[(slice(1), slice(1), *corner)]
-            first = LabelMap(labels, mask, true.num_classes)
-            part = logits.detach()[(slice(1), slice(None), *corner)]
-            self._needs_maps[kind] = self._plan(logic, part, first) is None
-        plan = None if self._needs_maps[kind] else self._plan(logic, logits, true)
+            corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
+            self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
+        plan = None if self._needs_maps[kind] else self._plan(logic, logits, truth)
         if plan is not None:
-            return evaluate(plan, logits, true)
+            return evaluate(plan, logits, truth, self.activation)
 
         def read(pred: Map, true: Map, valid: Tensor) -> Sums:
             return values(self.formula.plan(logic, pred, true, valid))
 
-        return recomputed_sums(read, logits, true, self.formula.classwise)
+        return recomputed_sums(read, logits, truth, self.formula.classwise, self.activation)
 
-    def _plan(self, logic: SoftLogic, logits: Tensor, true: LabelMap) -> Statistics | None:
+    def _plan(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Statistics | None:
         """The sums of the formula; None if it needs maps of the prediction."""
-        prediction = Prediction(logits, true)
-        plan = self.formula.plan(logic, prediction, true, true.mask)
-        return None if prediction.laid_out or not can_evaluate(plan, logits) else plan
+        prediction = Prediction(logits, truth, self.activation)
+        plan = self.formula.plan(logic, prediction, truth.true, truth.valid)
+        return None if prediction.laid_out or not can_evaluate(plan, logits, truth.true, self.activation) else plan
 
     def logic(self) -> SoftLogic:
         """The soft logic with the curves of theta, made anew after a change of theta: reading theta waits for a GPU."""
@@ -200,26 +251,3 @@ class SurrogateLoss(ScaledLoss):
         options = {name: getattr(self, name) for name in ("curve", "classes", "ignore_index", "sync_statistics")}
         options["scale"] = round(float(self.scale), 6)
         return ", ".join([str(self.formula), *(f"{name}={value!r}" for name, value in options.items())])
-
-
-class SumOverProcesses(torch.autograd.Function):
-    """Sum of a tensor over the processes of torch.distributed; its gradient is the sum of the gradients.
-
-    The same function in torch.distributed.nn is deprecated, and what takes its place is private.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        value = value.clone()
-        try:
-            dist.all_reduce(value, async_op=True).wait(SYNC_TIMEOUT)
-        except RuntimeError as error:
-            raise RuntimeError(
-                f"sync_statistics: the sum over the processes failed or took more than {SYNC_TIMEOUT}: each process "
-                "must call the loss equally often; under Join, or on one rank alone, use sync_statistics=False"
-            ) from error
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return SumOverProcesses.apply(gradient)

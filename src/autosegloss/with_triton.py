@@ -31,7 +31,8 @@ def kernels_on(device: torch.device, module: str, check: Check) -> ModuleType | 
     """
     try:
         kernels = import_module(module)
-        check(kernels, device)
+        with torch.inference_mode(False), torch.enable_grad():
+            check(kernels, device)
     except Exception as error:  # of any part of Triton; the operations of torch give the same
         log.warning(
             "without the Triton kernels of %s on %s, which is slower: %s: %s",

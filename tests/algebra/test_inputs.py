@@ -82,18 +82,18 @@ def test_labels_are_checked_unless_the_caller_has_done_so():
 
 
 LOGITS, LABELS = torch.zeros(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.long)
-TWO = r"make two channels by torch.cat\(\[torch.zeros_like\(z\), z\], dim=1\)"
+TWO = r"make two channels of its logit z by torch.cat\(\[torch.zeros_like\(z\), z\], dim=1\)"
 
 
 @pytest.mark.parametrize(
     ("message", "logits", "labels"),
     [
         (f"a channel for each of 2 classes or more, got 1: .*{TWO}", LOGITS[:, :1], LABELS),
-        (r"labels\.squeeze\(1\)$", LOGITS[:, :1], LABELS[:, None]),
+        (r'labels \(2, 1, 4, 5\): a single foreground is task="binary"; ', LOGITS[:, :1], LABELS[:, None]),
         (r"labels\.squeeze\(1\)$", LOGITS, LABELS[:, None]),
         (r"labels\.squeeze\(1\)$", LOGITS[..., None], LABELS[:, None, :, :, None]),
-        (r"labels\.argmax\(dim=1\), .* torch.stack\(\[torch.zeros_like\(z\), z\], dim=1\)$", LOGITS, LOGITS.long()),
-        (r"torch.stack\(\[torch.zeros_like\(z\), z\], dim=1\)$", LOGITS[:, 0], LABELS),
+        (r'labels\.argmax\(dim=1\); .* task="multilabel"$', LOGITS, LOGITS.long()),
+        (r'logit \(N, H, W\) of a single foreground is task="binary"', LOGITS[:, 0], LABELS),
         (r"on one device, got cpu and meta: move the labels", LOGITS, LABELS.to("meta")),
     ],
 )

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from autosegloss.algebra import CurveSum, DenseMap, ExactLogic, LabelMap, Prediction, SoftLogic
 from autosegloss.algebra.inputs import label_map
+from autosegloss.algebra.truth import Truth
 from autosegloss.formulas.formula import values
 
 
@@ -97,7 +98,8 @@ def test_every_metric_has_the_same_sums_on_labels_and_on_dense_maps(formula, sce
 def prediction():
     """A prediction of 2 images of 4x5 pixels and 3 classes."""
     logits, labels = laws.batch((2, 4, 5))
-    return Prediction(logits, label_map(labels, 3, laws.IGNORE))
+    true = label_map(labels, 3, laws.IGNORE)
+    return Prediction(logits, Truth(true, true.mask))
 
 
 FUSED = {
@@ -115,7 +117,7 @@ FUSED = {
 
 @pytest.mark.parametrize("read", FUSED.values(), ids=FUSED)
 def test_a_prediction_gives_sums_of_curves_without_its_probabilities(read, prediction):
-    true = prediction.true
+    true = prediction.truth.true
     total = read(SoftLogic(["it"], {}), prediction, true, true.mask)
     assert not prediction.laid_out
     assert any(isinstance(term, CurveSum) for _, term in total.terms)
@@ -141,7 +143,7 @@ def roll(m):
 
 @pytest.mark.parametrize("read", LAID_OUT.values(), ids=LAID_OUT)
 def test_any_other_operation_notes_that_probabilities_were_needed(read, prediction):
-    true = prediction.true
+    true = prediction.truth.true
     logic = SoftLogic(["it", "it_and", "it_or"], {})
     total = counts(read(logic, prediction, true, true.mask))
     assert prediction.laid_out

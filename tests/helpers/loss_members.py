@@ -11,7 +11,7 @@ from torch import nn
 
 NAMES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
 SURROGATES = [name for name in NAMES if name.startswith("searched") or name in ("naive", "surrogate")]
-GROUPS = ["+metric=miou", "+curve=bezier", "+theta=null", "+classes=all"]
+GROUPS = ["+metric=miou", "+curve=bezier", "+theta=null", "+classes=all", "+task=multiclass"]
 COUNTS = [40, 10, 30]  # pixels of the classes in a training set
 
 every_loss = pytest.mark.parametrize("name", NAMES)

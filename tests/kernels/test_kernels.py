@@ -11,6 +11,7 @@ from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
 from autosegloss.algebra import DenseMap
 from autosegloss.algebra.inputs import label_map, labels_are_classes
+from autosegloss.algebra.truth import Truth
 from autosegloss.curves import Bezier
 from autosegloss.formulas import BoundaryF1, BoundaryIoU, resolve
 from autosegloss.formulas.formula import values
@@ -146,7 +147,7 @@ def test_sums_that_are_recomputed_image_by_image_and_class_by_class_are_the_same
     true = label_map(labels, 20, laws.IGNORE)
 
     def recomputed(x, _):
-        sums = recomputed_sums(read, x, true, loss.formula.classwise, at_once=1)
+        sums = recomputed_sums(read, x, Truth(true, true.mask), loss.formula.classwise, at_once=1)
         return weighted({name: value.to(x.dtype) for name, value in sums.items()})
 
     def read(pred, true, valid):

@@ -26,6 +26,7 @@ import torch
 from torch.testing import assert_close
 from autosegloss.curves import Bezier, Curve, Identity, Linear
 from autosegloss.algebra import CurveSum
+from autosegloss.algebra.activations import SOFTMAX
 from autosegloss.kernels import triton_kernels
 from autosegloss.kernels.fused import BlockSums, check_kernels
 from autosegloss.kernels.triton_kernels import Batch, TritonSums, fits
@@ -42,12 +43,12 @@ def case(n, c, p, families, layout=lambda x: x, dtype=torch.float32):
     for k, family in enumerate(families):
         theta = torch.rand(family.num_parameters, generator=random, dtype=torch.float64).round(decimals=k % 2)
         curve = Curve(family, family.control_points(theta))
-        terms.append(CurveSum(curve, inside if k % 3 == 1 else None, at_labels=k % 2 == 1))
+        terms.append(CurveSum(curve, inside.unsqueeze(1) if k % 3 == 1 else None, at_labels=k % 2 == 1))
     results = []
-    for reduction in (TritonSums.apply, lambda *given: BlockSums.apply(*given, True)):
+    for reduction in (TritonSums.apply, lambda *given: BlockSums.apply(*given, SOFTMAX, True)):
         leaf = layout(logits.to(dtype)).requires_grad_()
-        assert fits(leaf, terms)
-        sums = reduction(leaf, innermost(labels.where(valid, 0)), valid, terms)
+        assert fits(leaf, valid.unsqueeze(1), terms)
+        sums = reduction(leaf, innermost(labels.where(valid, 0)), valid.unsqueeze(1), terms)
         weights = torch.linspace(0.5, 1.5, sums.numel()).view_as(sums)
         gradient, = torch.autograd.grad((sums * weights).sum(), leaf)
         results.append((sums, gradient))
@@ -78,7 +79,11 @@ else:
 BOUNDARIES = """
 import os
 os.environ["TRITON_INTERPRET"] = "1"
+from dataclasses import dataclass
+from typing import ClassVar
 import torch
+from autosegloss import InputError
+from autosegloss import theta as thetas
 from helpers.laws import value_and_gradient
 from torch.testing import assert_close
 from autosegloss import SurrogateLoss
@@ -88,6 +93,7 @@ from autosegloss.formulas import BoundaryF1, SurfaceDice, resolve
 from autosegloss.kernels import boundary, evaluate
 from autosegloss.kernels.evaluate import check_boundary
 from autosegloss.algebra import pooling_kernel
+from autosegloss.with_triton import kernels_on
 
 random, calls = torch.Generator().manual_seed(0), []
 computed = boundary.evaluate
@@ -112,7 +118,6 @@ def case(shape, formula, curve=Bezier(), rows=1, layout=lambda x: x, dtype=torch
     ours = value_and_gradient(loss, logits, labels)
     assert bool(calls) == kernels
     theirs = value_and_gradient(loss, logits.double(), labels)
-    assert ours[1].stride() == logits.stride()
     close = {torch.float32: 1e-4, torch.bfloat16: 2e-2}[dtype]
     assert_close(ours[0].double(), theirs[0], rtol=1e-5, atol=1e-6)
     assert (ours[1].double() - theirs[1]).norm() <= close * theirs[1].norm()
@@ -127,6 +132,46 @@ case((1, 3, 6, 7, 8), BoundaryF1(tolerance=1), kernels=False)
 case((2, 3, 14, 15), SurfaceDice(tolerance=2))
 case((1, 3, 12, 13), BoundaryF1(2, spacing=(1, 0.5)), kernels=False)
 case((1, 3, 6, 7, 8), SurfaceDice(3, spacing=(2, 1, 1.5)), kernels=False)
+
+logits, labels = batch(3, 4, 11, 9)
+slices = labels.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+for metric in ("biou", "bf1"):
+    loss = SurrogateLoss(metric, [0.4] * thetas.size(resolve(metric), Bezier()))
+    assert_close(*(value_and_gradient(loss, logits, y) for y in (slices, labels)))
+    for spoiled in (torch.nan, torch.inf):  # a training that diverges is to be noticed
+        wrong = logits.clone()
+        wrong[:, :, 5, 5] = spoiled
+        assert not loss(wrong, torch.where(labels == 255, 0, labels)).isfinite()
+
+
+@dataclass(frozen=True)
+class Inline(BoundaryF1):
+    name: ClassVar[str] = "inline"
+
+    def statistics(self, logic, pred, true, valid):
+        b = logic.xor("boundary", pred, pred.erode(3, valid)).within(valid)
+        true = (true ^ true.erode(3, valid)).within(valid)
+        whole = b.larger(logic.and_("precision_and", b, true.dilate(3))).total(valid)
+        matched = logic.and_("precision_and", b, true.dilate(3)).total(valid)
+        found = logic.and_("recall_and", true, b.dilate(3)).total(valid)
+        return {"matched": matched, "pred": whole, "found": found, "true": true.total(valid)}
+
+
+class EvenWindow(Inline):
+    name: ClassVar[str] = "even_window"
+
+    def statistics(self, logic, pred, true, valid):
+        b = logic.xor("boundary", pred, pred.erode(3, valid)).within(valid)
+        return {"found": logic.and_("recall_and", true, b.dilate(4)).total(valid), "true": true.total(valid)}
+
+
+case((1, 3, 12, 13), Inline(), kernels=False)
+try:
+    SurrogateLoss(EvenWindow())(*batch(1, 3, 12, 13))
+except InputError as error:
+    assert "odd number of pixels" in str(error)
+else:
+    raise AssertionError("an even window was not refused")
 torch.use_deterministic_algorithms(True)
 case((1, 3, 12, 13), BoundaryF1(tolerance=2), kernels=False)
 torch.use_deterministic_algorithms(False)
@@ -135,6 +180,9 @@ check_pooling(pooling_kernel, torch.device("cpu"))
 
 right = boundary._Run.by_logits
 boundary._Run.by_logits = lambda *given: 1.1 * right(*given)
+with torch.no_grad():
+    tried = kernels_on(torch.device("cpu"), "autosegloss.kernels.boundary", lambda *given: check_boundary(*given))
+assert tried is None
 try:
     check_boundary(boundary, torch.device("cpu"))
 except RuntimeError as error:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autosegloss.algebra.inputs import LabelMap, sum_by_label
 from autosegloss.algebra.maps import ClassSets, DenseMap, Map
-from autosegloss.algebra.morphology import Window, erode
+from autosegloss.algebra.morphology import Window, check_size, erode
 from autosegloss.algebra.sums import Sum, Term
 from autosegloss.curves import Curve
 
@@ -62,6 +62,7 @@ class SoftBoundary(Map):
         return BentBoundary(self, curve)
 
     def dilate(self, size: Window) -> Map:
+        check_size(size)
         return Highest(self, size) if self.cut and isinstance(size, int) else super().dilate(size)
 
     def larger(self, other: Map) -> Map:

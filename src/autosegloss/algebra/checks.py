@@ -7,16 +7,16 @@ from torch import Tensor
 
 from autosegloss.errors import InputError, is_whole, whole_number
 
-_TWO_CHANNELS = (
-    "of the logit z of a single foreground make two channels by torch.cat([torch.zeros_like(z), z], dim=1), whose "
-    "softmax is the sigmoid of z; the labels are 0 and 1"
+_ONE_CHANNEL = (
+    'a single foreground is task="binary"; where that is no option, make two channels of its logit z by '
+    "torch.cat([torch.zeros_like(z), z], dim=1)"
 )
 
 
-def check_num_classes(num_classes: int) -> int:
+def check_num_classes(num_classes: int | None) -> int:
     """Return the number of classes; raises InputError unless it is an integer of 2 or more."""
     if is_whole(num_classes, least=1) and num_classes == 1:
-        raise InputError(f"num_classes: expected an integer of 2 or more, got 1: {_TWO_CHANNELS}")
+        raise InputError(f"num_classes: expected an integer of 2 or more, got 1: {_ONE_CHANNEL}")
     return whole_number("num_classes", num_classes, least=2)
 
 
@@ -61,7 +61,7 @@ def check_shapes(logits: Tensor, labels: Tensor) -> None:
             f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}{_shape_remedy(logits, labels)}"
         )
     if logits.shape[1] < 2:
-        raise InputError(f"expected logits with a channel for each of 2 classes or more, got 1: {_TWO_CHANNELS}")
+        raise InputError(f"expected logits with a channel for each of 2 classes or more, got 1: {_ONE_CHANNEL}")
 
 
 def check_channels(logits: Tensor, num_classes: int) -> None:
@@ -80,11 +80,13 @@ def check_predictions(preds: Tensor, labels: Tensor) -> None:
         )
 
 
-def check_mask(mask: Tensor, shape: torch.Size) -> None:
-    """Raise TypeError unless a mask of maps (N, C, *S) is a bool tensor (N, 1, *S)."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (shape[0], 1, *shape[2:]):
+def check_mask(mask: Tensor, shape: torch.Size, of_classes: bool = False) -> None:
+    """Raise TypeError unless a mask of maps (N, C, *S) is a bool tensor (N, 1, *S), or `of_classes` (N, C, *S)."""
+    one = torch.Size((shape[0], 1, *shape[2:]))
+    fits = isinstance(mask, Tensor) and (mask.shape == one or (of_classes and mask.shape == shape))
+    if not fits or mask.dtype != torch.bool:
         found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"a mask must be a bool tensor {(shape[0], 1, *shape[2:])}, got {found}")
+        raise TypeError(f"a mask must be a bool tensor {tuple(one)}, got {found}")
 
 
 def outside(what: str, seen: Tensor, num_classes: int, ignore_index: int | None) -> InputError:
@@ -107,13 +109,15 @@ def _label_remedy(present: list[int], num_classes: int, ignore_index: int | None
 
 def _shape_remedy(values: Tensor, labels: Tensor) -> str:
     """How logits or predictions and labels come to shapes that fit; "" if nothing tells."""
+    if values.ndim > 3 and values.shape[1] == 1 and values.is_floating_point():
+        return f": {_ONE_CHANNEL}"
     if labels.ndim > 3 and labels.shape[1] == 1 and values.shape[2:] in (labels.shape[2:], labels.shape[3:]):
         return ": labels have no axis for classes, as after labels.squeeze(1)"
     if values.ndim > 3 and values.shape[1] == 1 and not values.is_floating_point():
         return ": predicted classes have no axis for classes, as after preds.squeeze(1)"
     if values.shape == labels.shape and values.is_floating_point():
         return (
-            ": labels are class ids, so that one-hot labels become labels.argmax(dim=1), and of the logit z (N, H, W) "
-            "of a single foreground make two channels by torch.stack([torch.zeros_like(z), z], dim=1)"
+            ": labels are class ids, so that one-hot labels become labels.argmax(dim=1); the logit (N, H, W) of a "
+            'single foreground is task="binary", classes that do not exclude each other are task="multilabel"'
         )
     return ""

@@ -13,6 +13,13 @@ def constants(numbers: Sequence[float], like: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+def indices(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    """Indices (K,) on a device, copied there once."""
+    with torch.inference_mode(False):
+        return torch.tensor(numbers, device=device)
+
+
+@lru_cache(maxsize=64)
 def _constants(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):  # they serve trainings, too
         return torch.tensor(numbers, dtype=dtype, device=device)

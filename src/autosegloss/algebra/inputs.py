@@ -217,6 +217,11 @@ def smallest_integer(largest: int) -> torch.dtype:
     return next(dtype for dtype in (torch.uint8, torch.int16, torch.int32) if largest <= torch.iinfo(dtype).max)
 
 
+def labels_are_trusted() -> bool:
+    """Whether the values of labels need no check."""
+    return _trusted.get()
+
+
 @contextmanager
 def labels_are_classes() -> Iterator[None]:
     """Skip the check that labels and predictions lie in [0, C) or are ignored: the caller has made sure of it.

@@ -89,6 +89,41 @@ class DenseMap(Map):
         return self.values
 
 
+class SoftLabels(DenseMap):
+    """Labels by their degrees of truth (N, C, *S) in [0, 1]; labels of 0 and 1 are what a crisp map of them is.
+
+    AND is the smaller of two degrees, OR the larger, XOR their distance. So IoU of soft labels with themselves is 1,
+    which products of degrees would not give (Wang et al., "Jaccard Metric Losses", NeurIPS 2023, arXiv 2302.05666).
+    """
+
+    def within(self, mask: Tensor) -> SoftLabels:
+        return SoftLabels(masked(self.values, mask))
+
+    def erode(self, size: Window, valid: Tensor) -> SoftLabels:
+        return SoftLabels(erode(self.values, size, valid))
+
+    def dilate(self, size: Window) -> SoftLabels:
+        return SoftLabels(dilate(self.values, size))
+
+    def any_class(self) -> Tensor:
+        """Where the degree of any class is above 1/2: (N, 1, *S), bool."""
+        return (self.values > 0.5).any(dim=1, keepdim=True)
+
+    def __and__(self, other: Map) -> SoftLabels:
+        return SoftLabels(torch.minimum(self.values, other.dense().to(self.values.dtype)))
+
+    def __or__(self, other: Map) -> SoftLabels:
+        return SoftLabels(torch.maximum(self.values, other.dense().to(self.values.dtype)))
+
+    def __xor__(self, other: Map) -> SoftLabels:
+        return SoftLabels((self.values - other.dense().to(self.values.dtype)).abs())
+
+
+def map_of_labels(values: Tensor) -> DenseMap:
+    """The map of labels (N, C, *S) that are bool, or soft in [0, 1]."""
+    return DenseMap(values) if values.dtype == torch.bool else SoftLabels(values)
+
+
 class ClassSets(Map):
     """A crisp map with any number of classes at a pixel: sets (N, K, *S), int32, one bit a class, WORD bits a word."""
 

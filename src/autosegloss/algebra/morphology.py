@@ -58,11 +58,17 @@ def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: Window)
     return m
 
 
-def _sides(m: Tensor, size: Window) -> dict[int, int]:
-    """The side of a window by the axis of a map (N, C, *S)."""
-    sides = size if isinstance(size, tuple) else (size,) * (m.ndim - 2)
+def check_size(size: Window) -> None:
+    """Raise TypeError unless the sides of a window are odd numbers of pixels."""
+    sides = size if isinstance(size, tuple) else (size,)
     if not all(isinstance(side, int) and side > 0 and side % 2 for side in sides):
         raise TypeError(f"the size of a window must be an odd number of pixels, got {size!r}")
+
+
+def _sides(m: Tensor, size: Window) -> dict[int, int]:
+    """The side of a window by the axis of a map (N, C, *S)."""
+    check_size(size)
+    sides = size if isinstance(size, tuple) else (size,) * (m.ndim - 2)
     if len(sides) != m.ndim - 2:
         raise TypeError(f"the size of a window must be a number, or one for each of {m.ndim - 2} axes, got {size!r}")
     return dict(enumerate(sides, start=2))
@@ -79,8 +85,8 @@ def pooled_along(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: i
 
 
 def _kernel(m: Tensor, size: int) -> ModuleType | None:
-    """The module of the kernel that pools on a GPU with one launch for each axis."""
-    if not readable(m) or size > _LONG or m.numel() == 0:
+    """The module of the kernel that pools on a GPU with one launch for each axis; of numbers it loses a nan."""
+    if not readable(m) or m.is_floating_point() or size > _LONG or m.numel() == 0:
         return None
     return kernels_on(m.device, "autosegloss.algebra.pooling_kernel", check_pooling)
 

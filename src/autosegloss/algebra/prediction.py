@@ -7,12 +7,14 @@ import copy
 import torch
 from torch import Tensor
 
+from autosegloss.algebra.activations import SOFTMAX, Activation
 from autosegloss.algebra.boundaries import Eroded, Highest
 from autosegloss.algebra.checks import check_mask
-from autosegloss.algebra.inputs import LabelMap, accumulation_dtype, soft_map, sum_by_label
-from autosegloss.algebra.maps import Map
+from autosegloss.algebra.inputs import LabelMap, accumulation_dtype, sum_by_label
+from autosegloss.algebra.maps import DenseMap, Map
 from autosegloss.algebra.morphology import Window
 from autosegloss.algebra.sums import CurveSum, Sum
+from autosegloss.algebra.truth import Truth
 from autosegloss.curves import Curve, Identity
 
 UNBENT = Curve(Identity(), Identity().control_points(torch.empty(0, dtype=torch.float64)))
@@ -43,7 +45,7 @@ class BentMap(Map):
 
 
 class Prediction(Map):
-    """g(p) within a mask, p being the softmax of logits, 0 at ignored pixels: it is known by its sums alone.
+    """g(p) within a mask, p being the probabilities of logits, 0 at ignored pixels: it is known by its sums alone.
 
     Its totals, and those of its AND and OR with the labels, are sums of curves, which the kernels compute without
     storing probabilities. Any other operation takes `dense()`, which computes them and sets `laid_out`: then the
@@ -51,15 +53,16 @@ class Prediction(Map):
 
     Args:
         logits: (N, C, *S).
-        true: the one-hot map of the labels; its mask is the valid map.
+        truth: the labels and the pixels that count.
+        activation: makes the probabilities.
     """
 
     crisp = False
 
-    def __init__(self, logits: Tensor, true: LabelMap):
-        self.shape, self.true = logits.shape, true
-        self.curve, self.mask = UNBENT, true.mask
-        self._source = _Source(logits)
+    def __init__(self, logits: Tensor, truth: Truth, activation: Activation = SOFTMAX):
+        self.shape, self.truth = logits.shape, truth
+        self.curve, self.mask = UNBENT, truth.valid
+        self._source = _Source(logits, activation)
 
     @property
     def laid_out(self) -> bool:
@@ -74,12 +77,12 @@ class Prediction(Map):
         return self._like(curve, self.mask) if self.curve.straight else BentMap(self.dense(), curve)
 
     def within(self, mask: Tensor) -> Prediction:
-        check_mask(mask, self.shape)
-        return self._like(self.curve, _both(self.mask, mask, self.true.mask))
+        check_mask(mask, self.shape, of_classes=not isinstance(self.truth.true, LabelMap))
+        return self._like(self.curve, _both(self.mask, mask, self.truth.valid))
 
     def erode(self, size: Window, valid: Tensor) -> Map:
-        plain = self.curve is UNBENT and self.mask is self.true.mask
-        if plain and size == 3 and valid is self.true.mask and len(self.shape) == 4:
+        plain = self.curve is UNBENT and self.mask is self.truth.valid
+        if plain and size == 3 and valid is self.truth.valid and len(self.shape) == 4:
             return Eroded(self, valid)
         return super().erode(size, valid)
 
@@ -92,14 +95,18 @@ class Prediction(Map):
 
     def total_at(self, where: LabelMap, mask: Tensor) -> Sum:
         """Sum of g(p) at the labels, within mask (N, 1, *S), bool -> (C,)."""
-        if where.labels is not self.true.labels:
+        if not (isinstance(own := self.truth.true, LabelMap) and where.labels is own.labels):
             return BentMap(self._probs(), self.curve).total_at(where, mask)
-        within = self._within_valid(_both(where.mask, mask, self.true.mask))
+        within = self._within_valid(_both(where.mask, mask, self.truth.valid))
         return Sum(((1, CurveSum(self.curve, within, at_labels=True)),))
 
+    def total_where(self, where: LabelMap | DenseMap, mask: Tensor) -> Sum:
+        """Sum of g(p) where a crisp map holds, within mask (N, 1 or C, *S), bool -> (C,)."""
+        return self.total_at(where, mask) if isinstance(where, LabelMap) else self.within(where.values).total(mask)
+
     def _probs(self) -> Tensor:
-        probs = self._source.probs(self.true.mask)
-        return probs if self.mask is self.true.mask else probs * self.mask
+        probs = self._source.probs(self.truth.valid)
+        return probs if self.mask is self.truth.valid else probs * self.mask
 
     def _like(self, curve: Curve, mask: Tensor) -> Prediction:
         other = copy.copy(self)
@@ -108,20 +115,20 @@ class Prediction(Map):
 
     def _within_valid(self, mask: Tensor) -> Tensor | None:
         """The mask of a sum; None stands for the valid map."""
-        check_mask(mask, self.shape)
-        within = _both(self.mask, mask, self.true.mask)
-        return None if within is self.true.mask else within
+        check_mask(mask, self.shape, of_classes=not isinstance(self.truth.true, LabelMap))
+        within = _both(self.mask, mask, self.truth.valid)
+        return None if within is self.truth.valid else within
 
 
 class _Source:
     """The logits of a prediction, shared by all maps made of it."""
 
-    def __init__(self, logits: Tensor):
-        self.logits, self.laid_out = logits, False
+    def __init__(self, logits: Tensor, activation: Activation):
+        self.logits, self.activation, self.laid_out = logits, activation, False
 
     def probs(self, valid: Tensor) -> Tensor:
         self.laid_out = True
-        return soft_map(self.logits, valid)
+        return self.activation.probs(self.logits, valid)
 
 
 class TrueClassMap(Map):
@@ -144,24 +151,26 @@ class TrueClassMap(Map):
 
 
 class SoftUnion(Map):
-    """OR(p, b) = g(p) + (1 - g(p)) b of a prediction and a one-hot map, for a curve with g(0) = 0 and g(1) = 1."""
+    """OR(p, b) = g(p) + (1 - g(p)) b of a prediction and a crisp map b, for a curve with g(0) = 0 and g(1) = 1."""
 
     crisp = False
 
-    def __init__(self, m: Prediction, where: LabelMap):
+    def __init__(self, m: Prediction, where: LabelMap | DenseMap):
         self.m, self.where, self.shape = m, where, where.shape
 
     def dense(self) -> Tensor:
         return torch.where(self.where.dense(), 1, self.m.dense())
 
     def within(self, mask: Tensor) -> SoftUnion:
-        return SoftUnion(self.m.within(mask), self.where.within(mask))
+        where = self.where.within(mask)
+        assert isinstance(where, LabelMap | DenseMap)
+        return SoftUnion(self.m.within(mask), where)
 
     def total(self, mask: Tensor) -> Sum:
-        """Sum of g(p) everywhere, and of 1 - g(p) at the labels."""
+        """Sum of g(p) everywhere, and of 1 - g(p) where b holds."""
         ((_, everywhere),) = self.m.total(mask).terms
-        ((_, at_labels),) = self.m.total_at(self.where, mask).terms
-        return Sum(((1, everywhere), (-1, at_labels), *self.where.total(mask).terms))
+        ((_, there),) = self.m.total_where(self.where, mask).terms
+        return Sum(((1, everywhere), (-1, there), *self.where.total(mask).terms))
 
 
 def _both(a: Tensor, b: Tensor, valid: Tensor) -> Tensor:

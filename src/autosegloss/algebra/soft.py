@@ -11,7 +11,7 @@ from torch import Tensor
 from autosegloss.algebra.boundaries import BentBoundary, Eroded, Highest, Matched, SoftBoundary
 from autosegloss.algebra.inputs import LabelMap
 from autosegloss.algebra.logic import Logic, undeclared
-from autosegloss.algebra.maps import ClassSets, DenseMap, Map
+from autosegloss.algebra.maps import ClassSets, DenseMap, Map, SoftLabels
 from autosegloss.algebra.prediction import UNBENT, BentMap, Prediction, SoftUnion, TrueClassMap
 from autosegloss.curves import Curve
 
@@ -21,6 +21,10 @@ class SoftLogic(Logic):
 
     AND(a, b) = g(a) g(b) and OR(a, b) = g(a) + g(b) - g(a) g(b), with the curve g of the operation. An operation has
     one curve for both operands, or two, one per operand; an operation without a curve is not bent.
+
+    Labels are not bent, as g(0) = 0 and g(1) = 1. With soft labels y, which would be, AND(a, y) = min(g(a), y) and
+    OR(a, y) = max(g(a), y): for y of 0 and 1 the same as above, and never above or below y, so that scores stay in
+    [0, 1]. Curves with free ends bend labels as all else.
     """
 
     def __init__(self, operations: Sequence[str], curves: Mapping[str, Sequence[Curve]]):
@@ -31,20 +35,27 @@ class SoftLogic(Logic):
         first, second = self._bent(name, a, b)
         if pair := _with_labels(first, second):
             return TrueClassMap(*pair)
+        if known := _with_crisp(first, second):
+            return known[0].within(known[1].values)
         if isinstance(first, BentBoundary) and isinstance(second, ClassSets):
             return Matched(first, second)
         x, y = _aligned(first, second)
-        return DenseMap(x * y)
+        return DenseMap(torch.minimum(x, y) if _with_soft_labels(first, second) else x * y)
 
     def or_(self, name: str, a: Map, b: Map) -> Map:
         first, second = self._bent(name, a, b)
         pair = _with_labels(first, second)
         if pair and isinstance(pair[0], Prediction):
             return SoftUnion(pair[0], pair[1])
+        if known := _with_crisp(first, second):
+            return SoftUnion(*known)
         x, y = _aligned(first, second)
-        return DenseMap(x + y - x * y)
+        return DenseMap(torch.maximum(x, y) if _with_soft_labels(first, second) else x + y - x * y)
 
     def xor(self, name: str, a: Map, b: Map) -> Map:
+        if _with_soft_labels(a, b):
+            either, both = self.or_(f"{name}_or", a, b), self.and_(f"{name}_and", a, b)
+            return DenseMap((either.dense() - both.dense()).clamp_min(0))
         curves = [curve for part in ("or", "and") for curve in self._curves(f"{name}_{part}")]
 
         def lay_out() -> Tensor:
@@ -86,7 +97,7 @@ class _Xor(torch.autograd.Function):
 
 def _bend(m: Map, curve: Curve) -> Map:
     """g(m)."""
-    if m.crisp and curve.fixes_endpoints:
+    if (m.crisp or isinstance(m, SoftLabels)) and curve.fixes_endpoints:
         return m
     if isinstance(m, Prediction | SoftBoundary | Highest) and curve.fixes_endpoints:
         return m.bent(curve)
@@ -97,6 +108,16 @@ def _with_labels(a: Map, b: Map) -> tuple[BentMap | Prediction | Highest, LabelM
     """The operands as a soft map and a one-hot map, if they are these, in any order."""
     soft, crisp = (b, a) if isinstance(a, LabelMap) else (a, b)
     return (soft, crisp) if isinstance(soft, BentMap | Prediction | Highest) and isinstance(crisp, LabelMap) else None
+
+
+def _with_crisp(a: Map, b: Map) -> tuple[Prediction, DenseMap] | None:
+    """The operands as a prediction and a dense crisp map, if they are these, in any order."""
+    soft, crisp = (b, a) if isinstance(a, DenseMap) else (a, b)
+    return (soft, crisp) if isinstance(soft, Prediction) and isinstance(crisp, DenseMap) and crisp.crisp else None
+
+
+def _with_soft_labels(a: Map, b: Map) -> bool:
+    return isinstance(a, SoftLabels) or isinstance(b, SoftLabels)
 
 
 def _aligned(a: Map, b: Map) -> tuple[Tensor, Tensor]:

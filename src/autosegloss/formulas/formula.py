@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from types import MappingProxyType
 from typing import ClassVar
@@ -105,7 +105,7 @@ class Formula(Registered, ABC):
     def summed_by(cls) -> type[Formula]:
         """The class whose sums this one has: its parent if the class changes nothing but the score."""
         own = {name for name in vars(cls) if not name.startswith("__")}
-        score_only = own <= {"name", "class_scores", "class_weights", "defined", "score", "_abc_impl"}
+        score_only = own <= {"name", "class_scores", "class_weights", "defined", "score", "pooled", "_abc_impl"}
         parents = [parent for parent in cls.__bases__ if issubclass(parent, Formula)]
         return parents[0].summed_by() if score_only and parents and cls is not Formula else cls
 
@@ -122,10 +122,36 @@ class Formula(Registered, ABC):
         """Weights (C,) of the class average: "all" classes (1/C), those "present" in the truth, those "defined"."""
         return CLASS_RULES[classes](self, sums).to(sums["true"].dtype)
 
-    def score(self, sums: Sums, classes: str = "defined") -> Tensor:
-        """Weighted average of the class scores, a scalar; 0 where no class has weight."""
-        weights = self.class_weights(sums, classes)
-        return ratio((weights * self.class_scores(sums)).sum(), weights.sum())
+    def score(
+        self, sums: Sums, classes: str = "defined", given: Tensor | None = None, there: str | None = None
+    ) -> Tensor:
+        """Weighted average of the class scores, a scalar; 0 where no class has weight.
+
+        Args:
+            sums: (C,) by name.
+            classes: the rule of the classes that count.
+            given: factors (C,) of their weights.
+            there: the rule of the classes that are there: all others score 1.
+        """
+        return self.pooled([sums], classes, None if given is None else [given], there)
+
+    def pooled(
+        self,
+        images: Sequence[Sums],
+        classes: str = "defined",
+        given: Sequence[Tensor] | None = None,
+        there: str | None = None,
+    ) -> Tensor:
+        """Weighted average over the classes of all images that have sums of their own, likewise; `given` of each."""
+        total, weight = [], []
+        for n, sums in enumerate(images):
+            scores, weights = self.class_scores(sums), self.class_weights(sums, classes)
+            if there is not None:
+                scores = scores.where(CLASS_RULES[there](self, sums), 1)
+            weights = weights if given is None else weights * given[n]
+            total.append((weights * scores).sum())
+            weight.append(weights.sum())
+        return ratio(reduce(operator.add, total), reduce(operator.add, weight))
 
 
 CLASS_RULES = {

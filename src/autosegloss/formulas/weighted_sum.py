@@ -64,10 +64,20 @@ class WeightedSum(Formula):
     def _defined(self, sums: Sums) -> Tensor:
         return torch.stack([term.defined(own) for term, own in self._parts(sums)])
 
-    def score(self, sums: Sums, classes: str = "defined") -> Tensor:
-        scores = torch.stack([term.score(own, classes) for term, own in self._parts(sums)])
-        something = torch.stack([own["true"].sum() > 0 for _, own in self._parts(sums)])
-        weights = constants(self.weights, scores) * something
+    def pooled(
+        self,
+        images: Sequence[Sums],
+        classes: str = "defined",
+        given: Sequence[Tensor] | None = None,
+        there: str | None = None,
+    ) -> Tensor:
+        owns = [[own for _, own in self._parts(sums)] for sums in images]
+        of_terms = list(zip(self.terms, zip(*owns, strict=True), strict=True))
+        scores = torch.stack([term.pooled(own, classes, given, there) for term, own in of_terms])
+        weights = constants(self.weights, scores)
+        if there is None:  # otherwise classes that are not there score 1
+            some = [reduce(operator.add, (sums["true"].sum() for sums in own)) > 0 for _, own in of_terms]
+            weights = weights * torch.stack(some)
         return ratio((weights * scores).sum(), weights.sum())
 
     def _parts(self, sums: Sums) -> Iterator[tuple[Formula, Sums]]:

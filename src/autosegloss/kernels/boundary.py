@@ -10,34 +10,38 @@ import triton
 from torch import Tensor
 
 from autosegloss.algebra import LabelMap, Term
-from autosegloss.algebra.boundaries import FoundSum, MatchedSum, WholeSum
+from autosegloss.algebra.boundaries import FoundSum, Matched, MatchedSum, WholeSum
 from autosegloss.algebra.maps import ClassSets
 from autosegloss.curves import Curve
 from autosegloss.kernels import boundary_kernels as kernels
-from autosegloss.kernels.triton_kernels import counted, tables
+from autosegloss.kernels.triton_kernels import in_reach, tables
 
 BLOCK = 128  # pixels of a program
 WARPS = 1
 
 
-def fits(terms: Sequence[Term], logits: Tensor) -> bool:
+def fits(terms: Sequence[Term], logits: Tensor, true: LabelMap) -> bool:
     """Whether the kernels support such terms and logits (N, C, *S): one of each kind, of one boundary in images."""
     kinds: dict[type[Term], Any] = {type(term): term for term in terms}
     if len(terms) != len(kinds) or set(kinds) != {MatchedSum, WholeSum, FoundSum}:
         return False
     matched, whole, found = kinds[MatchedSum], kinds[WholeSum], kinds[FoundSum]
     curves = [*matched.boundary.curves, matched.curve, found.curve]
-    same = matched.boundary is whole.boundary is found.boundary
-    larger = whole.matched is None or (whole.matched.bent.curve, whole.matched.sets) == (matched.curve, matched.sets)
-    return same and larger and counted(logits.flatten(2)) and all(curve.pieces for curve in curves)
+    same = matched.boundary is whole.boundary is found.boundary and found.where.labels is true.labels
+    return same and _largest(whole.matched, matched) and in_reach(logits) and all(curve.pieces for curve in curves)
+
+
+def _largest(larger: Matched | None, matched: MatchedSum) -> bool:
+    """Whether a whole is that of the boundary, or of the larger of it and the same matched part."""
+    return larger is None or (larger.bent.curve is matched.curve and larger.sets is matched.sets)
 
 
 def evaluate(terms: Sequence[Term], logits: Tensor, true: LabelMap) -> dict[Term, Tensor]:
     """The values (C,) of terms that fit."""
     kinds: dict[type[Term], Any] = {type(term): term for term in terms}
     matched, whole, found = kinds[MatchedSum], kinds[WholeSum], kinds[FoundSum]
-    edge = found.where.mask.flatten(1)
-    truth = Truth(true.labels.flatten(1).contiguous(), true.mask.flatten(1), edge, matched.sets.sets.flatten(2))
+    maps = true.labels.flatten(1), true.mask.flatten(1), found.where.mask.flatten(1), matched.sets.sets.flatten(2)
+    truth = Truth(*(m.contiguous() for m in maps))  # slices of a volume may be strided
     curves = Terms(matched.boundary.curves, matched.curve, whole.matched is not None, found.curve, found.side)
     sums = BoundarySums.apply(logits.contiguous(), truth, curves)
     return dict(zip((matched, whole, found), sums.unbind(), strict=True))

@@ -11,7 +11,7 @@ import triton.language as tl
 from autosegloss.kernels.triton_kernels import bent, pixels, prob_at, softmax_of
 
 OWN = tl.constexpr(4)  # the number of the middle of a window
-IGNORED = tl.constexpr(2.0)  # above every probability, so that it is never the lowest
+IGNORED = tl.constexpr(2.0)  # above every probability, so that it is never the lowest; a nan is not ignored
 
 
 @triton.jit
@@ -48,13 +48,14 @@ def boundary_kernel(
                 where = tl.where(other < least, k, where)
                 least = tl.minimum(other, least)
         xor, _, _ = _xor(edges, own, least, pieces)
-        b = tl.where(own < IGNORED, tl.maximum(xor, 0.0), 0.0)
+        b = tl.where(own != IGNORED, _positive(xor), 0.0)
         tl.store(boundary + plane + p, b, mask=p < size)
         tl.store(lowest + plane + p, where.to(tl.int8), mask=p < size)
         g, _ = bent(table, b, pieces)
-        matched = tl.where(_held(sets, image, c, p, size, words, word) & (own < IGNORED), g, 0.0)
+        matched = tl.where(_held(sets, image, c, p, size, words, word) & (own != IGNORED), g, 0.0)
         tl.store(out + c, tl.sum(matched, axis=0))
-        tl.store(out + classes + c, tl.sum(tl.maximum(matched, b) if larger else b, axis=0))
+        whole = tl.where(matched >= b, matched, b) if larger else b  # a nan stays
+        tl.store(out + classes + c, tl.sum(whole, axis=0))
 
 
 @triton.jit
@@ -119,17 +120,18 @@ def slope_kernel(
     for c in range(classes):
         plane = (image * classes + c) * size
         own = tl.load(probs + plane + p, mask=p < size, other=IGNORED)
-        seen = own < IGNORED
+        seen = own != IGNORED
         low = p + _step(tl.load(lowest + plane + p, mask=p < size, other=OWN).to(tl.int32), width)
         xor, by_own, by_low = _xor(edges, own, tl.load(probs + plane + low, mask=seen, other=0.0), pieces)
-        b = tl.maximum(xor, 0.0)
+        b = _positive(xor)
         held = _held(sets, image, c, p, size, words, word)
         g, slope = bent(table, b, pieces)
         matched, slope = tl.where(held, g, 0.0), tl.where(held, slope, 0.0)
         whole = tl.where(b > matched, 1.0, slope) if larger else 1.0
         d = tl.load(weights + c) * slope + tl.load(weights + classes + c) * whole
-        _add(gradient + plane + p, d * by_own, seen & (xor > 0))
-        _add(gradient + plane + low, d * by_low, seen & (xor > 0))
+        there = seen & ~(xor <= 0)  # of a nan, too
+        _add(gradient + plane + p, d * by_own, there)
+        _add(gradient + plane + low, d * by_low, there)
 
 
 @triton.jit
@@ -145,12 +147,18 @@ def logits_kernel(
     for c in tl.range(0, classes, loop_unroll_factor=4):
         prob = tl.load(probs + c * size, mask=p < size, other=IGNORED)
         d = tl.load(gradient + c * size, mask=p < size, other=0.0)
-        mean += tl.where(prob < IGNORED, prob, 0.0) * d
+        mean += tl.where(prob != IGNORED, prob, 0.0) * d
     for c in tl.range(0, classes, loop_unroll_factor=4):
         prob = tl.load(probs + c * size, mask=p < size, other=IGNORED)
         d = tl.load(gradient + c * size, mask=p < size, other=0.0)
-        d = tl.where(prob < IGNORED, prob * (d - mean), 0.0)
+        d = tl.where(prob != IGNORED, prob * (d - mean), 0.0)
         tl.store(result + c * out_c, d.to(result.dtype.element_ty), mask=p < size)
+
+
+@triton.jit
+def _positive(x):
+    """The larger of x and 0; a nan stays."""
+    return tl.where(x <= 0, 0.0, x)
 
 
 @triton.jit

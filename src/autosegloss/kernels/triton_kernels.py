@@ -60,7 +60,8 @@ class Batch(NamedTuple):
         table = tables([term.curve for term in terms], logits.device)
         at_labels = sum(1 << k for k, term in enumerate(terms) if term.at_labels)
         own = sum(1 << k for k, term in enumerate(terms) if term.mask is not None)
-        masks = torch.stack([valid, *(valid if term.mask is None else term.mask for term in terms)] if own else [valid])
+        own_masks = [valid if term.mask is None else term.mask for term in terms] if own else []
+        masks = torch.stack([valid, *own_masks]).squeeze(2)
         softmax = torch.empty(2, *labels.shape, dtype=torch.float32, device=logits.device)
         # The labels of slices of a volume may be strided.
         return cls(logits, labels.contiguous(), masks, table, softmax, at_labels, own)
@@ -102,17 +103,19 @@ def tables(curves: Sequence[Any], device: torch.device) -> Tensor:
     return torch.stack([curve.table(pieces, device) for curve in curves])
 
 
-def fits(logits: Tensor, terms: Sequence[CurveSum]) -> bool:
-    """Whether the kernels support such logits (N, C, P) and curves."""
-    return counted(logits) and bool(terms) and all(term.curve.pieces for term in terms)
+def fits(logits: Tensor, valid: Tensor, terms: Sequence[CurveSum]) -> bool:
+    """Whether the kernels support such logits (N, C, P), masks (N, 1, P) and curves."""
+    masks = [valid, *(term.mask for term in terms if term.mask is not None)]
+    single = all(mask.shape[1] == 1 for mask in masks)
+    return in_reach(logits) and single and bool(terms) and all(term.curve.pieces for term in terms)
 
 
-def counted(logits: Tensor) -> bool:
-    """Whether kernels can count the places of logits (N, C, P) in memory."""
+def in_reach(logits: Tensor) -> bool:
+    """Whether kernels can count the places of logits (N, C, *S) in memory."""
     single = logits.dtype in (torch.float32, torch.float16, torch.bfloat16)
-    count, classes, size = logits.shape
-    reach = (classes - 1) * logits.stride(1) + (size - 1) * logits.stride(2)
-    return single and logits.numel() > 0 and max(reach, count * size, classes * size) < MOST
+    reach = sum((extent - 1) * step for extent, step in zip(logits.shape[1:], logits.stride()[1:], strict=True))
+    size = logits[0, 0].numel() if logits.numel() else 0
+    return single and logits.numel() > 0 and max(reach, len(logits) * size, logits[0].numel()) < MOST
 
 
 @triton.jit
@@ -138,7 +141,7 @@ def sums_kernel(
         else:
             for c in range(classes):
                 g, _ = bent(table + k * pieces * 8, prob_at(at + c * stride_c, top, shift, seen), pieces)
-                tl.store(out + k * classes + c, tl.sum(tl.where(mask, g, 0.0), axis=0))
+                tl.store(out + k * classes + c, tl.sum(g * mask.to(tl.float32), axis=0))  # a nan stays
 
 
 @triton.jit

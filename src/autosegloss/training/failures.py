@@ -48,9 +48,7 @@ def _full_gpu(error: BaseException | None) -> str | None:
 
     if not isinstance(error, torch.cuda.OutOfMemoryError):
         return None
-    facts = (
-        " ".join(str(error).split()).rstrip(".").split(". ")[:3]
-    )  # how much of what; then come hints for programmers
+    facts = " ".join(str(error).split()).rstrip(".").split(". ")[:3]  # the rest are hints for programmers
     return f"{'. '.join(facts)}: set data.batch_size, data.eval_batch_size or trials_per_gpu lower"
 
 

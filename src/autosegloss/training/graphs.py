@@ -31,7 +31,7 @@ class GraphNetwork(pl.Callback):
         without = "leave out callbacks=cuda_graph"
         if trainer.accumulate_grad_batches > 1:
             raise InputError(f"a CUDA graph does not accumulate gradients: {without}, or the accumulation")
-        if any(isinstance(callback, FreezeEncoder) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        if any(isinstance(callback, FreezeEncoder) for callback in vars(trainer)["callbacks"]):
             raise InputError(f"a CUDA graph does not learn to stop, or to begin: {without}, or freeze_encoder")
         if pl_module.device.type != "cuda" or trainer.world_size > 1:
             raise InputError(f"a CUDA graph is of one GPU, this training is on {_where(trainer)}: {without}")
@@ -46,11 +46,12 @@ class GraphNetwork(pl.Callback):
         self._done = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._done:
-            del vars(pl_module.network)[
-                "forward"
-            ]  # the method of its class comes back, and the memory of the graphs is free
+        if self._done:  # the method of its class comes back, and the memory of the graphs is free
+            del vars(pl_module.network)["forward"]
             self._done = False
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)
 
 
 class _Bare(nn.Module):

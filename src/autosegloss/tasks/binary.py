@@ -1,0 +1,89 @@
+"""A foreground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from autosegloss.algebra.checks import check_tensors
+from autosegloss.errors import InputError
+from autosegloss.tasks.multilabel import Multilabel
+
+
+@dataclass(frozen=True)
+class Binary(Multilabel):
+    """A single foreground, which alone is scored, as people report it.
+
+    Logits (N, 1, *S) or (N, *S), labels likewise: 0 and 1, bool, or soft in [0, 1]. Four axes are (N, 1, H, W) if the
+    second has length 1, otherwise those of volumes (N, D, H, W), D > 2.
+
+    Args:
+        threshold: of the probability above which a pixel is predicted as foreground.
+
+    Raises:
+        InputError: for a threshold outside of (0, 1).
+    """
+
+    name: ClassVar[str] = "binary"
+    exclusive: ClassVar[bool] = True
+    usual_classes: ClassVar[tuple[str, ...]] = ("background", "foreground")
+
+    def num_classes(self, given: int | None) -> int:
+        if given not in (None, 1):
+            raise InputError(f'num_classes: task="binary" has a single class, got {given!r}: leave it out')
+        return 1
+
+    def channels(self, labels: int) -> int:
+        if labels != 2:
+            raise InputError(
+                f"task=binary takes masks of two classes, background and one foreground, got {labels} classes: say "
+                "which mask values are foreground, as 'data.source.labels={0: 0, 1: 1, 2: 1}', or set task=multiclass"
+            )
+        return 1
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        return super().predicted(logits).squeeze(1)
+
+    @property
+    def decision(self) -> str:
+        return f"the foreground is predicted where their sigmoid is above {self.threshold:g}"
+
+    def as_classes(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Two classes with the logits 0 and z, whose softmax is the sigmoid of z."""
+        logits, labels = self.aligned("logits", logits, labels)
+        return torch.cat([torch.zeros_like(logits), logits], dim=1), labels[:, 0]
+
+    def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        check_tensors(values, labels)
+        whole = _with_channel(values)
+        same = labels if labels.shape == whole.shape or labels.ndim == 0 else labels.unsqueeze(1)
+        if whole.ndim not in (4, 5) or whole.shape[1] != 1 or same.shape != whole.shape or _two_channels(values):
+            raise InputError(
+                f"expected {what} (N, 1, H, W) or (N, H, W), for volumes with D before H, and labels likewise, got "
+                f"{what} {tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(values)}"
+            )
+        return whole, same
+
+
+def _with_channel(values: Tensor) -> Tensor:
+    single = values.ndim >= 4 and values.shape[1] == 1
+    return values if single or values.ndim in (0, 5) else values.unsqueeze(1)
+
+
+def _two_channels(values: Tensor) -> bool:
+    return values.ndim >= 4 and values.shape[1] == 2
+
+
+def _remedy(values: Tensor) -> str:
+    """How channels become one; a volume of two slices without a channel is not told from two channels."""
+    if _two_channels(values):
+        return (
+            ": of two channels make the logit of the foreground by logits[:, 1] - logits[:, 0], with labels of 0 and "
+            "1 (N, H, W); a volume of two slices needs its channel, (N, 1, 2, H, W)"
+        )
+    if values.ndim >= 4 and values.shape[1] > 2:
+        return ': several channels are those of task="multilabel" or "multiclass"'
+    return ""

@@ -1,0 +1,110 @@
+"""From the labels of a batch to dense maps and masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autosegloss.algebra.checks import check_tensors
+from autosegloss.algebra.inputs import compute_dtype, labels_are_trusted
+from autosegloss.algebra.maps import DenseMap, SoftLabels
+from autosegloss.algebra.truth import Truth
+from autosegloss.errors import InputError
+
+
+def counting(labels: Tensor, ignore_index: int | None) -> Tensor:
+    """Where labels are not those to ignore: bool, of their shape. Types of few bits do not hold each such label."""
+    if ignore_index is None or labels.dtype == torch.bool:
+        return torch.ones_like(labels, dtype=torch.bool)
+    return labels != ignore_index
+
+
+def within(mask: Tensor, valid: Tensor) -> Tensor:
+    """A mask (N, K, *S) within the pixels of `valid`, (N, *S), (N, 1, *S) or (N, K, *S); InputError for another."""
+    if isinstance(valid, Tensor) and valid.dtype == torch.bool:
+        check_tensors(mask, valid)
+        shape = valid.shape if valid.ndim == mask.ndim else (valid.shape[0], 1, *valid.shape[1:])
+        if tuple(shape) in {(mask.shape[0], 1, *mask.shape[2:]), tuple(mask.shape)}:
+            return mask & valid.view(shape)
+    found = f"{valid.dtype} {tuple(valid.shape)}" if isinstance(valid, Tensor) else type(valid).__name__
+    either = "" if mask.shape[1] == 1 else f" or {tuple(mask.shape)}"
+    raise InputError(
+        f"valid: expected a bool mask {(mask.shape[0], 1, *mask.shape[2:])}{either}, got {found}{_remedy(valid)}"
+    )
+
+
+def _remedy(valid: object) -> str:
+    other = isinstance(valid, Tensor) and valid.dtype != torch.bool
+    return ": make it bool by valid != 0" if other else ""
+
+
+def independent(labels: Tensor, ignore_index: int | None, valid: Tensor | None) -> Truth:
+    """The truth of labels (N, C, *S) of 0 and 1, or soft in [0, 1], of classes that do not exclude each other."""
+    if labels.is_complex():
+        raise InputError(f"labels must be bool, 0 and 1, or soft in [0, 1], got {labels.dtype}")
+    labels = labels.detach()
+    if labels.is_floating_point():
+        labels = labels.to(compute_dtype(labels.dtype))
+    elif labels.dtype != torch.bool:
+        labels = labels.long()
+    seen = counting(labels, ignore_index)
+    if valid is not None:
+        seen = within(seen, valid)
+    labels = labels.where(seen, 0)
+    if labels.dtype == torch.bool:
+        return Truth(DenseMap(labels), seen)
+    if not labels_are_trusted():
+        _check_unit("labels", labels, ignore_index)
+    if not labels.is_floating_point():
+        return Truth(DenseMap(labels == 1), seen)
+    crisp = not labels_are_trusted() and bool(((labels == 0) | (labels == 1)).all())
+    return Truth(DenseMap(labels == 1) if crisp else SoftLabels(labels), seen)
+
+
+def check_predicted(preds: Tensor, valid: Tensor) -> None:
+    """Raise InputError unless predicted labels (N, C, *S), integers, are 0 and 1 at the pixels that count."""
+    if not labels_are_trusted():
+        _check_unit("predictions", preds.where(valid, 0), None)
+
+
+def check_soft(labels: Tensor, seen: Tensor) -> None:
+    """Raise InputError unless soft labels (N, C, *S) are probabilities that sum to 1 at the pixels that are seen."""
+    if labels_are_trusted():
+        return
+    _check_unit("labels", labels, None)
+    total = labels.sum(dim=1, keepdim=True).where(seen, 1)
+    if total.numel() and (worst := (total - 1).abs().max().item()) > 1e-3:
+        raise InputError(
+            f"soft labels must sum to 1 over the classes of a pixel, they miss it by up to {worst:.3g}: divide them by "
+            'their sum, or use task="multilabel" for classes that do not exclude each other'
+        )
+
+
+def check_probs(probs: Tensor, exclusive: bool) -> None:
+    """Raise InputError unless (N, C, *S) are probabilities, which sum to 1 if the classes exclude each other."""
+    if labels_are_trusted() or not probs.numel():
+        return
+    seen = probs.detach()[~probs.detach().isnan()]
+    low, high = (seen.min().item(), seen.max().item()) if seen.numel() else (0, 1)
+    if not (low >= 0 and high <= 1):
+        raise InputError(
+            f"from_logits=False takes probabilities in [0, 1], got values from {low:.4g} to {high:.4g}: leave it out "
+            "for logits"
+        )
+    if exclusive and (worst := (probs.detach().sum(dim=1) - 1).abs().nan_to_num().max().item()) > 1e-2:
+        raise InputError(
+            f"from_logits=False takes probabilities that sum to 1 over the classes, they miss it by up to {worst:.3g}: "
+            "apply a softmax, or leave it out for logits"
+        )
+
+
+def _check_unit(what: str, values: Tensor, ignore_index: int | None) -> None:
+    """Raise InputError unless labels or predictions, 0 where they do not count, lie in [0, 1]."""
+    if not values.numel():
+        return
+    low, high = (value.item() for value in values.aminmax())
+    if not (low >= 0 and high <= 1):  # nan, too
+        mask = low == 0 and bool(((values == 0) | (values == high)).all())
+        remedy = f"; of a mask of 0 and {high:g} make {what} by ({what} == {high:g})" if mask else ""
+        but = "" if ignore_index is None else f", or {ignore_index} where a pixel does not count"
+        raise InputError(f"{what} must lie in [0, 1]{but}, got values from {low:g} to {high:g}{remedy}")
