@@ -74,6 +74,8 @@ def _runs(options: argparse.Namespace) -> Iterator[Run]:
     losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
         for loss, overrides in losses.items():
+            if options.losses and loss not in options.losses:
+                continue
             yield Run(loss, overrides, scale, rate, seed)
 
 
@@ -188,6 +190,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--losses", nargs="+", help="a part of them, e.g. dice 'released miou'")
     parser.add_argument("--thetas", type=int, default=0)
     parser.add_argument("--metrics", nargs="+", default=METRICS, choices=METRICS)
     return parser.parse_args()

@@ -51,3 +51,22 @@ def test_demos(tmp_path):
     assert (record["metric"], record["seed"]) == ("bf1", 3)
     assert record["seconds"] > 0
     assert run("demos.py", *arguments, "--only-collect").count("bf1") == 1
+
+
+def test_scales_and_drawn_thetas(tmp_path):
+    out = tmp_path / "thetas.jsonl"
+    tiny = [override for override in TINY if not override.startswith("trainer.max_steps")]
+    options = ["--out", str(out), "--thetas", "2", "--metrics", "macc", "--steps", "12"]
+    arguments = [*options, "--", *tiny, "data.holdout=8"]
+    run("scales.py", *arguments)
+    first = out.read_text()
+    records = [json.loads(line) for line in first.splitlines()]
+    assert [record["loss"] for record in records] == ["theta macc 0", "theta macc 1"]
+    assert all(list(record["marks"]) == ["0", "2", "4", "8", "12"] for record in records)
+    run("scales.py", *arguments)
+    assert out.read_text() == first
+
+
+def test_simulated_searches():
+    printed = run("strategies.py", "miou", "--repeats", "1", "--steps", "1", "--budgets", "5000")
+    assert all(name in printed for name in ("random, 80", "cmaes, 250", "race cmaes"))

@@ -38,6 +38,12 @@ def test_the_python_of_the_page_on_tasks_runs():
     assert space["logits"].grad.isfinite().all()
 
 
+def test_the_python_of_the_page_on_metrics_runs():
+    for block in blocks("docs/metrics.md", "python"):
+        exec(block, space := {})
+        assert set(space["metrics"]) == {"miou", "dice", "fbeta", "nsd"}
+
+
 def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
     space = {
         "dataclass": dataclass,
@@ -49,7 +55,7 @@ def test_the_new_metric_of_the_contributors_page_obeys_the_laws():
     before = dict(Formula.members)
     try:
         exec(blocks("CONTRIBUTING.md", "python")[0], space)
-        laws.declares_what_it_uses(space["Dice"]())
+        laws.declares_what_it_uses(space["Overlap"]())
     finally:
         Formula.members.clear()
         Formula.members.update(before)
@@ -61,7 +67,7 @@ def test_commands_compose(page):
     fenced = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     for program, overrides in (call for language, block in fenced if not language for call in typed(block)):
         for run in single_runs(overrides):
-            if not {"metric=dice", "hydra/launcher=ray"} & {*run}:  # a metric that the reader adds, an extra
+            if not {"metric=overlap", "hydra/launcher=ray"} & {*run}:  # a metric that the reader adds, an extra
                 composed(program, run)
 
 

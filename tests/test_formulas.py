@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
-from helpers.members import METRICS, every_metric, every_pair, every_pair_and_ablation
+from helpers.members import METRICS, every_metric, every_pair, every_pair_and_ablation, every_score, every_scored_pair
 from helpers.references import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,11 +41,11 @@ def with_extent(formula, extent):
     """The formula with its band or tolerance set to `extent` pixels, if it has one."""
     if isinstance(formula, WeightedSum):
         return weighted_sum([with_extent(term, extent) for term in formula.terms])
-    boundary = {BoundaryIoU: "width", BoundaryF1: "tolerance"}.get(type(formula))
+    boundary = next((name for name in ("width", "tolerance") if hasattr(formula, name)), None)
     return type(formula)(**{boundary: extent}) if boundary else formula
 
 
-@every_metric
+@every_score
 @settings(max_examples=25, deadline=None)
 @given(scene=laws.scenes(), extent=st.integers(1, 3))
 def test_exact_reading_is_the_definition(formula, scene, extent):
@@ -81,7 +81,7 @@ def test_statistics_are_additive(formula, scene):
     laws.additive(formula, scene)
 
 
-@every_pair
+@every_scored_pair
 @settings(max_examples=4, deadline=None)
 @given(data=st.data(), scene=laws.scenes())
 def test_scores_are_bounded_and_perfect_is_one(formula, curve, data, scene):
@@ -108,7 +108,7 @@ def test_gradient_is_that_of_finite_differences(formula, curve):
     laws.gradient_is_right(formula, curve, theta)
 
 
-@every_metric
+@every_score
 def test_declared_operations_are_those_used(formula):
     laws.declares_what_it_uses(formula)
 

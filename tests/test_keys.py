@@ -6,7 +6,7 @@ from helpers.members import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from autosegloss.cli.data import compose_source
+from autosegloss.cli.configs import compose_training
 from autosegloss.cli.typed import check_hydra, check_read, check_typed
 from autosegloss.errors import InputError
 from autosegloss.training.keys import check_keys, shipped_keys
@@ -62,7 +62,7 @@ def test_a_search_and_the_check_of_data_refuse_the_same(command, trainings):
         with pytest.raises(SystemExit, match=r"^error: (trials: )?unknown key 'lr': nearest is optimizer.lr"):
             command("search", override)
         with pytest.raises(Exception, match="lr"):
-            compose_source([override])
+            compose_training([override])
     with pytest.raises(SystemExit, match=r"^error: unknown key 'hydra.foo'"):
         command("search", "+hydra.foo=1")
     for override in ("lr=0.1", "+lr=0.1"):

@@ -137,7 +137,7 @@ def test_repr_says_what_it_is():
 @pytest.mark.parametrize(
     ("message", "arguments"),
     [
-        (r"unknown metric 'mio': choose one of miou, .*bf1", {"formula": "mio"}),
+        (r"unknown metric 'mio': choose one of miou, .*biou", {"formula": "mio"}),
         (r"expected a metric by name .*miou.* got an object of NoneType", {"formula": None}),
         (r"expected .* got the class autosegloss.formulas.iou.MeanIoU, not an object", {"formula": MeanIoU}),
         (r"expected .* got an object of autosegloss.metrics.MeanIoU$", {"formula": metrics.MeanIoU(3)}),

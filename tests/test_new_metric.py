@@ -22,10 +22,10 @@ from autosegloss.metrics import FormulaMetric, segmentation_metrics
 
 def define():
     @dataclass(frozen=True)
-    class Dice(Formula):
-        """Dice = 1/C sum_c 2 |pred_c AND true_c| / (|pred_c| + |true_c|)."""
+    class Overlap(Formula):
+        """Overlap = 1/C sum_c |pred_c AND true_c| / min(|pred_c|, |true_c|)."""
 
-        name: ClassVar[str] = "dice"
+        name: ClassVar[str] = "overlap"
         operations: ClassVar[tuple[str, ...]] = ("and",)
 
         def statistics(self, logic, pred, true, valid):
@@ -33,20 +33,20 @@ def define():
             return {"both": both, "pred": pred.total(valid), "true": true.total(valid)}
 
         def class_scores(self, sums):
-            # A bent AND may exceed the prediction, which is never smaller than its part in the truth: so Dice <= 1.
+            # A bent AND may exceed the prediction, which is never smaller than its part in the truth: so Overlap <= 1.
             pred = torch.maximum(sums["pred"], sums["both"])
-            return ratio(2 * sums["both"], pred + sums["true"])
+            return ratio(sums["both"], torch.minimum(pred, sums["true"]))
 
         def defined(self, sums):
-            return sums["pred"] + sums["true"] > 0
+            return torch.minimum(sums["pred"], sums["true"]) > 0
 
-    return Dice
+    return Overlap
 
 
 @pytest.fixture(scope="module")
 def formula():
     yield define()()
-    del Formula.members["dice"]
+    del Formula.members["overlap"]
 
 
 def property_test(**given_by):
@@ -103,27 +103,27 @@ def test_it_is_short(formula):
 
 
 @property_test(scene=laws.scenes())
-def test_the_metric_is_dice(formula, scene):
+def test_the_metric_is_the_overlap(formula, scene):
     labels, preds, num_classes = scene
     valid = labels != laws.IGNORE
     scores = []
     for c in range(num_classes):
         p, t = (preds == c) & valid, (labels == c) & valid
-        if (p | t).any():
-            scores.append(2 * (p & t).sum() / (p.sum() + t.sum()))
+        if p.any() and t.any():
+            scores.append((p & t).sum() / min(p.sum(), t.sum()))
     expected = torch.stack(scores).mean() if scores else torch.tensor(torch.nan)
-    for by_object_or_name in (formula, "dice"):
+    for by_object_or_name in (formula, "overlap"):
         metric = FormulaMetric(by_object_or_name, num_classes)
         metric.update(preds, labels)
         assert_close(metric.compute(), expected, equal_nan=True)
 
 
-def test_the_naive_loss_is_the_soft_dice_loss(formula):
+def test_the_naive_loss_is_the_soft_overlap(formula):
     logits = torch.randn(2, 3, 6, 7, generator=torch.Generator().manual_seed(0))
     labels = torch.randint(3, (2, 6, 7), generator=torch.Generator().manual_seed(1))
     p, t = logits.softmax(1), torch.nn.functional.one_hot(labels, 3).movedim(-1, 1)
-    dice = 2 * (p * t).sum((0, 2, 3)) / (p.sum((0, 2, 3)) + t.sum((0, 2, 3)))
-    assert_close(SurrogateLoss("dice")(logits, labels), 1 - dice.mean(), rtol=0, atol=1e-5)
+    overlap = (p * t).sum((0, 2, 3)) / torch.minimum(p.sum((0, 2, 3)), t.sum((0, 2, 3)))
+    assert_close(SurrogateLoss("overlap")(logits, labels), 1 - overlap.mean(), rtol=0, atol=1e-5)
     value, gradient = laws.value_and_gradient(SurrogateLoss(formula, theta=torch.rand(6)), logits, labels)
     assert 0 < value < 1
     assert gradient.isfinite().all()
@@ -132,8 +132,8 @@ def test_the_naive_loss_is_the_soft_dice_loss(formula):
 def test_theta_cards_and_collections_know_it(formula, tmp_path):
     assert thetas.size(formula, Bezier()) == 6
     assert tuple(thetas.split([0.5] * 6, formula, Bezier())) == ("and",)
-    ThetaCard(formula, Bezier(), thetas.split([0.3] * 6, formula, Bezier()), score=0.9).save(tmp_path / "dice.yaml")
-    assert SurrogateLoss.from_pretrained(tmp_path / "dice.yaml").formula == formula
-    assert set(segmentation_metrics(3, metrics=["miou", "dice"]).keys()) == {"miou", "dice"}
-    with pytest.raises(InputError, match="unknown metric 'dise': choose one of dice, "):
-        resolve("dise")
+    ThetaCard(formula, Bezier(), thetas.split([0.3] * 6, formula, Bezier()), score=0.9).save(tmp_path / "overlap.yaml")
+    assert SurrogateLoss.from_pretrained(tmp_path / "overlap.yaml").formula == formula
+    assert set(segmentation_metrics(3, metrics=["miou", "overlap"]).keys()) == {"miou", "overlap"}
+    with pytest.raises(InputError, match="unknown metric 'overlop': choose one of overlap, "):
+        resolve("overlop")

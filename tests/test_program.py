@@ -13,7 +13,7 @@ from autosegloss.cli.help import COMPARE, EVALUATE, EXPORT, PREDICT, SEARCH, TRA
 from autosegloss.cli.program import PROGRAMS, config_folder, main
 from autosegloss.cli.resume import resume_command
 from autosegloss.evaluation.mask_files import overlay_name
-from hydra_plugins.autosegloss_sweeper._commands import train_command
+from hydra_plugins.autosegloss_sweeper._commands import card_overrides, train_command
 
 SEARCH_ONLY = ("profile",)  # groups
 
@@ -78,10 +78,11 @@ def test_the_help_of_a_program_fits_on_a_screen_and_shows_five_examples(autosegl
 def test_the_help_lists_the_choices_of_groups_and_all_of_hydras_on_request(autosegloss, tmp_path, program, capsys):
     (tmp_path / "own/metric").mkdir(parents=True)
     (tmp_path / "own/metric/wide.yaml").touch()
-    choices = "bf1 biou fwiou gacc macc miou miou+bf1 miou+biou"
-    assert re.search(rf"^  metric +{re.escape(choices)}$", autosegloss(program, "--help"), re.MULTILINE)
+    choices = "bf1 biou dice fbeta fwiou gacc macc mcc miou miou+bf1 miou+biou nsd precision recall tversky"
+    shown = re.sub(r"\n {5,}", " ", autosegloss(program, "--help"))  # a long line goes on below
+    assert re.search(rf"^  metric +{re.escape(choices)}$", shown, re.MULTILINE)
     for flag in (["--config-dir", "own"], ["--config-dir=own"]):
-        shown = autosegloss(program, "--help", *flag)
+        shown = re.sub(r"\n {5,}", " ", autosegloss(program, "--help", *flag))
         assert re.search(rf"^  metric +{re.escape(choices)} wide$", shown, re.MULTILINE)
     with pytest.raises(SystemExit, match=r"^0$"):
         autosegloss(program, "--help-all")
@@ -158,4 +159,5 @@ def test_the_command_that_goes_on_is_started_as_the_program_was(monkeypatch, sta
 def test_the_training_with_a_found_loss_is_started_as_the_search_was(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bin/autosegloss"])
     cfg = composed("search", [])
-    assert train_command(cfg, [], Path("card.yaml")).startswith("autosegloss train metric=miou ")
+    assert train_command(cfg, [], card_overrides(Path("card.yaml"))).startswith("autosegloss train metric=miou ")
+    assert train_command(cfg, ["task=binary", "seed=1"], ["loss=dice"]).endswith(" task=binary loss=dice")

@@ -9,6 +9,7 @@ from autosegloss.evaluation.judging import network_predictions
 from autosegloss.evaluation.measure import measure
 from autosegloss.formulas import PAPER, resolve
 from autosegloss.ranking import load_evidence
+from autosegloss.tasks.multiclass import Multiclass
 from autosegloss.training.outcome import Result
 from autosegloss.training.trained import TrainedRun
 
@@ -37,7 +38,7 @@ def test_a_run_keeps_the_sums_of_every_image_held_out_of_the_validation_split_an
     OmegaConf.update(run.config, "data.holdout", None)
     data = run.data()
     network = run.network(data.num_classes, 3)
-    images = network_predictions(network, data, "val", decoder("argmax"), torch.device("cpu"))
+    images = network_predictions(network, data, "val", Multiclass(), decoder("argmax"), torch.device("cpu"))
     expected = measure(images, FORMULAS, data.class_names, data.ignore_index)
     assert scores(splits["val"]) == pytest.approx(expected.scores)
     torch.testing.assert_close(splits["val"].sums["bf1"], expected.sums["bf1"])

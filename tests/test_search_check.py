@@ -1,5 +1,6 @@
 """What a search checks before its first trial: every run that it will need, and its data."""
 
+import json
 import re
 
 import numpy as np
@@ -105,6 +106,18 @@ def test_a_search_without_the_images_of_its_table_ends_before_its_first_trial(co
 def test_its_remedies_work(command, pictures, trainings, remedy):
     command("search", *SEARCH, *FOLDER, *remedy, tiny=False)
     assert len(trainings.directories) >= 4
+
+
+@pytest.mark.slow
+def test_a_recommendation_without_a_validation_split_stands_on_the_hold_out_and_says_so(command, pictures):
+    few = [f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")]
+    final = ["hydra.sweeper.finalists=1", "hydra.sweeper.final_seeds=1", *few]
+    command("search", *SEARCH, *FOLDER, *final, tiny=False)
+    record = json.loads((pictures / "found/recommendation.json").read_text())
+    assert (record["chosen_on"], record["scored_on"]) == ("holdout", "holdout")
+    page = (pictures / "found/comparison.md").read_text()
+    assert "## Hold-out" in page
+    assert "there is no validation split that no choice has seen" in page
 
 
 def test_a_search_says_once_what_is_doubtful_about_its_data_and_keeps_it(command, pictures, trainings):

@@ -18,6 +18,7 @@ RACE = [
     "hydra.sweeper.steps=1",
     "hydra.sweeper.samples=4",
     "hydra.sweeper.rungs=[3,6]",
+    "hydra.sweeper.trial=['ema=0.5']",
     "hydra.sweeper.keep=3",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=1",
@@ -51,9 +52,21 @@ def test_a_trial_that_goes_on_is_as_one_that_never_paused(command, undisturbed, 
     trial = next(trial for trial in History(undisturbed).steps[2].trials if trial.theta)
     theta = f"theta={list(trial.theta)}" if trial.name == SEARCHED else "theta=null"
     own = {"released": ["loss=searched", "loss.theta=macc"], "identity": ["loss=naive"]}.get(trial.name, [theta])
-    plain = [*RACE[:3], "hydra.mode=RUN", "hydra.run.dir=run", "checkpoint.pause_at=6", *own]
+    plain = [*RACE[:3], "hydra.mode=RUN", "hydra.run.dir=run", "checkpoint.pause_at=6", "ema=0.5", *own]
     command("search", *plain)
     assert json.loads((tmp_path / "run/result.json").read_text())["scores"]["macc"] == trial.score
+
+
+def test_overrides_of_trials_are_theirs_alone(undisturbed):
+    trials, finals = (
+        list(undisturbed.glob(f"{runs}/.hydra/overrides.yaml")) for runs in ("step_*/*", "comparison/*/*")
+    )
+    assert trials
+    assert finals
+    assert all("- ema=0.5\n" in path.read_text() for path in trials)
+    assert not any("ema" in path.read_text() for path in finals)
+    typed = json.loads((undisturbed / "state.json").read_text())["overrides"]
+    assert not any(override.startswith("ema=") for override in typed)  # what a resumed search begins with
 
 
 def test_the_best_of_each_loss_is_trained_to_the_end(undisturbed):
@@ -105,3 +118,14 @@ def test_settings_that_make_no_race_are_refused(command, trainings, overrides, m
     with pytest.raises(SystemExit) as ended:
         command("search", *RACE, *overrides)
     assert str(ended.value).startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(("length", "goes_on"), [(9, 4), (5, 0), (2, 0)])
+def test_a_dry_run_counts_the_trials_of_each_phase(command, trainings, length, goes_on):
+    """Rungs that are as long as a training, or longer, are none."""
+    out = command("search", *RACE, "hydra.sweeper.tuned=1", "dry_run=true", f"trainer.max_steps={length}")
+    rows = [line.split("│")[1:4] for line in out.splitlines() if line.startswith("│")]
+    counts = {name.strip(): (int(runs), int(steps)) for name, runs, steps in rows}
+    for phase in ("losses", "scales", "thetas"):
+        assert counts[phase] == (4, min(3, length))
+    assert counts.get("going on", (0, 0))[0] == goes_on

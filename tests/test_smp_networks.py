@@ -71,7 +71,7 @@ def test_every_architecture_learns_from_images_of_odd_sizes(arch, bands):
 @pytest.mark.slow
 def test_a_size_that_a_network_does_not_take_is_told_before_the_training(arch, overrides, sizes, said):
     with pytest.raises(InputError, match=said) as told:
-        check_sizes(smp_network(arch, *overrides), data_of(**sizes))
+        check_sizes(smp_network(arch, *overrides), data_of(**sizes), 6)
     assert "\n" not in str(told.value)
 
 
@@ -80,8 +80,8 @@ def test_sizes_that_networks_take_pass_and_change_nothing():
     for arch, size in {"pan": 128, "dpt": [60, 90], "unet": 33}.items():
         network = smp_network(arch)
         state, random = {k: v.clone() for k, v in network.state_dict().items()}, torch.get_rng_state()
-        check_sizes(network, data_of(size=size))
-        check_sizes(network, data_of(crop=128))
+        check_sizes(network, data_of(size=size), 6)
+        check_sizes(network, data_of(crop=128), 6)
         assert torch.equal(torch.get_rng_state(), random)
         for name, part in network.state_dict().items():
             assert torch.equal(part, state[name])
@@ -143,8 +143,8 @@ def test_the_networks_of_torchvision_give_their_logits():
 
 
 def test_a_network_must_give_logits_of_every_class():
-    check_sizes(build_network(Numbers, classes=6), data_of(size=32))
-    check_sizes(build_network(Quarter, classes=6), data_of(size=32))
+    check_sizes(build_network(Numbers, classes=6), data_of(size=32), 6)
+    check_sizes(build_network(Quarter, classes=6), data_of(size=32), 6)
 
     def other(classes: int):
         return nn.Conv2d(3, classes + 1, 1)
@@ -152,7 +152,7 @@ def test_a_network_must_give_logits_of_every_class():
     with pytest.raises(
         InputError, match=r"must give logits \(N, 6, H, W\), got \(2, 7, 32, 32\) for images \(2, 3, 32,"
     ):
-        check_sizes(build_network(other, classes=6), data_of(size=32))
+        check_sizes(build_network(other, classes=6), data_of(size=32), 6)
 
     def several(classes: int):
         return nn.Identity()
@@ -160,7 +160,7 @@ def test_a_network_must_give_logits_of_every_class():
     network = build_network(several, classes=6)
     network.forward = lambda images: [images]
     with pytest.raises(InputError, match=r"must give logits \(N, 6, H, W\), got list"):
-        check_sizes(network, data_of(size=32))
+        check_sizes(network, data_of(size=32), 6)
 
 
 @pytest.mark.slow

@@ -112,7 +112,8 @@ def test_the_control_points_on_the_page_are_those_of_theta(tmp_path):
     theta = thetas.split(torch.linspace(0.1, 0.9, 12), METRICS["miou"], Bezier())
     ThetaCard(METRICS["miou"], Bezier(), theta).save(tmp_path / "card.yaml")
     page = yaml.safe_load((tmp_path / "card.yaml").read_text())
-    assert list(page) == ["metric", "curve", "classes", "scale", "theta", "control_points", "score", "provenance"]
+    first = ["metric", "curve", "classes", "task", "scale"]
+    assert list(page) == [*first, "theta", "control_points", "score", "provenance"]
     for name, rows in theta.items():
         inner = [1 - np.prod(1 - rows.numpy().reshape(-1, 2)[:k], axis=0) for k in (1, 2, 3)]
         np.testing.assert_allclose(page["control_points"][name], [[0, 0], *inner, [1, 1]], atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ class SurrogateLoss(ScaledLoss):
         self.formula: Formula = resolve(formula)
         self.curve: CurveFamily = CurveFamily.resolve(curve)
         self.task: Task = Task.resolve(task)
+        self.found_for = self.task.name  # the task of the theta card, if there is one
         self.num_classes = None if num_classes is None else self.task.num_classes(num_classes)
         self.classes, self.from_logits, self.sync_statistics = classes, from_logits, sync_statistics
         left_out = self.task.left_out(ignore_index)
@@ -117,7 +119,7 @@ class SurrogateLoss(ScaledLoss):
 
         Args:
             theta: the name of a card that ships with the package ("miou"), or a path to a card.
-            options: of the loss, such as `ignore_index`; `classes` and `scale` take the place of the card's own.
+            options: of the loss, as `ignore_index`; `classes`, `scale` and `task` take the place of the card's own.
 
         Raises:
             InputError: for a card that does not exist or cannot be read.
@@ -128,7 +130,10 @@ class SurrogateLoss(ScaledLoss):
             BoundaryIoU(width=6)
         """
         card = ThetaCard.load(theta)
-        return cls(card.metric, card.theta, card.curve, **{"classes": card.classes, "scale": card.scale, **options})
+        own = {"classes": card.classes, "scale": card.scale, "task": card.task}
+        loss = cls(card.metric, card.theta, card.curve, **{**own, **options})
+        loss.found_for = card.task
+        return loss
 
     @property
     def activation(self) -> Activation:
@@ -138,8 +143,8 @@ class SurrogateLoss(ScaledLoss):
     @property
     def theta(self) -> thetas.Theta:
         """Parameters (R, K) by operation name."""
-        rows = {name: getattr(self, f"theta_{name}", None) for name in self.formula.operations}
-        return {name: row for name, row in rows.items() if row is not None}
+        held = ((name, getattr(self, f"theta_{name}", None)) for name in self.formula.operations)
+        return {name: rows for name, rows in held if rows is not None}
 
     def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """The loss of a batch.
@@ -206,23 +211,20 @@ class SurrogateLoss(ScaledLoss):
         return self.average.selected(sums)
 
     def _statistics(self, logits: Tensor, truth: Truth) -> Sums:
-        sums = self._sums(self.logic(), logits, truth)
-        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}  # counts, too
+        dtype = compute_dtype(logits.dtype)  # of counts, too
+        return {name: value.to(dtype) for name, value in self._sums(self.logic(), logits, truth).items()}
 
     def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
-        in_order = torch.are_deterministic_algorithms_enabled()
-        kind = logits.device.type, logits.dtype, logits.ndim, type(truth.true), truth.true.crisp, in_order
+        kind = logits.device, logits.dtype, logits.ndim, type(truth.true), torch.are_deterministic_algorithms_enabled()
         if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
             corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
             self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
-        plan = None if self._needs_maps[kind] else self._plan(logic, logits, truth)
-        if plan is not None:
+        if not self._needs_maps[kind] and (plan := self._plan(logic, logits, truth)) is not None:
             return evaluate(plan, logits, truth, self.activation)
+        return recomputed_sums(partial(self._read, logic), logits, truth, self.formula.classwise, self.activation)
 
-        def read(pred: Map, true: Map, valid: Tensor) -> Sums:
-            return values(self.formula.plan(logic, pred, true, valid))
-
-        return recomputed_sums(read, logits, truth, self.formula.classwise, self.activation)
+    def _read(self, logic: SoftLogic, pred: Map, true: Map, valid: Tensor) -> Sums:
+        return values(self.formula.plan(logic, pred, true, valid))
 
     def _plan(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Statistics | None:
         """The sums of the formula; None if it needs maps of the prediction."""
@@ -241,10 +243,9 @@ class SurrogateLoss(ScaledLoss):
 
     def _new_logic(self) -> SoftLogic:
         points = {name: self.curve.control_points(rows.cpu().double()) for name, rows in self.theta.items()}
-        curves = {name: [Curve(self.curve, p) for p in rows] for name, rows in points.items()}
-        return SoftLogic(self.formula.operations, curves)
+        return SoftLogic(self.formula.operations, {k: [Curve(self.curve, p) for p in v] for k, v in points.items()})
 
     def extra_repr(self) -> str:
-        options = {name: getattr(self, name) for name in ("curve", "classes", "ignore_index", "sync_statistics")}
-        options["scale"] = round(float(self.scale), 6)
-        return ", ".join([str(self.formula), *(f"{name}={value!r}" for name, value in options.items())])
+        of_average = f"classes={self.classes!r}, ignore_index={self.ignore_index!r}"
+        sync, scale = f"sync_statistics={self.sync_statistics!r}", f"scale={round(float(self.scale), 6)!r}"
+        return f"{self.formula}, curve={self.curve!r}, {of_average}, {sync}, {scale}"

@@ -73,6 +73,11 @@ class Registered:
         foreign = type(self).__module__.partition(".")[0] != __package__
         return {"name": self.name, **({"class": _full_name(type(self))} if foreign else {}), **self.options()}
 
+    def __repr__(self) -> str:
+        """The member as it is made, without options that are None; a dataclass that does not take this has its own."""
+        options = (f"{name}={value!r}" for name, value in self.options().items() if value is not None)
+        return f"{type(self).__qualname__}({', '.join(options)})"
+
     def options(self) -> dict[str, Any]:
         """The member's options by name, as a theta card stores them."""
         return dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from autosegloss.algebra.checks import check_ignore_index
-from autosegloss.algebra.inputs import valid_map, zero_ignored
 from autosegloss.errors import InputError, is_number
+from autosegloss.tasks import Task
 
 CE = "ce"
 """The scale that is set at the first batch, on cross-entropy."""
@@ -64,13 +63,9 @@ class ScaledLoss(nn.Module, ABC):
             self.scale.copy_((squares[1] / squares[0]).sqrt())
             self._unset = False
 
+    @abstractmethod
     def cross_entropy(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
-        """Mean over the valid pixels of -log p_y."""
-        valid = valid_map(labels, logits.shape[1], self.ignore_index)
-        each = F.cross_entropy(
-            logits.float().masked_fill(~valid, 0), zero_ignored(labels, valid).long(), reduction="none"
-        )
-        return (each * valid.squeeze(1)).sum() / valid.sum().clamp_min(1)
+        """Cross-entropy of the batch."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """A state of an earlier version has no scale: it is 1."""
@@ -94,6 +89,7 @@ class Scaled(ScaledLoss):
         loss: a module called with (logits, labels).
         scale: a number above 0, or "ce" to have the first batch set it, see `ScaledLoss`.
         ignore_index: the label of pixels to ignore; None counts all pixels.
+        task: of the loss, whose cross-entropy "ce" goes by.
 
     Raises:
         InputError: for another scale.
@@ -106,13 +102,22 @@ class Scaled(ScaledLoss):
         tensor(1.3863)
     """
 
-    def __init__(self, loss: nn.Module, scale: float | str = 1.0, ignore_index: int | None = 255):
+    def __init__(
+        self,
+        loss: nn.Module,
+        scale: float | str = 1.0,
+        ignore_index: int | None = 255,
+        task: str | Task = "multiclass",
+    ):
         super().__init__(scale, ignore_index)
-        self.loss = loss
+        self.loss, self.task = loss, Task.resolve(task)
 
     def unscaled(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
         loss: Tensor = self.loss(logits, labels, *more)
         return loss
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
+        return self.task.cross_entropy(logits, labels, self.ignore_index)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.scaled(logits, labels)

@@ -15,9 +15,10 @@ from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
 from autosegloss.formulas import LOSS_RULES, Formula, from_entry, resolve
 from autosegloss.scale import checked_scale
+from autosegloss.tasks import Task
 from autosegloss.theta import Theta, by_name
 
-_OPTIONAL = ("classes", "scale", "score", "provenance")
+_OPTIONAL = ("classes", "task", "scale", "score", "provenance")
 
 
 @dataclass
@@ -34,6 +35,7 @@ class ThetaCard:
         score: the score of the found loss, in [0, 1]; None if it is not known.
         provenance: where theta comes from, in plain types.
         scale: the factor before the loss; a card of an earlier version has 1.
+        task: the name of the task that theta was found for; theta itself serves any.
 
     Example:
         >>> from autosegloss import ThetaCard
@@ -49,12 +51,15 @@ class ThetaCard:
     score: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    task: str = "multiclass"
 
     def __post_init__(self):
         self.metric, self.curve = resolve(self.metric), CurveFamily.resolve(self.curve)
         if self.classes not in LOSS_RULES:
             raise unknown("class average", self.classes, LOSS_RULES)
         self.scale = checked_scale(self.scale)
+        if self.task not in Task.members:
+            raise unknown("task", str(self.task), Task.members)
 
     @property
     def control_points(self) -> Theta:
@@ -67,6 +72,7 @@ class ThetaCard:
             "metric": self.metric.entry(),
             "curve": self.curve.entry(),
             "classes": self.classes,
+            "task": self.task,
             "scale": self.scale,
             "theta": {name: _plain(row) for name, row in self.theta.items()},
             "control_points": {name: _plain(points) for name, points in self.control_points.items()},

@@ -17,6 +17,11 @@ def counts(sum_):
     return values({"it": sum_})["it"]
 
 
+def box(m):
+    """Other sides along other axes."""
+    return (5, 1, 3)[-len(m.shape[2:]) :]
+
+
 OPERATIONS = {
     "and": lambda a, b, valid: a & b,
     "or": lambda a, b, valid: a | b,
@@ -27,6 +32,8 @@ OPERATIONS = {
     "erode an edge": lambda a, b, valid: (a ^ a.erode(3, valid)).erode(5, valid).within(valid),
     "edge": lambda a, b, valid: (a ^ a.erode(3, valid)).within(valid),
     "dilate": lambda a, b, valid: a.dilate(5),
+    "erode by a box": lambda a, b, valid: a.erode(box(a), valid).within(valid),
+    "dilate by a box": lambda a, b, valid: a.dilate(box(a)),
     "dilate twice": lambda a, b, valid: a.dilate(3).dilate(3),
     "near the other": lambda a, b, valid: b & a.dilate(5),
     "the other near": lambda a, b, valid: a.dilate(5) & b,

@@ -22,13 +22,22 @@ def masks(draw):
 
 
 def window(size, m):
-    return (1, 1, *[size] * (m.ndim - 2))
+    return (1, 1, *(size if isinstance(size, tuple) else [size] * (m.ndim - 2)))
+
+
+def of_axes(size, m):
+    """A size as it is, or of three sides those for the axes of a map."""
+    return size[-(m.ndim - 2) :] if isinstance(size, tuple) else size
+
+
+sizes = st.sampled_from([1, 3, 5, 11, (1, 3, 5), (5, 1, 3), (3, 11, 1)])
 
 
 @settings(max_examples=40, deadline=None)
-@given(masks(), st.sampled_from([1, 3, 5, 11]))
+@given(masks(), sizes)
 def test_dilate_is_the_maximum_of_the_window(mask, size):
     m, _ = mask
+    size = of_axes(size, m)
     expected = ndimage.maximum_filter(m.numpy(), window(size, m), mode="constant", cval=0)
     result = dilate(m, size)
     assert result.dtype == torch.bool
@@ -39,9 +48,10 @@ def test_dilate_is_the_maximum_of_the_window(mask, size):
 
 
 @settings(max_examples=40, deadline=None)
-@given(masks(), st.sampled_from([1, 3, 5, 11]))
+@given(masks(), sizes)
 def test_erode_is_the_minimum_of_the_valid_part_of_the_window(mask, size):
     m, valid = mask
+    size = of_axes(size, m)
     filled = (m | ~valid).numpy()
     expected = torch.as_tensor(ndimage.minimum_filter(filled, window(size, m), mode="constant", cval=1))
     result = erode(m, size, valid)
@@ -72,12 +82,35 @@ def test_pooling_has_a_gradient():
 
 @pytest.mark.parametrize("share", [0.05, 1.0], ids=["sparse", "dense"])
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**31), size=st.sampled_from([3, 5, 11]))
+@given(seed=st.integers(0, 2**31), size=st.sampled_from([3, 5, 11, (1, 5), (7, 3)]))
 def test_the_gradient_of_pooling_is_that_of_the_first_highest_pixel(share, seed, size):
     generator = torch.Generator().manual_seed(seed)
     m, upstream = torch.rand(2, 2, 2, 7, 9, generator=generator, dtype=torch.float64)
     upstream = upstream * (torch.rand(upstream.shape, generator=generator) < share)
     m.requires_grad_()
     (gradient,) = torch.autograd.grad(dilate(m, size), m, upstream)
-    reference = torch.nn.functional.max_pool2d(m, size, stride=1, padding=size // 2)
+    padding = tuple(side // 2 for side in window(size, m)[2:])
+    reference = torch.nn.functional.max_pool2d(m, size, stride=1, padding=padding)
     assert_close(gradient, torch.autograd.grad(reference, m, upstream)[0])
+
+
+@pytest.mark.parametrize("share", [0.05, 1.0], ids=["sparse", "dense"])
+def test_the_gradient_of_a_box_in_a_volume(share):
+    generator = torch.Generator().manual_seed(0)
+    m, upstream = torch.rand(2, 2, 2, 4, 7, 9, generator=generator, dtype=torch.float64)
+    upstream = upstream * (torch.rand(upstream.shape, generator=generator) < share)
+    m.requires_grad_()
+    (gradient,) = torch.autograd.grad(dilate(m, (1, 3, 5)), m, upstream)
+    reference = torch.nn.functional.max_pool3d(m, (1, 3, 5), stride=1, padding=(0, 1, 2))
+    assert_close(gradient, torch.autograd.grad(reference, m, upstream)[0])
+
+
+def test_a_box_of_equal_sides_is_a_cube():
+    m = torch.rand(2, 3, 6, 7, generator=torch.Generator().manual_seed(0))
+    assert dilate(m, (3, 3)).equal(dilate(m, 3))
+
+
+@pytest.mark.parametrize("size", [(3,), (3, 3, 3), (3, 2), (3, -1), (), (3, 1.0)])
+def test_a_box_that_does_not_fit_is_refused(size):
+    with pytest.raises(TypeError, match="the size of a window must be"):
+        dilate(torch.rand(1, 1, 5, 5), size)

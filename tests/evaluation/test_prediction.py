@@ -8,9 +8,10 @@ from torch import nn
 from autosegloss.data.memory import Resize
 from autosegloss.data.transforms import normalise
 from autosegloss.errors import InputError
-from autosegloss.evaluation.decode import argmax, decoder, rankseg
+from autosegloss.evaluation.decode import decoder, rankseg
 from autosegloss.evaluation.judging import network_predictions
-from autosegloss.evaluation.prediction import Predictor, scaled_classes, sliding_logits
+from autosegloss.evaluation.prediction import Predictor, scaled_labels, sliding_logits
+from autosegloss.tasks.multiclass import Multiclass
 from autosegloss.training.module import predicted
 from autosegloss.training.trained import TrainedRun
 
@@ -59,7 +60,7 @@ def test_a_mirrored_image_gives_the_mirrored_mask_with_flip():
 def test_logits_scaled_a_few_rows_at_a_time_give_the_same_classes(size, monkeypatch):
     monkeypatch.setattr("autosegloss.evaluation.prediction._TOGETHER", 3 * size[1])
     logits = torch.randn(5, 32, 48, generator=torch.Generator().manual_seed(0))
-    found, expected = scaled_classes(logits, size), predicted(logits[None], size)[0]
+    found, expected = scaled_labels(logits, size), predicted(logits[None], size)[0]
     assert (found == expected).double().mean() > 0.9999
 
 
@@ -85,7 +86,7 @@ def test_predictions_are_those_that_are_judged(tmp_path):
     run = TrainedRun.of(write_trained(tmp_path / "run", "data.size=[32,48]"))
     data = run.data()
     network = run.network(data.num_classes, 3)
-    judged = list(network_predictions(network, data, "val", argmax, CPU))
+    judged = list(network_predictions(network, data, "val", Multiclass(), decoder("argmax"), CPU))
     assert [each.name for each in judged] == [sample.name for sample in data.source.samples("val")]
     predictor = Predictor(network, CPU, data.resize)
     for each in judged:
@@ -110,7 +111,7 @@ def test_rankseg_gains_expected_iou_of_an_image():
         both = [((pred == c) & (truths == c)).sum((1, 2)) / ((pred == c) | (truths == c)).sum((1, 2)) for c in range(3)]
         return torch.stack(both).mean()
 
-    assert expected_iou(rankseg(logits)) > expected_iou(argmax(logits)) + 0.01
+    assert expected_iou(rankseg(logits)) > expected_iou(logits.argmax(1)) + 0.01
 
 
 def test_without_its_package_rankseg_names_the_extra(monkeypatch):

@@ -12,18 +12,19 @@ from torch import nn
 NAMES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
 SURROGATES = [name for name in NAMES if name.startswith("searched") or name in ("naive", "surrogate")]
 GROUPS = ["+metric=miou", "+curve=bezier", "+theta=null", "+classes=all"]
-COUNTS = [40, 10, 30]  # pixels of the classes in a training set
+COUNTS = (40, 10, 30)  # pixels of the classes in a training set
 
 every_loss = pytest.mark.parametrize("name", NAMES)
 
 
 @lru_cache
-def made(name: str, ignore_index: int = 255) -> nn.Module:
-    """The loss of conf/loss/`name`.yaml; class weights are measured on COUNTS."""
+def made(name: str, ignore_index: int = 255, task: str = "multiclass", counts: tuple[int, ...] = COUNTS) -> nn.Module:
+    """The loss of conf/loss/`name`.yaml; class weights are measured on `counts`."""
     card = ["loss.theta=miou"] if name == "searched" else []
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        loss = instantiate(compose(overrides=[*GROUPS, f"+loss={name}", *card]).loss, ignore_index=ignore_index)
+        cfg = compose(overrides=[*GROUPS, f"+task={task}", f"+loss={name}", *card])
+        loss = instantiate(cfg.loss, ignore_index=ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure"):
-            part.measure(torch.tensor(COUNTS))
+            part.measure(torch.tensor(counts))
     return loss

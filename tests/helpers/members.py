@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from autosegloss.curves import Bezier, Linear
+from autosegloss.formulas import PAPER
 from autosegloss.theta_card import shipped_cards
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -19,6 +20,9 @@ def members(group: str) -> dict:
 
 
 METRICS = members("metric")
+PLANS = {type(formula).statistics for name, formula in METRICS.items() if name in PAPER}
+SCORES = {name for name, formula in METRICS.items() if name not in PAPER and type(formula).statistics in PLANS}
+"""The metrics that have the sums of one of the paper's, so that only their score is new."""
 CURVES = {
     **members("curve"),
     "bezier_1": Bezier(pieces=1),
@@ -35,7 +39,18 @@ ABLATIONS = {
 FAMILIES = CURVES | ABLATIONS
 
 
-def covering(formulas: dict, others: dict, partners: Sequence[str] = ("miou", "bf1")) -> list:
+def quickly(name: str, score: bool = False) -> list:
+    """The marks of a formula: tests of its sums are slow where another formula has the same; `score` says of what."""
+    return [pytest.mark.slow] if name in SCORES and not score else []
+
+
+def of_each(score: bool) -> pytest.MarkDecorator:
+    """A test of each metric: of its score, or of its sums."""
+    cases = [pytest.param(formula, id=name, marks=quickly(name, score)) for name, formula in METRICS.items()]
+    return pytest.mark.parametrize("formula", cases)
+
+
+def covering(formulas: dict, others: dict, partners: Sequence[str] = ("miou", "bf1"), score: bool = False) -> list:
     """Pairs of a formula and another member as parameters of a test, without the whole product.
 
     Every formula meets the first of the others; every other meets the partners. mIoU has its sums computed by the
@@ -43,7 +58,9 @@ def covering(formulas: dict, others: dict, partners: Sequence[str] = ("miou", "b
     """
     first = next(iter(others))
     pairs = [(formula, first) for formula in formulas] + [(partner, other) for other in others for partner in partners]
-    return [pytest.param(formulas[f], others[o], id=f"{f}-{o}") for f, o in dict.fromkeys(pairs)]
+    return [
+        pytest.param(formulas[f], others[o], id=f"{f}-{o}", marks=quickly(f, score)) for f, o in dict.fromkeys(pairs)
+    ]
 
 
 def slow(cases: Sequence[tuple]) -> list:
@@ -51,7 +68,8 @@ def slow(cases: Sequence[tuple]) -> list:
     return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
 
 
-every_metric = pytest.mark.parametrize("formula", METRICS.values(), ids=METRICS)
+every_metric, every_score = of_each(score=False), of_each(score=True)
+every_scored_pair = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, CURVES, score=True))
 every_pair = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, CURVES))
 every_pair_and_ablation = pytest.mark.parametrize(("formula", "curve"), covering(METRICS, FAMILIES))
 every_card = pytest.mark.parametrize("card", shipped_cards())

@@ -101,15 +101,33 @@ MUTATIONS = (
     ),
     Mutation(
         "formulas: the band of BIoU is a pixel too narrow",
-        "size = 2 * radius(self.width, true.shape[2:]) + 1",
-        "size = 2 * radius(self.width, true.shape[2:]) - 1",
+        "size = window(self.width, true.shape[2:], self.spacing)",
+        "size = window(self.width - 1, true.shape[2:], self.spacing)",
         ("tests/test_metrics.py::test_the_extent_of_a_boundary_is_an_option",),
     ),
     Mutation(
         "formulas: the tolerance of BF1 is a pixel too wide",
-        "size = 2 * radius(self.tolerance, true.shape[2:]) + 1",
-        "size = 2 * radius(self.tolerance, true.shape[2:]) + 3",
+        "size = window(self.tolerance, true.shape[2:], self.spacing)",
+        "size = window(self.tolerance + 1, true.shape[2:], self.spacing)",
         ("tests/test_metrics.py::test_the_extent_of_a_boundary_is_an_option",),
+    ),
+    Mutation(
+        "formulas: a window in millimetres reaches half as far",
+        "2 * int(extent / size * _SLACK) + 1",
+        "int(extent / size * _SLACK) // 2 * 2 + 1",
+        ("tests/test_lengths.py::test_a_window_holds_the_pixels_within_the_length",),
+    ),
+    Mutation(
+        "formulas: the surface Dice counts the surface of the truth alone",
+        'ratio(sums["matched"] + sums["found"], sums["pred"] + sums["true"])',
+        'ratio(sums["found"], sums["true"])',
+        ("tests/test_formulas.py::test_exact_reading_is_the_definition",),
+    ),
+    Mutation(
+        "formulas: F-beta counts precision beta times as much",
+        "(1 + square) * hit + wrong + square * missed",
+        "(1 + square) * hit + square * wrong + missed",
+        ("tests/test_overlap_formulas.py::test_the_score_of_a_class_is_that_of_torchmetrics",),
     ),
     Mutation(
         "formulas: FWIoU weighs all classes the same",

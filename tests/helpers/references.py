@@ -68,6 +68,35 @@ def _f1(sums):
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
+def _of_counts(score):
+    """The mean over classes that are predicted or true of score(TP, FP, FN)."""
+
+    def average(counts):
+        return _mean([score(*c) if sum(c) else None for c in counts])
+
+    return average
+
+
+def _counts(pred, true, c, num_classes, ignore, extent):
+    valid = true != ignore
+    p, t = (pred == c) & valid, (true == c) & valid
+    return (p & t).sum(), (p & ~t).sum(), (t & ~p).sum()
+
+
+def _correlation(pred, true, c, num_classes, ignore, extent):
+    """(1 + r) / 2 by the definition of Pearson's r; r of a constant prediction is 0."""
+    valid = true != ignore
+    p, t = (pred == c)[valid], (true == c)[valid]
+    if not t.any() or t.all():
+        return None
+    return (1 + (np.corrcoef(p, t)[0, 1] if p.any() and not p.all() else 0)) / 2
+
+
+def _surface_dice(sums):
+    hit, total_pred, found, total_true = sums
+    return (hit + found) / (total_pred + total_true) if total_pred + total_true else None
+
+
 def _weighted(values_and_weights):
     weights = sum(w for _, w in values_and_weights)
     return sum(v * w for v, w in values_and_weights) / weights if weights else float("nan")
@@ -80,6 +109,13 @@ SUMS = {
     "fwiou": _overlap,
     "biou": _in_band,
     "bf1": _boundaries,
+    "nsd": _boundaries,
+    "dice": _counts,
+    "fbeta": _counts,
+    "tversky": _counts,
+    "precision": _counts,
+    "recall": _overlap,
+    "mcc": _correlation,
 }
 AVERAGES = {
     "gacc": lambda sums: _weighted([(i / max(t, 1), t) for i, _, t in sums]),
@@ -88,4 +124,11 @@ AVERAGES = {
     "fwiou": lambda sums: _weighted([(i / max(u, 1), t) for i, u, t in sums]),
     "biou": lambda sums: _mean([i / u if u else None for i, u, _ in sums]),
     "bf1": lambda sums: _mean([_f1(s) for s in sums]),
+    "nsd": lambda sums: _mean([_surface_dice(s) for s in sums]),
+    "dice": _of_counts(lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn)),
+    "fbeta": _of_counts(lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn)),
+    "tversky": _of_counts(lambda tp, fp, fn: tp / (tp + 0.3 * fp + 0.7 * fn) if tp else 0.0),
+    "precision": _of_counts(lambda tp, fp, fn: tp / max(tp + fp, 1)),
+    "recall": lambda sums: _mean([i / t if t else None for i, _, t in sums]),
+    "mcc": _mean,
 }

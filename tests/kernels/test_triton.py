@@ -89,7 +89,7 @@ from torch.testing import assert_close
 from autosegloss import SurrogateLoss
 from autosegloss.algebra.morphology import check_pooling
 from autosegloss.curves import Bezier, Linear
-from autosegloss.formulas import BoundaryF1, resolve
+from autosegloss.formulas import BoundaryF1, SurfaceDice, resolve
 from autosegloss.kernels import boundary, evaluate
 from autosegloss.kernels.evaluate import check_boundary
 from autosegloss.algebra import pooling_kernel
@@ -129,6 +129,9 @@ case((1, 40, 12, 14), BoundaryF1(tolerance=1), Bezier(1), rows=2)
 case((2, 4, 11, 13), BoundaryF1(tolerance=2), layout=channels_last, dtype=torch.bfloat16)
 case((1, 3, 12, 13), resolve("miou+bf1"))
 case((1, 3, 6, 7, 8), BoundaryF1(tolerance=1), kernels=False)
+case((2, 3, 14, 15), SurfaceDice(tolerance=2))
+case((1, 3, 12, 13), BoundaryF1(2, spacing=(1, 0.5)), kernels=False)
+case((1, 3, 6, 7, 8), SurfaceDice(3, spacing=(2, 1, 1.5)), kernels=False)
 
 logits, labels = batch(3, 4, 11, 9)
 slices = labels.permute(1, 2, 0).contiguous().permute(2, 0, 1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autosegloss.algebra.inputs import LabelMap, sum_by_label
 from autosegloss.algebra.maps import ClassSets, DenseMap, Map
-from autosegloss.algebra.morphology import check_size, erode
+from autosegloss.algebra.morphology import Window, erode, sides_of
 from autosegloss.algebra.sums import Sum, Term
 from autosegloss.curves import Curve
 
@@ -61,9 +61,9 @@ class SoftBoundary(Map):
         """g(b), for a curve with g(0) = 0."""
         return BentBoundary(self, curve)
 
-    def dilate(self, size: int) -> Map:
-        check_size(size)
-        return Highest(self, size) if self.cut else super().dilate(size)
+    def dilate(self, size: Window) -> Map:
+        sides_of(size, len(self.shape))
+        return Highest(self, size) if self.cut and isinstance(size, int) else super().dilate(size)
 
     def larger(self, other: Map) -> Map:
         """The larger of the boundary and its matched part."""

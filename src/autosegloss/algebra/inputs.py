@@ -20,7 +20,7 @@ from autosegloss.algebra.checks import (
     outside,
 )
 from autosegloss.algebra.maps import ClassSets, Map, Union
-from autosegloss.algebra.morphology import pooled
+from autosegloss.algebra.morphology import Window, pooled
 from autosegloss.algebra.sums import Sum
 
 WITH_FLOAT64 = ("cpu", "cuda")
@@ -51,7 +51,7 @@ class LabelMap(Map):
         check_mask(mask, self.shape)
         return LabelMap(self.labels, self.mask if mask is self.mask else self.mask & mask, self.num_classes)
 
-    def erode(self, size: int, valid: Tensor) -> LabelMap:
+    def erode(self, size: Window, valid: Tensor) -> LabelMap:
         """A pixel stays if all valid pixels of its window have its class; pixels outside of `valid` go."""
         rest = self.num_classes + 1
         labels = self.labels.to(smallest_integer(rest))
@@ -59,7 +59,7 @@ class LabelMap(Map):
         of_window = pooled(torch.maximum, extremes.where(self.mask, rest).where(valid, 0), size)
         return self.within((of_window == extremes).all(dim=1, keepdim=True) & valid)
 
-    def dilate(self, size: int) -> ClassSets:
+    def dilate(self, size: Window) -> ClassSets:
         """The classes of all pixels in the window."""
         words = []
         for first in range(0, self.num_classes, ClassSets.WORD):

@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.morphology import dilate, erode, masked
+from autosegloss.algebra.morphology import Window, dilate, erode, masked
 from autosegloss.algebra.sums import Sum
 
 
@@ -34,12 +34,12 @@ class Map(ABC):
         """The map, empty outside of mask (N, 1, *S), bool."""
         return DenseMap(masked(self.dense(), mask))
 
-    def erode(self, size: int, valid: Tensor) -> Map:
-        """MinPool over a cube of odd side `size`, stride 1; pixels outside of valid (N, 1, *S) take no part."""
+    def erode(self, size: Window, valid: Tensor) -> Map:
+        """MinPool over a window (a side, or one for each axis); pixels outside of valid (N, 1, *S) take no part."""
         return DenseMap(erode(self.dense(), size, valid))
 
-    def dilate(self, size: int) -> Map:
-        """MaxPool over a cube of odd side `size`, stride 1; the map is empty at ignored pixels."""
+    def dilate(self, size: Window) -> Map:
+        """MaxPool over a window (a side, or one for each axis); the map is empty at ignored pixels."""
         return DenseMap(dilate(self.dense(), size))
 
     def any_class(self) -> Tensor:
@@ -99,10 +99,10 @@ class SoftLabels(DenseMap):
     def within(self, mask: Tensor) -> SoftLabels:
         return SoftLabels(masked(self.values, mask))
 
-    def erode(self, size: int, valid: Tensor) -> SoftLabels:
+    def erode(self, size: Window, valid: Tensor) -> SoftLabels:
         return SoftLabels(erode(self.values, size, valid))
 
-    def dilate(self, size: int) -> SoftLabels:
+    def dilate(self, size: Window) -> SoftLabels:
         return SoftLabels(dilate(self.values, size))
 
     def any_class(self) -> Tensor:

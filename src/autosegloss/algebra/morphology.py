@@ -1,7 +1,7 @@
 """Min and max pooling of dense maps (N, C, *S), with a fast gradient.
 
 Pooling is geodesic: only valid pixels inside the image take part. So neither the border of the image nor that of an
-ignored region makes a boundary. A cube is pooled one axis after the other, and a window of size k is composed of
+ignored region makes a boundary. A box is pooled one axis after the other, and a window of size k is composed of
 windows of 1, 2, 4, ... pixels: the values are the same, in log2(k) comparisons per axis.
 """
 
@@ -18,6 +18,9 @@ from torch import Tensor
 
 from autosegloss.with_triton import check_close, kernels_on, readable
 
+Window = int | tuple[int, ...]
+"""The odd sides of a box in pixels, one for each axis of S; a number is the side of a cube."""
+
 _LONG = 64  # windows of more pixels are composed of shorter ones on a GPU, too
 _BLOCK = 2**18  # elements whose gradient is found at once
 _SPARSE = 0.125  # share of pixels with a gradient up to which the gradient follows each pixel by itself
@@ -28,37 +31,41 @@ def masked(m: Tensor, mask: Tensor) -> Tensor:
     return m & mask if m.dtype == torch.bool else m * mask.to(m.dtype)  # float times bool takes five times as long
 
 
-def dilate(m: Tensor, size: int) -> Tensor:
-    """MaxPool over a cube of odd side `size`, stride 1; m is bool, or float in [0, 1], and empty at ignored pixels."""
+def dilate(m: Tensor, size: Window) -> Tensor:
+    """MaxPool over a window, stride 1; m is bool, or float in [0, 1], and empty at ignored pixels."""
     return _Dilate.apply(m, size) if m.requires_grad else pooled(torch.maximum, m, size)
 
 
-def erode(m: Tensor, size: int, valid: Tensor) -> Tensor:
-    """MinPool over a cube of odd side `size`, stride 1: the complement of the dilated complement within `valid`."""
+def erode(m: Tensor, size: Window, valid: Tensor) -> Tensor:
+    """MinPool over a window, stride 1: the complement of the dilated complement within `valid`."""
     if m.is_floating_point():
         return 1 - dilate(masked(1 - m, valid), size)
     return ~dilate(~m & valid, size)
 
 
-def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int) -> Tensor:
-    """`combine` (a maximum, a bitwise OR) over a cube of odd side `size` at each pixel; pixels outside count as 0.
+def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: Window) -> Tensor:
+    """`combine` (a maximum, a bitwise OR) over a window at each pixel; pixels outside count as 0.
 
     Raises TypeError for another size.
     """
-    check_size(size)
-    kernel = _kernel(m, size)
-    for axis in range(2, m.ndim):
+    sides = sides_of(size, m.ndim)
+    kernel = _kernel(m, max(sides.values()))
+    for axis, side in sides.items():
         if kernel is not None:
-            m = kernel.pooled_along(m, size, axis, bits=combine is torch.bitwise_or)
+            m = kernel.pooled_along(m, side, axis, bits=combine is torch.bitwise_or)
         else:
-            m = pooled_along(combine, m, size, axis)
+            m = pooled_along(combine, m, side, axis)
     return m
 
 
-def check_size(size: int) -> None:
-    """Raise TypeError unless a window has an odd number of pixels."""
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+def sides_of(size: Window, ndim: int) -> dict[int, int]:
+    """The side of a window by the axis of a map (N, C, *S); raises TypeError for another size."""
+    sides = size if isinstance(size, tuple) else (size,) * (ndim - 2)
+    if not all(isinstance(side, int) and side > 0 and side % 2 for side in sides):
         raise TypeError(f"the size of a window must be an odd number of pixels, got {size!r}")
+    if len(sides) != ndim - 2:
+        raise TypeError(f"the size of a window must be a number, or one for each of {ndim - 2} axes, got {size!r}")
+    return dict(enumerate(sides, start=2))
 
 
 def pooled_along(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: int, axis: int) -> Tensor:
@@ -94,7 +101,7 @@ class _Dilate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, m: Tensor, size: int) -> Tensor:
+    def forward(ctx: Any, m: Tensor, size: Window) -> Tensor:
         ctx.save_for_backward(m)
         ctx.size = size
         return pooled(torch.maximum, m, size)
@@ -112,21 +119,21 @@ class _Dilate(torch.autograd.Function):
         return result, None
 
 
-def _route(m: Tensor, gradient: Tensor, out: Tensor, size: int) -> None:
-    """Write to `out` the gradient by m of the maxima over a cube, given the gradient by the maxima."""
-    levels, pooled_so_far = {}, m
-    for axis in range(2, m.ndim):
-        levels[axis] = _levels(pooled_so_far, size, axis)
+def _route(m: Tensor, gradient: Tensor, out: Tensor, size: Window) -> None:
+    """Write to `out` the gradient by m of the maxima over a window, given the gradient by the maxima."""
+    sides, levels, pooled_so_far = sides_of(size, m.ndim), {}, m
+    for axis, side in sides.items():
+        levels[axis] = _levels(pooled_so_far, side, axis)
         pooled_so_far = levels[axis][-1]
     sparse = _sparse(gradient)
     if sparse is None:
-        for axis in reversed(range(2, m.ndim)):
-            gradient = _routed(levels[axis], gradient, size, axis)
+        for axis in reversed(sides):
+            gradient = _routed(levels[axis], gradient, sides[axis], axis)
         out.copy_(gradient)
         return
     index, values = sparse, gradient.view(-1).index_select(0, sparse)
-    for axis in reversed(range(2, m.ndim)):
-        index, inside = _traced(levels[axis], index, size, axis)
+    for axis in reversed(sides):
+        index, inside = _traced(levels[axis], index, sides[axis], axis)
         index, values = index[inside], values[inside]
     out.zero_().view(-1).index_add_(0, index, values)
 

@@ -12,6 +12,7 @@ from autosegloss.algebra.boundaries import Eroded, Highest
 from autosegloss.algebra.checks import check_mask
 from autosegloss.algebra.inputs import LabelMap, accumulation_dtype, sum_by_label
 from autosegloss.algebra.maps import DenseMap, Map
+from autosegloss.algebra.morphology import Window
 from autosegloss.algebra.sums import CurveSum, Sum
 from autosegloss.algebra.truth import Truth
 from autosegloss.curves import Curve, Identity
@@ -79,7 +80,7 @@ class Prediction(Map):
         check_mask(mask, self.shape, of_classes=not isinstance(self.truth.true, LabelMap))
         return self._like(self.curve, _both(self.mask, mask, self.truth.valid))
 
-    def erode(self, size: int, valid: Tensor) -> Map:
+    def erode(self, size: Window, valid: Tensor) -> Map:
         plain = self.curve is UNBENT and self.mask is self.truth.valid
         if plain and size == 3 and valid is self.truth.valid and len(self.shape) == 4:
             return Eroded(self, valid)

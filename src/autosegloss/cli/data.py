@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hydra.utils import instantiate
 from matplotlib.figure import Figure
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,6 +28,7 @@ from autosegloss.data.datasets.source import SPLITS, Source
 from autosegloss.errors import InputError
 from autosegloss.files import write_whole
 from autosegloss.report import save
+from autosegloss.training.task import task_of
 
 SHOWN = 3  # faults of a kind, and lines of a proposal, that the console shows without --all
 LONGEST_PROPOSAL = 12
@@ -51,7 +53,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Execute the arguments; None takes those of the command line.
 
     Raises:
-        InputError: `limit` is no count, or the picture cannot be written.
+        InputError: `limit` is no count, the picture cannot be written, or the classes do not fit the task.
         HydraException, OmegaConfBaseException: a setting of the configuration is wrong.
         SystemExit: the data set has faults.
     """
@@ -65,22 +67,22 @@ def run(arguments: Sequence[str] | None = None) -> None:
     settings = options.settings
     own = dict(setting.split("=", 1) for setting in settings if setting.startswith(("limit=", "out=")))
     limit = _limit(own["limit"]) if "limit" in own else None
-    source = compose_source([setting for setting in settings if not setting.startswith(("limit=", "out="))])
+    cfg = compose_training([setting for setting in settings if not setting.startswith(("limit=", "out="))])
+    task, source = task_of(cfg), compose_source(cfg)
+    if not task.exclusive:
+        raise InputError(f"the check reads masks with one class a pixel, task={task.name} has several: leave it out")
     if count := check(source, limit, Path(own.get("out", "data_check.png")), options.all):
         sys.exit(f"error: {count} {'fault' if count == 1 else 'faults'}, see above")
+    task.channels(source.num_classes)
 
 
-def compose_source(overrides: Sequence[str]) -> Source:
+def compose_source(cfg: DictConfig) -> Source:
     """The data set that the configuration of a training describes.
 
-    Args:
-        overrides: settings in Hydra's grammar, as data=voc.
-
     Raises:
-        InputError: no part of the program reads a key.
         InstantiationException: the data set refuses a setting; its cause is an InputError.
     """
-    return instantiate(compose_training(overrides).data).source
+    return instantiate(cfg.data).source
 
 
 def check(source: Source, limit: int | None, out: Path, all_faults: bool = False) -> int:

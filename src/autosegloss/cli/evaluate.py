@@ -29,6 +29,8 @@ from autosegloss.evaluation.writing import Evaluation
 from autosegloss.files import short_path
 from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, resolve
 from autosegloss.ranking import resamples
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
 from autosegloss.training.outcome import scored_at
 from autosegloss.training.run import target_metrics
 from autosegloss.training.trained import TrainedRun
@@ -36,6 +38,8 @@ from autosegloss.training.trained import TrainedRun
 SETTINGS: dict[str, Any] = {
     "split": "val",
     "decode": "argmax",
+    "threshold": None,
+    "task": None,
     "other": None,
     "predictions": None,
     "truth": None,
@@ -86,14 +90,16 @@ def _of_run(chosen: Arguments) -> tuple[Evaluation, Path]:
     if split not in (*SPLITS, ALL):
         raise unknown("split", split, (*SPLITS, ALL))
     path = one_path("evaluate", chosen.paths, "the folder of a run, or predictions=DIR truth=DIR")
-    run = _with_data(TrainedRun.of(path), chosen)
+    if settings["task"]:
+        raise InputError("task is that of the run, and is given for masks in files alone: leave it out")
+    run = _of_arguments(path, chosen)
     measured = _measured(run, settings)
     counts = resamples(len(measured.names), settings["bootstrap"], settings["seed"])
     about = {"run": str(short_path(run.folder)), "weights": run.weights.name, "data": _data_name(run), "split": split}
-    about |= {"scored at": scored_at(run.config.data), "decode": settings["decode"]}
+    about |= {"scored at": scored_at(run.config.data), **_as_labels(run.task, settings["decode"])}
     found = {}
     if settings["other"]:
-        other = _with_data(TrainedRun.of(settings["other"]), chosen)
+        other = _of_arguments(settings["other"], chosen)
         found = differences(measured, _measured(other, settings), counts)
         about["other"] = str(short_path(other.folder))
     title = f"{run.folder.name}: {split}"
@@ -108,23 +114,26 @@ def _of_files(chosen: Arguments) -> tuple[Evaluation, Path]:
     if chosen.paths or chosen.overrides or settings["other"]:
         extra = [*chosen.paths, *chosen.overrides, *(["other="] if settings["other"] else [])]
         raise InputError(f"predictions=DIR judges masks in files: leave out {' '.join(extra)}")
+    if settings["threshold"]:
+        raise InputError("threshold is for the probabilities of a run, masks in files have none: leave it out")
     if not settings["truth"]:
         raise InputError("predictions=DIR needs the true masks, too: set truth=DIR")
     predictions, truth = Path(settings["predictions"]).expanduser(), Path(settings["truth"]).expanduser()
     ignored = yaml.safe_load(settings["ignore_index"])
-    classes = _classes(settings["classes"], truth, ignored)
+    task = Task.resolve(settings["task"] or Multiclass.name)
+    classes = _classes(settings["classes"], truth, ignored, task.usual_classes)
     boundary = Boundary(settings["width"], settings["tolerance"])
     options = {"biou": BoundaryIoU(boundary.width), "bf1": BoundaryF1(boundary.tolerance)}
     formulas = [options.get(name) or resolve(name) for name in PAPER]
     images = _tracked(file_predictions(predictions, truth, classes), None)
-    measured = measure(images, formulas, classes.names, ignored)
+    measured = measure(images, formulas, classes.names, ignored, task)
     counts = resamples(len(measured.names), settings["bootstrap"], settings["seed"])
-    about = {"predictions": str(predictions), "truth": str(truth)}
+    about = {"predictions": str(predictions), "truth": str(truth), "task": settings["task"]}
     return Evaluation(f"{predictions.name}: masks in files", about, measured, counts), Path("evaluation")
 
 
-def _classes(given: str | None, truth: Path, ignore_index: int | None) -> Classes:
-    """The classes that were typed, or those of a table in the folder of the true masks or above it."""
+def _classes(given: str | None, truth: Path, ignore_index: int | None, usual: Sequence[str]) -> Classes:
+    """The classes that were typed, those of a table in the folder of the true masks or above it, or the usual ones."""
     if given is not None:
         value = yaml.safe_load(given)
         if not isinstance(value, int | list) or isinstance(value, bool):
@@ -135,9 +144,23 @@ def _classes(given: str | None, truth: Path, ignore_index: int | None) -> Classe
             return classes_in(folder, ignore_index, "error")
         except InputError:
             continue
+    if usual:
+        return plain_classes(usual, ignore_index)
     raise InputError(
         f"the classes are unknown: set classes=N or classes=[sky,road,...], or put a {TABLE_FILE} in {truth}"
     )
+
+
+def _of_arguments(path: str, chosen: Arguments) -> TrainedRun:
+    """The run at `path`, with the data and the threshold that the arguments name."""
+    run = _with_data(TrainedRun.of(path), chosen)
+    return run if chosen.settings["threshold"] is None else run.with_threshold(chosen.settings["threshold"])
+
+
+def _as_labels(task: Task, decode: str) -> dict[str, Any]:
+    """How labels follow from logits, for the page."""
+    multiclass = isinstance(task, Multiclass)
+    return {"decode": decode} if multiclass else {"task": task.name, **task.options()}
 
 
 def _with_data(run: TrainedRun, chosen: Arguments) -> TrainedRun:
@@ -170,13 +193,14 @@ def _changed(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 
 
 def _measured(run: TrainedRun, settings: dict[str, Any]) -> Measured:
-    data, split, decode = run.data(), settings["split"], decoder(settings["decode"])
+    data, split, task = run.data(), settings["split"], run.task
+    decode = decoder(settings["decode"], task)
     network = run.network(data.num_classes, data.source.channels)
     device = device_of(settings["device"])
     formulas = [resolve(metric) for metric in target_metrics(run.config, data)]
-    images = network_predictions(network, data, split, decode, device)
+    images = network_predictions(network, data, split, task, decode, device)
     total = sum(len(indices) for _, indices in judged_parts(data, split))
-    return measure(_tracked(images, total), formulas, data.class_names, data.ignore_index)
+    return measure(_tracked(images, total), formulas, data.class_names, data.ignore_index, task)
 
 
 def _tracked(images: Iterable[Judged], total: int | None) -> Iterable[Judged]:

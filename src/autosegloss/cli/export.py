@@ -44,10 +44,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     out = Path(settings["out"] or trained.folder / name)
     data, classes = trained.data(), trained.classes()
     size, bands = data.size or data.crop or (256, 256), data.source.channels
-    exported = export(trained.network(len(classes), bands), bands, size, classes)
+    exported = export(trained.network(len(classes), bands), bands, size, classes, trained.task)
     _write(out, exported.content)
     print(f"exported: {short_path(out)}, {len(exported.content) / 1e6:.1f} MB")
-    told = describe(classes, bands, size, any_size=len(exported.sizes) > 1)
+    told = describe(classes, bands, size, any_size=len(exported.sizes) > 1, task=trained.task)
     print(f"input: {told['input']}\noutput: {told['output']}")
     tried = ", ".join("x".join(map(str, each)) for each in exported.sizes)
     print(f"checked: {what}, on images of {tried}")

@@ -86,6 +86,7 @@ TRAIN = Help(
         "trainer.max_steps=300": "its length; seed=0; data.batch_size=8; data.root=ROOT of the images",
         "loss.theta=PATH": "with loss=searched: the theta.yaml of a search",
         "validate_every=N": "steps; early_stopping=5 ends after 5 validations without a better score",
+        "task=binary": "masks of a background and one foreground, which alone is scored",
         "monitor=METRIC": "takes the weights of the best validation; ema=0.999 averages weights",
         "resume=DIR": "goes on with a training, or a grid of them, that was stopped",
         "hydra.run.dir=DIR": "the folder of the run; outputs/train/DATE without it",
@@ -115,11 +116,11 @@ TRAIN = Help(
 
 SEARCH = Help(
     "autosegloss search [KEY=VALUE ...] [--config-dir DIR]",
-    "Searches the loss for a metric: many short trainings, then theta.yaml, the loss that was best, and a table that "
-    "compares it with others.",
+    "Searches the loss for a metric: many short trainings, then a table of all losses at one budget, and which of them "
+    "to train with.",
     {
-        "hydra.sweeper.steps=5": "steps of the search, of hydra.sweeper.samples=5 trials each",
-        "trainer.max_steps=40": "steps of a trial; seed=0; data.root=ROOT of the images",
+        "hydra.sweeper.steps=3": "steps of the search, of hydra.sweeper.samples=6 thetas each",
+        "trainer.max_steps=250": "steps of a whole training; seed=0; data.root=ROOT of the images",
         "dry_run=true": "says what would run, and how long",
         "resume=DIR": "goes on with a search that was killed",
     },
@@ -127,7 +128,7 @@ SEARCH = Help(
         "autosegloss search metric=miou": "on generated scenes, minutes",
         "autosegloss search metric=bf1 data=folder data.root=PATH": "on your own images",
         "autosegloss search metric=miou+biou metric.weights=[2,1]": "two metrics at once",
-        "autosegloss search hydra/launcher=joblib hydra.launcher.n_jobs=2": "two trials at a time",
+        "autosegloss search metric=biou workers=4": "four at a time",
         "autosegloss search resume=searches/miou/DATE": "goes on",
     },
     ("metric", "profile", "hydra/sweeper", "curve", "data", "network", "optimizer", "trainer", "experiment"),
@@ -141,7 +142,7 @@ EVALUATE = Help(
     {
         "split=val": "val, test, train, or all of them",
         "data.KEY=VALUE": "another setting of the run's data; data=NAME data.root=ROOT takes other data",
-        "decode=argmax": "argmax; rankseg, which maximises the expected IoU of an image (extra rankseg)",
+        "decode=argmax": "argmax; rankseg, for the IoU of an image (extra rankseg). threshold=P: with task=binary",
         "other=RUN2": "a second run on the same images: paired test of the difference",
         "predictions=DIR": "masks in files instead of RUN, beside those in truth=DIR; classes=N or "
         "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075",
@@ -168,7 +169,7 @@ PREDICT = Help(
         "values=false": "true: the mask values, or colours, of the run's table instead of class indices",
         "window=0": "pixels of a side of a sliding window; 0 takes the image whole",
         "overlap=0.5": "of neighbouring windows, a share of their side",
-        "flip=false": "true: the mean of the image and its mirror image",
+        "flip=false": "true: the mean of the image and its mirror image. threshold=P: of a run with task=binary",
         "device=auto": "cpu, cuda, ...; auto takes a GPU if there is one",
         "data.source.bands=[0,1,2]": "of files of other bands, as RGBA; also data.source.max_value, max_megapixels",
     },

@@ -44,6 +44,7 @@ SETTINGS: dict[str, Any] = {
     "window": 0,
     "overlap": 0.5,
     "flip": False,
+    "threshold": None,
     "device": "auto",
     **{f"data.source.{name}": _AS_TRAINED for name in _READING},
 }
@@ -68,6 +69,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
         return
     paths, settings, _ = read_arguments(typed, SETTINGS)
     trained = TrainedRun.of(one_path("predict", paths, "the folder of a run"))
+    if settings["threshold"] is not None:
+        trained = trained.with_threshold(settings["threshold"])
     for key in ("images", "out"):
         if settings[key] is None:
             raise InputError(f"{key} is not given: set {key}=PATH")
@@ -88,7 +91,7 @@ def _predict(trained: TrainedRun, files: dict[Path, Path], out: Path, settings: 
     device, colours = device_of(settings["device"]), class_colours(len(names))
     network = trained.network(len(names), data.source.channels).to(device)
     options = {key: settings[key] for key in ("window", "overlap", "flip")}
-    predictor = Predictor(network, device, data.resize, **options)
+    predictor = Predictor(network, device, data.resize, **options, task=trained.task)
     save = _table_values(data.source, names).save if settings["values"] else partial(_indices, colours)
     read, faults = _reader(data.source, settings), []
     console = Console(stderr=True)

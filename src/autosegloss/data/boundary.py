@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autosegloss.formulas.boundary import check_extent
+from autosegloss.formulas.lengths import check_extent
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from autosegloss.data.splits import Split
 from autosegloss.data.transforms import AugmentParams, affine_maps, colour_maps, normalise, warp
 
 Stack = tuple[Tensor, Tensor]
-"""Images float32 (n, B, H, W) of one size and their labels int64 (n, H', W') of one size."""
+"""Images float32 (n, B, H, W) of one size and their labels int64 (n, ..., H', W') of one size."""
 
 
 class SegmentationDataset(Dataset[Stack]):
-    """The samples of a split, transformed: images float32 (B, H, W), labels int64 (H', W').
+    """The samples of a split, transformed: images float32 (B, H, W), labels int64 (..., H', W').
 
     Batches are transformed as a whole, by `__getitems__`, so that a GPU can do it.
 
@@ -57,7 +57,7 @@ class SegmentationDataset(Dataset[Stack]):
         drawn = [p for p in params if p is not None]
         if not drawn:
             return normalise(images), labels.long()
-        height, width = labels.shape[1:]
+        height, width = labels.shape[-2:]
         size = self.crop or (height, width)
         maps = affine_maps(drawn, (height, width), size)
         return warp(normalise(images, colour_maps(drawn)), labels, maps, size, self.ignore_index)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autosegloss.data.datasets.source import Sample, Source
 from autosegloss.data.reading import load_sample, map_in_threads
-from autosegloss.data.splits import Split
+from autosegloss.data.splits import Split, counted_labels
 from autosegloss.files import write_whole
 
 
@@ -50,7 +50,7 @@ class DiskSplit(Split):
         return counts
 
     def _count(self, sample: Sample) -> Tensor:
-        return torch.bincount(load_sample(sample, self.source)[1].flatten(), minlength=256)
+        return counted_labels(load_sample(sample, self.source)[1])
 
 
 def cache_folder() -> Path:

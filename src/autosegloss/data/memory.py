@@ -30,19 +30,22 @@ class Resize:
     keep_aspect: bool = False
 
     def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The image (B, H, W) and the label (H, W) at the new size; labels are taken from the nearest pixel."""
-        return self.image(image), self._resized(label[None], tv.InterpolationMode.NEAREST_EXACT)[0]
+        """The image (B, H, W) and the label (..., H, W) at the new size; labels are taken from the nearest pixel."""
+        maps = label.reshape(-1, *label.shape[-2:])
+        resized = self._resized(maps, tv.InterpolationMode.NEAREST_EXACT)
+        return self.image(image), resized.reshape(*label.shape[:-2], *resized.shape[1:])
 
     def image(self, image: Tensor) -> Tensor:
         """The image (B, H, W) at the new size."""
         return self._resized(image, tv.InterpolationMode.BILINEAR)
 
     def shown(self, label: Tensor) -> Tensor:
-        """The part of a label (H, W), at its own size, that the resized image shows, to the nearest whole pixels."""
+        """The part of a label (..., H, W) of its own size that the resized image shows, to the nearest whole pixels."""
         if not self.keep_aspect:
             return label
-        rows, columns = map(_middle, label.shape, self._scaled(label.shape), self.size)
-        return label[rows, columns]
+        own = label.shape[-2:]
+        rows, columns = map(_middle, own, self._scaled(own), self.size)
+        return label[..., rows, columns]
 
     def uncut(self, image: Tensor, interpolation: tv.InterpolationMode = tv.InterpolationMode.BILINEAR) -> Tensor:
         """The image (B, H, W) at the scale of the new size, whole: with keep_aspect it may be larger than that."""
@@ -70,7 +73,7 @@ def _middle(own: int, scaled: int, size: int) -> slice:
 
 @dataclass(frozen=True)
 class MemorySplit(Split):
-    """Images (N, B, H, W) and labels uint8 (N, H, W) on one device; shared between runs, so read-only.
+    """Images (N, B, H, W) and labels uint8 (N, ..., H, W) on one device; shared between runs, so read-only.
 
     Images are uint8, or float32 on the scale 0..255 where a file has more than 8 bits.
     """
@@ -125,10 +128,10 @@ def _free_memory(device: torch.device) -> int:
 
 
 def _check_one_size(samples: Sequence[Sample], pairs: list[tuple[Tensor, Tensor]]) -> None:
-    first = tuple(pairs[0][1].shape)
+    first = tuple(pairs[0][1].shape[-2:])
     for sample, (_, label) in zip(samples, pairs, strict=True):
-        if tuple(label.shape) != first:
+        if tuple(label.shape[-2:]) != first:
             raise InputError(
                 f"images differ in size: {samples[0].name} has {first[0]}x{first[1]}, {sample.name} has "
-                f"{label.shape[0]}x{label.shape[1]} (HxW): set data.size=[H,W] to resize them all"
+                f"{label.shape[-2]}x{label.shape[-1]} (HxW): set data.size=[H,W] to resize them all"
             )

@@ -28,8 +28,10 @@ def check_masks(data: SegmentationData) -> Masks:
     """The content of the training masks; raises InputError if all their pixels that count are of one class."""
     indices, _ = data.parts
     seen = indices[:: -(-len(indices) // READ)] if data.crop else indices
-    counts = data.training_split().label_counts(seen).numpy()
-    masks = Masks(counts, data.class_names, data.source.ignore_index, len(indices))
+    split = data.training_split()
+    _, _, label = next(iter(split.stacks(seen[:1])))
+    counts = split.label_counts(seen).numpy()
+    masks = Masks(counts, data.class_names, data.source.ignore_index, len(indices), exclusive=label.ndim == 3)
     masks.check()
     return masks
 

@@ -19,11 +19,11 @@ from autosegloss.data.splits import Split
 
 
 class Place(NamedTuple):
-    """Where a sample lies in an `OwnSizeSplit`: its image, the first pixel of its label, the size of that (H', W')."""
+    """Where a sample lies in an `OwnSizeSplit`: its image, the first pixel of its label, its shape (..., H', W')."""
 
     image: int
     begin: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
 
 
 @dataclass(frozen=True)

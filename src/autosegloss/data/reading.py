@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def load_sample(sample: Sample, source: Source) -> tuple[Tensor, Tensor]:
-    """The image (B, H, W), uint8 or float32, and the label uint8 (H, W) of a sample.
+    """The image (B, H, W), uint8 or float32, and the label uint8 of a sample, (H, W) or (C, H, W).
 
     Raises InputError as `check_labels` does, and for an image of another number of bands than the source states.
     """
@@ -33,7 +33,13 @@ def load_sample(sample: Sample, source: Source) -> tuple[Tensor, Tensor]:
 
 
 def check_labels(label: Tensor, sample: Sample, source: Source) -> None:
-    """Raise an InputError that names the sample unless all values of label (H, W) are classes or ignore_index."""
+    """Raise an InputError that names the sample unless all values of its label are classes or ignore_index.
+
+    Those of a label (C, H, W), of classes that do not exclude each other, are 0, 1 or ignore_index.
+    """
+    if label.ndim != 2:
+        _check_several(label, sample, source)
+        return
     present = torch.bincount(label.flatten(), minlength=256).nonzero().flatten().tolist()
     if not (unknown := [v for v in present if v >= source.num_classes and v != source.ignore_index]):
         return
@@ -48,6 +54,18 @@ def check_labels(label: Tensor, sample: Sample, source: Source) -> None:
         f"{sample.mask or sample.name}: label {shown} is no class: expected 0..{source.num_classes - 1}{ignored}; "
         f"{remedy}",
     )
+
+
+def _check_several(label: Tensor, sample: Sample, source: Source) -> None:
+    where, count = sample.mask or sample.name, source.num_classes
+    if label.ndim != 3 or len(label) != count:
+        raise SampleError(
+            "labels of another form", f"{where}: expected a label (H, W) or ({count}, H, W), got {tuple(label.shape)}"
+        )
+    if wrong := [v for v in label.unique().tolist() if v not in (0, 1, source.ignore_index)]:
+        raise SampleError(
+            "labels that are no class", f"{where}: expected 0 and 1 for each class, or ignore_index, got {wrong[0]}"
+        )
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

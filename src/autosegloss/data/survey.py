@@ -27,16 +27,18 @@ class Masks:
         class_names: one per class.
         ignore_index: the label of pixels that count nowhere; None if every pixel counts.
         total: the number of training masks, of which N were read.
+        exclusive: whether a pixel has one label.
     """
 
     counts: np.ndarray
     class_names: Sequence[str]
     ignore_index: int | None
     total: int
+    exclusive: bool = True
 
     def check(self) -> None:
         """Raise InputError if all pixels that count are of one class: every network would be perfect."""
-        if len(present := self._present()) > 1 or len(self.counts) < self.total:
+        if not self.exclusive or len(present := self._present()) > 1 or len(self.counts) < self.total:
             return
         pixels = self.counts.sum(axis=0)
         ignored = 0 if self.ignore_index is None else pixels[self.ignore_index] / max(1, pixels.sum())
@@ -54,6 +56,8 @@ class Masks:
         where = "training mask" if len(self.counts) == self.total else f"of {len(self.counts)} training masks read"
         if absent := sorted(set(self._counting()) - set(self._present())):
             yield f"no pixel in any {where} is of class {self._named(absent)}: the data cannot teach it"
+        if not self.exclusive:
+            return
         if remedy := starts_at_one(self.counts.sum(axis=0), self.class_names, self.ignore_index):
             yield remedy
         single = int(((self.counts[:, self._counting()] > 0).sum(axis=1) <= 1).sum())

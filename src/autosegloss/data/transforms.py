@@ -129,18 +129,18 @@ def warp(
 
     Args:
         images: normalised, float32 (N, B, H, W).
-        labels: uint8 (N, H, W).
+        labels: uint8 (N, ..., H, W).
         maps: (N, 2, 3), see `affine_maps`.
         size: (H, W) of the result in pixels.
         ignore_index: the label outside an image.
 
     Returns:
-        images float32 (N, B, *size), 0 (the mean colour) outside an image, and labels int64 (N, *size), taken from
+        images float32 (N, B, *size), 0 (the mean colour) outside an image, and labels int64 (N, ..., *size), taken from
         the nearest pixel.
     """
     grid = F.affine_grid(maps.to(images.device), [len(images), 1, *size], align_corners=False)
     images = F.grid_sample(images, grid, align_corners=False)
     # grid_sample pads with zeros: shift the labels so that zero means ignore_index.
-    shifted = labels[:, None].float() - ignore_index
-    labels = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)[:, 0] + ignore_index
-    return images, labels.round().long()
+    shifted = labels.reshape(len(labels), -1, *labels.shape[-2:]).float() - ignore_index
+    found = F.grid_sample(shifted, grid, mode="nearest", align_corners=False) + ignore_index
+    return images, found.round().long().reshape(*labels.shape[:-2], *size)

@@ -26,7 +26,7 @@ class Calibration:
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor, ignore_index: int | None) -> Calibration:
-        """The sums of logits (N, C, H, W) at labels (N, H, W); ignored pixels count for nothing."""
+        """The sums of logits (N, C, H, W), C > 1, at labels (N, H, W); ignored pixels count for nothing."""
         confidence, chosen = torch.softmax(logits.float(), dim=1).max(dim=1)
         valid = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
         sure, right = confidence[valid].double().cpu(), (chosen == labels)[valid].double().cpu()

@@ -1,4 +1,4 @@
-"""From logits to classes: the most probable one, or the choice that RankSEG makes for the IoU of an image."""
+"""From logits to labels: as the task has it, or the choice that RankSEG makes for the IoU of an image."""
 
 from __future__ import annotations
 
@@ -7,15 +7,28 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from autosegloss.errors import not_installed, unknown
+from autosegloss.errors import InputError, not_installed, unknown
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
+
+_MULTICLASS = Multiclass()
 
 Decoder = Callable[[Tensor], Tensor]
-"""Classes int64 (N, H, W) of logits (N, C, H, W)."""
+"""Labels int64 (N, H, W) of logits (N, C, H, W)."""
 
 
-def argmax(logits: Tensor) -> Tensor:
-    """The most probable class of each pixel."""
-    return logits.argmax(dim=1)
+def most_probable(task: Task) -> Decoder:
+    """The most probable class of each pixel; of a foreground whether its probability is above the threshold."""
+    return task.predicted
+
+
+def for_iou(task: Task) -> Decoder:
+    """`rankseg`; raises InputError for another task than multiclass."""
+    if not isinstance(task, Multiclass):
+        raise InputError(
+            f"decode=rankseg has no form for task={task.name}: leave it out, threshold=P is another choice"
+        )
+    return rankseg
 
 
 def rankseg(logits: Tensor) -> Tensor:
@@ -34,11 +47,11 @@ def rankseg(logits: Tensor) -> Tensor:
     return best.predict(torch.softmax(logits.float(), dim=1))
 
 
-DECODERS: dict[str, Decoder] = {"argmax": argmax, "rankseg": rankseg}
+DECODERS: dict[str, Callable[[Task], Decoder]] = {"argmax": most_probable, "rankseg": for_iou}
 
 
-def decoder(name: str) -> Decoder:
-    """The decoder of this name; raises InputError for an unknown one."""
+def decoder(name: str, task: Task = _MULTICLASS) -> Decoder:
+    """The decoder of this name; raises InputError for an unknown one, or one that has no form for the task."""
     if name not in DECODERS:
         raise unknown("decode", name, DECODERS)
-    return DECODERS[name]
+    return DECODERS[name](task)

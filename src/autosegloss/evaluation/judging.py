@@ -20,6 +20,7 @@ from autosegloss.errors import InputError
 from autosegloss.evaluation.calibration import Calibration
 from autosegloss.evaluation.decode import Decoder
 from autosegloss.evaluation.measure import Judged
+from autosegloss.tasks import Task
 from autosegloss.training.module import logits_of, scaled
 
 ALL = "all"  # splits together
@@ -38,7 +39,7 @@ def judged_parts(data: SegmentationData, split: str) -> list[tuple[str, Sequence
 
 
 def network_predictions(
-    network: nn.Module, data: SegmentationData, split: str, decode: Decoder, device: torch.device
+    network: nn.Module, data: SegmentationData, split: str, task: Task, decode: Decoder, device: torch.device
 ) -> Iterator[Judged]:
     """The predictions of a network at the size that the data are judged at.
 
@@ -46,7 +47,8 @@ def network_predictions(
         network: images (1, B, H, W) -> logits (1, C, H, W).
         data: of images and masks.
         split: "val", "test", "train" or "all".
-        decode: from logits to classes.
+        task: what the logits mean; a pixel must have one label.
+        decode: from logits to labels.
         device: where the network computes.
     """
     network = network.to(device)
@@ -57,7 +59,7 @@ def network_predictions(
             image, label = dataset[SampleKey(index)]
             with torch.inference_mode():
                 logits = scaled(logits_of(network, image[None]), label.shape).float()
-                calibration = Calibration.of(logits, label[None], data.ignore_index)
+                calibration = Calibration.of(*task.as_classes(logits, label[None]), data.ignore_index)
                 predicted = decode(logits).to(torch.int32)
             load = partial(_image, samples[index])
             yield Judged(samples[index].name, label[None].to(torch.int32), predicted, calibration, load)

@@ -13,13 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from autosegloss.algebra import LabelMap
-from autosegloss.algebra.inputs import label_map, predicted_map
+from autosegloss.algebra import Map
+from autosegloss.algebra.truth import Truth
 from autosegloss.errors import InputError
 from autosegloss.evaluation.calibration import Calibration
 from autosegloss.formulas import Formula, MeanIoU
 from autosegloss.formulas.exact import exact_class_scores, exact_score, exact_sums
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
 
+_MULTICLASS = Multiclass()
 SHOWN = 6  # images, the worst ones, whose predictions are kept to be drawn
 
 
@@ -43,11 +46,12 @@ class Measured:
 
     Args:
         formulas: the metrics.
-        class_names: C names.
-        ignore_index: the label of pixels that count nowhere.
+        class_names: of the C classes that are scored.
+        ignore_index: the id of a class that is in no average; another number or None leaves out none.
         names: of the n images.
         sums: {metric: {statistic: int64 (n, C)}}.
-        confusion: int64 (C, C), pixels by true class (row) and predicted class (column).
+        labels: the names of the K labels of masks: the classes, and the background of a binary task.
+        confusion: int64 (K, K), pixels by true label (row) and predicted label (column).
         calibrations: of each image; empty without logits.
         worst: the images of the lowest mIoU, the worst first.
     """
@@ -57,6 +61,7 @@ class Measured:
     ignore_index: int | None
     names: Sequence[str]
     sums: Mapping[str, Mapping[str, Tensor]]
+    labels: Sequence[str]
     confusion: Tensor
     calibrations: Sequence[Calibration]
     worst: Sequence[Judged]
@@ -109,23 +114,35 @@ def _total(sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def measure(
-    images: Iterable[Judged], formulas: Sequence[Formula], class_names: Sequence[str], ignore_index: int | None
+    images: Iterable[Judged],
+    formulas: Sequence[Formula],
+    labels: Sequence[str],
+    ignore_index: int | None,
+    task: Task = _MULTICLASS,
 ) -> Measured:
     """Measure predictions, image by image.
 
     Args:
         images: what to judge.
         formulas: the metrics.
-        class_names: C names.
+        labels: the names of the labels of masks.
         ignore_index: the label of pixels that count nowhere.
+        task: what the labels mean; a pixel must have one.
 
     Raises:
-        InputError: there is no image, or a label or a prediction is no class; the message names the image.
+        InputError: there is no image, a label or a prediction is no class (the message names the image), or the labels
+            do not fit the task.
     """
+    classes = task.scored(labels)
+    if not task.exclusive:
+        raise InputError(
+            f"task={task.name} has no label a pixel to judge in detail: result.json has the scores of the run, and "
+            "autosegloss.metrics any other"
+        )
     sums, worst = list[_ImageSums](), list[tuple[float, int, Judged]]()
     calibrations = []
     for index, image in enumerate(images):
-        sums.append(own := _image_sums(image, formulas, len(class_names), ignore_index))
+        sums.append(own := _image_sums(image, formulas, len(labels), ignore_index, task))
         if image.calibration is not None:
             calibrations.append(image.calibration)
         if not math.isnan(own.miou):
@@ -135,10 +152,11 @@ def measure(
         raise InputError("there is no image to judge")
     return Measured(
         formulas,
-        class_names,
-        ignore_index,
+        classes,
+        task.left_out(ignore_index),
         [own.name for own in sums],
         {each.name: _stacked([own.sums[each.summed_as()] for own in sums]) for each in formulas},
+        labels,
         sum((own.confusion for own in sums), torch.zeros(())).long(),
         calibrations,
         [image for *_, image in sorted(worst, reverse=True)],
@@ -146,7 +164,7 @@ def measure(
 
 
 class _ImageSums(NamedTuple):
-    """The sums of one image, by `Formula.summed_as` of the metrics; its confusion matrix (C, C) and its mIoU."""
+    """The sums of one image, by `Formula.summed_as` of the metrics; its confusion matrix (K, K) and its mIoU."""
 
     name: str
     sums: dict[str, dict[str, Tensor]]
@@ -154,22 +172,23 @@ class _ImageSums(NamedTuple):
     miou: float
 
 
-def _image_sums(image: Judged, formulas: Sequence[Formula], num_classes: int, ignore_index: int | None) -> _ImageSums:
+def _image_sums(
+    image: Judged, formulas: Sequence[Formula], labels: int, ignore_index: int | None, task: Task
+) -> _ImageSums:
     try:
-        true = label_map(image.truth, num_classes, ignore_index, dtype=torch.int32)
-        pred = predicted_map(image.predicted, true)
+        pred, truth = task.judged(image.predicted, image.truth, task.channels(labels), ignore_index)
     except InputError as error:
         raise InputError(f"{image.name}: {error}") from error
     distinct = {each.summed_as(): each for each in (*formulas, MeanIoU())}
-    sums = {key: _exact_sums(each, pred, true) for key, each in distinct.items()}
-    cells = (true.labels * num_classes + pred.labels)[true.mask.squeeze(1)]
-    confusion = torch.bincount(cells.cpu(), minlength=num_classes**2).view(num_classes, num_classes)
-    miou = float(exact_score(MeanIoU(), sums[MeanIoU().summed_as()], ignore_index))
+    sums = {key: _exact_sums(each, pred, truth) for key, each in distinct.items()}
+    cells = (image.truth * labels + image.predicted)[truth.valid.squeeze(1)]
+    confusion = torch.bincount(cells.cpu(), minlength=labels**2).view(labels, labels)
+    miou = float(exact_score(MeanIoU(), sums[MeanIoU().summed_as()], task.left_out(ignore_index)))
     return _ImageSums(image.name, sums, confusion, miou)
 
 
-def _exact_sums(formula: Formula, pred: LabelMap, true: LabelMap) -> dict[str, Tensor]:
-    return {name: value.cpu() for name, value in exact_sums(formula, pred, true).items()}
+def _exact_sums(formula: Formula, pred: Map, truth: Truth) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in exact_sums(formula, pred, truth.true, truth.valid).items()}
 
 
 def _stacked(sums: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from autosegloss.data.memory import Resize
 from autosegloss.data.transforms import normalise
 from autosegloss.errors import InputError
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
 from autosegloss.training.module import logits_of
 
 _TOGETHER = 2**20  # pixels whose logits are scaled at once
+_MULTICLASS = Multiclass()
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,10 @@ class Predictor:
         overlap: of neighbouring windows, a share of their side in [0, 1). Where windows overlap their logits are
             averaged, those near the middle of a window with more weight.
         flip: average the logits of an image and of its mirror image.
+        task: what the logits mean; a pixel must have one label.
 
     Raises:
-        InputError: `window` or `overlap` is out of range.
+        InputError: `window` or `overlap` is out of range, or a pixel has any number of labels.
     """
 
     network: nn.Module
@@ -40,10 +44,16 @@ class Predictor:
     window: int = 0
     overlap: float = 0.5
     flip: bool = False
+    task: Task = _MULTICLASS
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
             raise InputError(f"overlap: expected a share of a window from 0 to below 1, got {self.overlap}")
+        if not self.task.exclusive:
+            raise InputError(
+                f"task={self.task.name} has no label a pixel, as a mask needs it: take the logits of the network, as "
+                "docs/using.md shows"
+            )
         if self.window < 0 or 0 < self.window < 32:
             raise InputError(f"window: expected 32 pixels or more, or 0 for the whole image, got {self.window}")
 
@@ -53,8 +63,8 @@ class Predictor:
         seen = self.resize.uncut(image) if self.resize else image
         bands = sliding_logits(self._logits, seen, self.window, self.overlap) if self.window else [self._logits(seen)]
         if seen.shape == image.shape:
-            return torch.cat([band.argmax(dim=0).to(torch.uint8).cpu() for band in bands])
-        return scaled_classes(torch.cat(list(bands), dim=1), (image.shape[1], image.shape[2]))
+            return torch.cat([_labels(band, self.task) for band in bands])
+        return scaled_labels(torch.cat(list(bands), dim=1), (image.shape[1], image.shape[2]), self.task)
 
     def _logits(self, part: Tensor) -> Tensor:
         """Logits float32 (C, H, W) of a part (B, H, W) of an image."""
@@ -111,8 +121,13 @@ def _weight(size: int) -> Tensor:
     return torch.minimum(place + 1, size - place).float() / size
 
 
-def scaled_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """The classes uint8 (H', W') of logits (C, H, W) scaled to `size` (H', W'), computed a few rows at a time.
+def _labels(logits: Tensor, task: Task) -> Tensor:
+    """The labels uint8 (H, W) of logits (C, H, W)."""
+    return task.predicted(logits[None])[0].to(torch.uint8).cpu()
+
+
+def scaled_labels(logits: Tensor, size: tuple[int, int], task: Task = _MULTICLASS) -> Tensor:
+    """The labels uint8 (H', W') of logits (C, H, W) scaled to `size` (H', W'), computed a few rows at a time.
 
     The same as `autosegloss.training.module.predicted`, up to rounding.
     """
@@ -120,9 +135,9 @@ def scaled_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
     place = ((torch.arange(rows, device=logits.device) + 0.5) * height / rows - 0.5).clamp(min=0)
     upper = place.long().clamp(max=height - 1)
     lower, share = (upper + 1).clamp(max=height - 1), (place - upper).float()[:, None]
-    classes = []
+    labels = []
     for few in torch.arange(rows, device=logits.device).split(max(1, _TOGETHER // columns)):
         band = logits[:, upper[few]] * (1 - share[few]) + logits[:, lower[few]] * share[few]
         band = F.interpolate(band[None], (len(few), columns), mode="bilinear", align_corners=False)[0]
-        classes.append(band.argmax(dim=0).to(torch.uint8).cpu())
-    return torch.cat(classes)
+        labels.append(_labels(band, task))
+    return torch.cat(labels)

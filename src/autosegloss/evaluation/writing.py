@@ -62,7 +62,7 @@ class Evaluation:
         write_whole(folder / "scores.json", json.dumps(self._record(intervals), indent=1))
         write_whole(folder / "classes.csv", _csv(classes))
         write_whole(folder / "images.csv", _csv(images))
-        labels = measured.class_names
+        labels = measured.labels
         confusion = [["true \\ predicted", *labels]]
         confusion += [[name, *row] for name, row in zip(labels, measured.confusion.tolist(), strict=True)]
         write_whole(folder / "confusion.csv", _csv(confusion))
@@ -111,7 +111,7 @@ class Evaluation:
     def _worst(self, names: Sequence[str]) -> Any:
         shown = dict(zip(self.measured.names, names, strict=True))
         titles = [shown[image.name] for image in self.measured.worst]
-        return worst_figure(self.measured.worst, titles, self.measured.class_names)
+        return worst_figure(self.measured.worst, titles, self.measured.labels)
 
     def _page(self, intervals: Mapping[str, Interval], classes: list[list[Any]], images: list[list[Any]]) -> str:
         measured, scores = self.measured, self.table(intervals)
@@ -120,7 +120,7 @@ class Evaluation:
         parts += [html.table(scores.header, scores.rows, bars=[1]), html.sentence(scores.caption)]
         parts += [html.heading("Classes"), html.table(*_texts(classes), bars=range(3, len(classes[0]) - 2))]
         parts += [html.heading("Confusion"), html.figure("confusion.png", "confusion matrix")]
-        cells = most_confused(measured.confusion, measured.class_names, LISTED)
+        cells = most_confused(measured.confusion, measured.labels, LISTED)
         parts += [html.table(["true", "predicted", "pixels"], [[t, p, f"{n:,}"] for t, p, n in cells])]
         if measured.calibration:
             parts += [html.heading("Calibration"), html.figure("reliability.png", "reliability diagram")]
@@ -141,7 +141,8 @@ def _classes(measured: Measured, counts: Tensor) -> list[list[Any]]:
     true, predicted = shares(measured.confusion)
     for c, name in enumerate(measured.class_names):
         scores = [float(measured.class_scores[f.name][c]) for f in columns]
-        rows.append([name, float(true[c]), float(predicted[c]), *scores, *interval(drawn[:, c])])
+        label = measured.labels.index(name)
+        rows.append([name, float(true[label]), float(predicted[label]), *scores, *interval(drawn[:, c])])
     return rows
 
 

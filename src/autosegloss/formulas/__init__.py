@@ -2,8 +2,15 @@
 
 from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
+from autosegloss.formulas.dice import Dice
+from autosegloss.formulas.fbeta import FBeta
 from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics, Sums, ratio
 from autosegloss.formulas.iou import FrequencyWeightedIoU, MeanIoU
+from autosegloss.formulas.mcc import MatthewsCorrelation
+from autosegloss.formulas.nsd import SurfaceDice
+from autosegloss.formulas.precision import Precision
+from autosegloss.formulas.recall import Recall
+from autosegloss.formulas.tversky import Tversky
 from autosegloss.formulas.weighted_sum import WeightedSum, from_entry, named, resolve, weighted_sum
 from autosegloss.registry import import_members
 
@@ -12,13 +19,20 @@ __all__ = [
     "PAPER",
     "BoundaryF1",
     "BoundaryIoU",
+    "Dice",
+    "FBeta",
     "Formula",
     "FrequencyWeightedIoU",
     "GlobalAccuracy",
+    "MatthewsCorrelation",
     "MeanAccuracy",
     "MeanIoU",
+    "Precision",
+    "Recall",
     "Statistics",
     "Sums",
+    "SurfaceDice",
+    "Tversky",
     "WeightedSum",
     "from_entry",
     "named",

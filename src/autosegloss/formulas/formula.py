@@ -41,19 +41,19 @@ class Formula(Registered, ABC):
         >>> from autosegloss import SurrogateLoss
         >>> from autosegloss.formulas import Formula, ratio
         >>> @dataclass(frozen=True)
-        ... class Precision(Formula):
-        ...     name: ClassVar[str] = "precision"
+        ... class Overlap(Formula):
+        ...     name: ClassVar[str] = "overlap"
         ...     operations: ClassVar[tuple[str, ...]] = ("and",)
         ...
         ...     def statistics(self, logic, pred, true, valid):
-        ...         hit = logic.and_("and", pred, true).total(valid)
-        ...         return {"hit": hit, "pred": pred.total(valid), "true": true.total(valid)}
+        ...         both = logic.and_("and", pred, true).total(valid)
+        ...         return {"both": both, "pred": pred.total(valid), "true": true.total(valid)}
         ...
         ...     def class_scores(self, sums):  # a bent AND may exceed the prediction
-        ...         return ratio(sums["hit"], sums["pred"].maximum(sums["hit"]))
-        >>> SurrogateLoss("precision").formula
-        Precision()
-        >>> del Formula.members["precision"]
+        ...         return ratio(sums["both"], sums["pred"].maximum(sums["both"]).minimum(sums["true"]))
+        >>> SurrogateLoss("overlap").formula
+        Overlap()
+        >>> del Formula.members["overlap"]
     """
 
     kind: ClassVar[str] = "metric"

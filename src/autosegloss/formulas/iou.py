@@ -42,3 +42,12 @@ class FrequencyWeightedIoU(MeanIoU):
 
     def class_weights(self, sums: Sums, classes: str) -> Tensor:
         return sums["true"]
+
+
+def confusion(sums: Sums) -> tuple[Tensor, Tensor, Tensor]:
+    """True positives |AND|, false positives |OR| - |true| and false negatives |true| - |AND|, each (C,).
+
+    However the curves bend AND and OR, and with soft labels, none is below 0: so ratios of them stay in [0, 1].
+    """
+    hit, union, true = sums["intersection"], sums["union"], sums["true"]
+    return hit, (union - true).clamp_min(0), (true - hit).clamp_min(0)

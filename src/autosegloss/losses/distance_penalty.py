@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from autosegloss.algebra.checks import check_ignore_index
 from autosegloss.errors import not_installed
-from autosegloss.losses.pixels import cross_entropy, mean
+from autosegloss.losses.pixels import cross_entropy, exclusive_task, mean
+from autosegloss.tasks import Task
 
 
 class DistancePenalizedCrossEntropy(nn.Module):
@@ -20,20 +21,22 @@ class DistancePenalizedCrossEntropy(nn.Module):
 
     Args:
         ignore_index: the label of pixels to ignore; None counts all pixels.
+        task: "multiclass", or "binary": two classes with the logits 0 and z.
 
     Raises:
-        InputError: without scipy, which computes the distances.
+        InputError: for another task, and without scipy, which computes the distances.
 
     Source: Caliva et al., 2019, arXiv 1908.03679.
     """
 
-    def __init__(self, ignore_index: int | None = 255):
+    def __init__(self, ignore_index: int | None = 255, task: str | Task = "multiclass"):
         super().__init__()
         if find_spec("scipy") is None:
             raise not_installed(type(self).__name__, "scipy", extra="train")
-        self.ignore_index = check_ignore_index(ignore_index)
+        self.ignore_index, self.task = check_ignore_index(ignore_index), exclusive_task("dpce", task)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        logits, labels = self.task.as_classes(logits, labels)
         losses, valid = cross_entropy(logits, labels, self.ignore_index)
         phi = torch.from_numpy(closeness(labels.cpu().numpy(), valid.cpu().numpy()))
         return mean((1 + phi.to(losses)) * losses, valid)

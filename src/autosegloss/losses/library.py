@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from autosegloss.algebra.checks import check_ignore_index, check_shapes
+from autosegloss.algebra.checks import check_ignore_index, check_tensors
 from autosegloss.algebra.inputs import full_precision, is_class
-from autosegloss.losses.pixels import masked
+from autosegloss.losses.pixels import exclusive_task, masked
+from autosegloss.tasks import Task
 
 
 class LibraryLoss(nn.Module):
@@ -22,6 +23,7 @@ class LibraryLoss(nn.Module):
     Args:
         loss: makes the loss when called with `ignore_index=...`.
         ignore_index: the label of pixels to ignore; None counts all pixels.
+        task: what the loss takes its logits and labels for.
 
     Example:
         >>> import torch
@@ -31,14 +33,14 @@ class LibraryLoss(nn.Module):
         tensor(0.6931)
     """
 
-    def __init__(self, loss: Callable[..., nn.Module], ignore_index: int | None = 255):
+    def __init__(self, loss: Callable[..., nn.Module], ignore_index: int | None = 255, task: str | Task = "multiclass"):
         super().__init__()
-        self.ignore_index = check_ignore_index(ignore_index)
+        self.ignore_index, self.task = check_ignore_index(ignore_index), Task.resolve(task)
         self.loss = loss() if ignore_index is None else loss(ignore_index=ignore_index)  # torch rejects None
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         with full_precision(logits.device):
-            logits, valid = masked(logits, labels, self.ignore_index)
+            logits, valid = masked(logits, labels, self.ignore_index, self.task)
             # If all pixels are ignored, the labels are of a class and the loss is multiplied by 0: to branch on this
             # would wait for a GPU.
             some, a_class = valid.any(), int(self.ignore_index == 0)
@@ -53,13 +55,24 @@ class ClassMeanLoss(LibraryLoss):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         mean = super().forward(logits, labels)
-        channels = logits.shape[1]
-        return mean * (channels / (channels - 1)) if is_class(self.ignore_index, channels) else mean
+        channels, left_out = logits.shape[1], self.task.left_out(self.ignore_index)
+        return mean * (channels / (channels - 1)) if is_class(left_out, channels) else mean
+
+
+class FocalLoss(LibraryLoss):
+    """A focal loss of a library that takes one label a pixel, as that of segmentation-models-pytorch.
+
+    Raises:
+        InputError: for task="multilabel".
+    """
+
+    def __init__(self, loss: Callable[..., nn.Module], ignore_index: int | None = 255, task: str | Task = "multiclass"):
+        super().__init__(loss, ignore_index, exclusive_task("focal", task))
 
 
 class SinglePrecisionLoss(LibraryLoss):
     """A loss of a library that computes in float32 only, also of float64 logits."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        check_shapes(logits, labels)
-        return super().forward(logits.float(), labels)
+        check_tensors(logits, labels)
+        return super().forward(logits.float() if logits.is_floating_point() else logits, labels)

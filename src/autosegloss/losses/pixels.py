@@ -7,20 +7,34 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosegloss.algebra.checks import check_shapes
 from autosegloss.algebra.constants import constants
-from autosegloss.algebra.inputs import compute_dtype, valid_map, zero_ignored
+from autosegloss.algebra.inputs import compute_dtype, zero_ignored
+from autosegloss.errors import InputError
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
+
+_MULTICLASS = Multiclass()
 
 
-def masked(logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
-    """Logits (N, C, *S) of at least float32 with 0 at ignored pixels, and the valid map, bool (N, 1, *S).
+def masked(logits: Tensor, labels: Tensor, ignore_index: int | None, task: Task = _MULTICLASS) -> tuple[Tensor, Tensor]:
+    """Logits (N, C, *S) of at least float32 with 0 at ignored pixels, and the valid map, bool (N, 1 or C, *S).
 
-    Raises InputError if the shapes of logits and labels do not match, or a label lies outside [0, C).
+    Raises InputError if the shapes of logits and labels do not match, or a label is none of the task.
     """
-    check_shapes(logits, labels)
-    valid = valid_map(labels, logits.shape[1], ignore_index)
+    logits, truth = task.crisp(logits, labels, ignore_index)
     logits = logits.to(compute_dtype(logits.dtype))
-    return logits.masked_fill(~valid, 0), valid  # before any arithmetic: a nan must not reach a gradient
+    return logits.masked_fill(~truth.valid, 0), truth.valid  # before any arithmetic: a nan must not reach a gradient
+
+
+def exclusive_task(loss: str, task: str | Task) -> Task:
+    """The task; raises InputError unless a pixel has one label, as `loss` needs it."""
+    resolved = Task.resolve(task)
+    if not resolved.exclusive:
+        raise InputError(
+            f"{loss} has no form for task={resolved.name}, where a pixel has any number of classes: take "
+            "cross_entropy, dice, jaccard, lovasz, or a surrogate"
+        )
+    return resolved
 
 
 def cross_entropy(

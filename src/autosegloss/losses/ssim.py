@@ -8,7 +8,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from autosegloss.algebra.checks import check_ignore_index
 from autosegloss.algebra.inputs import full_precision, label_map, without_ignored
 from autosegloss.errors import InputError
-from autosegloss.losses.pixels import masked
+from autosegloss.losses.pixels import exclusive_task, masked
+from autosegloss.tasks import Task
 
 RADIUS = 5  # of the 11x11 window, in pixels
 
@@ -23,19 +24,21 @@ class SSIMLoss(nn.Module):
 
     Args:
         ignore_index: the label of pixels to ignore; None counts all pixels. The id of a class leaves the class out.
+        task: "multiclass", or "binary": two classes with the logits 0 and z.
 
     Raises:
-        InputError: when called with images of 5 pixels or less per side.
+        InputError: for another task, and when called with images of 5 pixels or less per side.
 
     Source: Qin et al., 2019, BASNet.
     """
 
-    def __init__(self, ignore_index: int | None = 255):
+    def __init__(self, ignore_index: int | None = 255, task: str | Task = "multiclass"):
         super().__init__()
-        self.ignore_index = check_ignore_index(ignore_index)
+        self.ignore_index, self.task = check_ignore_index(ignore_index), exclusive_task("ssim", task)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         with full_precision(logits.device):
+            logits, labels = self.task.as_classes(logits, labels)
             logits, _ = masked(logits, labels, self.ignore_index)
             true = label_map(labels, logits.shape[1], self.ignore_index)
             if min(size := tuple(logits.shape[2:])) <= RADIUS:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from autosegloss.algebra.checks import check_ignore_index, check_shapes
 from autosegloss.algebra.inputs import is_class
 from autosegloss.errors import InputError, is_number
-from autosegloss.losses.pixels import cross_entropy, mean
+from autosegloss.losses.pixels import cross_entropy, exclusive_task, mean
+from autosegloss.tasks import Task
 
 
 class WeightedCrossEntropy(nn.Module):
@@ -19,16 +20,22 @@ class WeightedCrossEntropy(nn.Module):
     Args:
         weights: (C,) numbers of 0 or more; None takes them from `measure`, which must be called before the loss.
         ignore_index: the label of pixels to ignore; None counts all pixels.
+        task: "multiclass", or "binary": two classes with the logits 0 and z.
 
     Raises:
-        InputError: for other weights, and when called without weights.
+        InputError: for another task, other weights, and when called without weights.
 
     Source: U-Net (Ronneberger et al., 2015) balances the class frequencies by weights, without a formula.
     """
 
-    def __init__(self, weights: Sequence[float] | None = None, ignore_index: int | None = 255):
+    def __init__(
+        self,
+        weights: Sequence[float] | None = None,
+        ignore_index: int | None = 255,
+        task: str | Task = "multiclass",
+    ):
         super().__init__()
-        self.ignore_index = check_ignore_index(ignore_index)
+        self.ignore_index, self.task = check_ignore_index(ignore_index), exclusive_task("wce", task)
         self.given = weights is not None
         self.weights = None if weights is None else _checked(weights)  # no buffer: `half()` would round it
 
@@ -57,6 +64,7 @@ class WeightedCrossEntropy(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.weights is None:
             raise InputError("the class weights are not measured: call measure(pixel counts), or give weights=[...]")
+        logits, labels = self.task.as_classes(logits, labels)
         check_shapes(logits, labels)
         if (channels := logits.shape[1]) != len(self.weights):
             raise InputError(f"loss.weights: expected {channels} numbers, one a class, got {len(self.weights)}")

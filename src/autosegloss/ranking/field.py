@@ -87,7 +87,8 @@ class Field:
         resampled = over_seeds(drawn, self._picks(len(seeds)))
         low, high = interval(resampled)
         defined = resampled[~resampled.isnan()]
-        return Difference(value, low, high, float(defined.std(correction=0)), len(seeds))
+        error = float(defined.std(correction=0)) if len(defined) else math.nan
+        return Difference(value, low, high, error, len(seeds))
 
     @cached_property
     def _counts(self) -> Tensor:

@@ -35,12 +35,16 @@ class LogPictures(pl.Callback):
         if not any(isinstance(logger, TensorBoardLogger | WandbLogger) for logger in trainer.loggers):
             raise InputError("callbacks=pictures needs a logger that takes them: logger=tensorboard or logger=wandb")
 
+        assert isinstance(pl_module, SegmentationModule)
+        if not pl_module.task.exclusive:
+            raise InputError(f"callbacks=pictures draws one label a pixel, task={pl_module.task.name} has several")
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, SegmentationModule)
         surrogates = [part for part in pl_module.loss.modules() if isinstance(part, SurrogateLoss) and part.theta]
         for loss in surrogates:
             theta = {name: rows.cpu() for name, rows in loss.theta.items()}
-            card = ThetaCard(loss.formula, loss.curve, theta, loss.average.rule)
+            card = ThetaCard(loss.formula, loss.curve, theta, loss.average.rule, task=loss.task.name)
             _log(trainer, f"curves of {loss.formula.name}", card_figure(card))
 
     def on_validation_batch_end(
@@ -51,11 +55,13 @@ class LogPictures(pl.Callback):
         assert isinstance(pl_module, SegmentationModule)
         images, labels = (part[: self.shown] for part in batch[0])  # the first of one size
         logits = pl_module(images)
-        columns = {"ground truth": labels, "predicted": predicted(logits, labels.shape[1:])}
+        columns = {"ground truth": labels, "predicted": predicted(logits, labels.shape[1:], pl_module.task)}
         figure = samples_figure(
             as_rgb(denormalise(images.float())).cpu().numpy(),
             {title: maps.cpu().numpy() for title, maps in columns.items()},
-            [f"class {number}" for number in range(logits.shape[1])],
+            [
+                f"class {number}" for number in range(max(2, logits.shape[1]))
+            ],  # background and foreground have one logit
             getattr(pl_module.loss, "ignore_index", None),  # a loss of the user's may have none
         )
         _log(trainer, "predictions", figure)

@@ -1,4 +1,4 @@
-"""The files that a search leaves about the losses that it has compared: recommendation.json and comparison.md."""
+"""The files that a search leaves about the losses that it has compared: recommendation.json, a table and a figure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from autosegloss.files import write_whole
 from autosegloss.ranking import Mean, Verdict
 from autosegloss.ranking.evidence import HOLDOUT, TEST, VAL
+from autosegloss.report.figures import save
+from autosegloss.report.gains import gains_figure
 from autosegloss.report.text_table import TextTable
 
 RECOMMENDATION = "recommendation.json"
@@ -17,7 +19,7 @@ _SEEN = "These images have chosen the recommended loss; there is no validation s
 
 
 def write_recommendation(directory: Path, verdict: Verdict, scales: Mapping[str, float], at: str) -> list[TextTable]:
-    """Write recommendation.json and comparison.md.
+    """Write recommendation.json, comparison.md and comparison.png.
 
     Args:
         directory: The folder of the search.
@@ -36,6 +38,7 @@ def write_recommendation(directory: Path, verdict: Verdict, scales: Mapping[str,
     tables = [verdict_table(verdict, split, scales, at) for split in shown]
     words = f"Recommended: **{verdict.recommendation.name}**; {verdict.reason()}.\n"
     write_whole(directory / "comparison.md", "\n".join([words, *(table.markdown() for table in tables)]))
+    save(gains_figure(verdict), directory / "comparison.png")
     return tables
 
 

@@ -6,10 +6,14 @@ import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autosegloss.errors import not_installed
 from autosegloss.files import whole_file
 from autosegloss.search.trials import Trial
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 JOURNAL = "optuna.log"  # in the folder of a search
 
@@ -42,20 +46,23 @@ def write_journal(trials: Sequence[Trial], folder: Path, study: str) -> None:
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(draft)))
         written = optuna.create_study(storage=storage, study_name=study, direction="maximize")
         for trial in trials:
-            state = optuna.trial.TrialState.FAIL if trial.score is None else optuna.trial.TrialState.COMPLETE
-            parameters = {f"theta_{index}": number for index, number in enumerate(trial.theta)}
-            ranges: dict[str, optuna.distributions.BaseDistribution] = {
-                name: optuna.distributions.FloatDistribution(0, 1) for name in parameters
-            }
-            written.add_trial(
-                optuna.trial.create_trial(
-                    state=state,
-                    value=trial.score,
-                    params={**parameters, "scale": trial.scale},
-                    distributions={**ranges, "scale": optuna.distributions.FloatDistribution(1e-6, 1e6, log=True)},
-                    user_attrs=_attributes(trial),
-                )
-            )
+            written.add_trial(_frozen(trial))
+
+
+def _frozen(trial: Trial) -> FrozenTrial:
+    """A trial as Optuna keeps it."""
+    from optuna.distributions import BaseDistribution, FloatDistribution
+    from optuna.trial import TrialState, create_trial
+
+    theta = {f"theta_{index}": number for index, number in enumerate(trial.theta)}
+    ranges: dict[str, BaseDistribution] = {name: FloatDistribution(0, 1) for name in theta}
+    return create_trial(
+        state=TrialState.FAIL if trial.score is None else TrialState.COMPLETE,
+        value=trial.score,
+        params={**theta, "scale": trial.scale},
+        distributions={**ranges, "scale": FloatDistribution(1e-6, 1e6, log=True)},
+        user_attrs=_attributes(trial),
+    )
 
 
 def _attributes(trial: Trial) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from autosegloss.algebra.checks import check_tensors
@@ -27,11 +28,33 @@ class Binary(Multilabel):
     """
 
     name: ClassVar[str] = "binary"
+    exclusive: ClassVar[bool] = True
+    usual_classes: ClassVar[tuple[str, ...]] = ("background", "foreground")
 
     def num_classes(self, given: int | None) -> int:
         if given not in (None, 1):
             raise InputError(f'num_classes: task="binary" has a single class, got {given!r}: leave it out')
         return 1
+
+    def channels(self, labels: int) -> int:
+        if labels != 2:
+            raise InputError(
+                f"task=binary takes masks of two classes, background and one foreground, got {labels} classes: say "
+                "which mask values are foreground, as 'data.source.labels={0: 0, 1: 1, 2: 1}', or set task=multiclass"
+            )
+        return 1
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        return super().predicted(logits).squeeze(1)
+
+    @property
+    def decision(self) -> str:
+        return f"the foreground is predicted where their sigmoid is above {self.threshold:g}"
+
+    def as_classes(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Two classes with the logits 0 and z, whose softmax is the sigmoid of z."""
+        logits, labels = self.aligned("logits", logits, labels)
+        return torch.cat([torch.zeros_like(logits), logits], dim=1), labels[:, 0]
 
     def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         check_tensors(values, labels)

@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from autosegloss.algebra.activations import SOFTMAX, Activation
 from autosegloss.algebra.checks import check_num_classes, check_shapes
-from autosegloss.algebra.inputs import compute_dtype, label_map, predicted_classes, predicted_map
+from autosegloss.algebra.inputs import (
+    compute_dtype,
+    label_map,
+    predicted_classes,
+    predicted_map,
+    valid_map,
+    zero_ignored,
+)
 from autosegloss.algebra.maps import Map, SoftLabels
 from autosegloss.algebra.truth import Truth
 from autosegloss.tasks.labels import check_soft, counting, within
@@ -56,6 +64,29 @@ class Multiclass(Task):
 
     def num_classes(self, given: int | None) -> int:
         return check_num_classes(given)
+
+    def channels(self, labels: int) -> int:
+        return labels
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        return logits.argmax(dim=1)
+
+    @property
+    def decision(self) -> str:
+        return "the class is their argmax over axis 1"
+
+    def crisp(self, logits: Tensor, labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Truth]:
+        check_shapes(logits, labels)
+        true = label_map(labels, logits.shape[1], ignore_index)
+        return logits, Truth(true, true.mask)
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor, ignore_index: int | None) -> Tensor:
+        """Mean over the valid pixels of -log p_y."""
+        valid = valid_map(labels, logits.shape[1], ignore_index)
+        each = F.cross_entropy(
+            logits.float().masked_fill(~valid, 0), zero_ignored(labels, valid).long(), reduction="none"
+        )
+        return (each * valid.squeeze(1)).sum() / valid.sum().clamp_min(1)
 
     def left_out(self, ignore_index: int | None) -> int | None:
         return ignore_index

@@ -31,6 +31,7 @@ class Multilabel(Task):
 
     name: ClassVar[str] = "multilabel"
     activation: ClassVar[Activation] = SIGMOID
+    exclusive: ClassVar[bool] = False
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
@@ -63,6 +64,16 @@ class Multilabel(Task):
     def num_classes(self, given: int | None) -> int:
         return whole_number("num_classes", 1 if given is None else given, least=1)
 
+    def channels(self, labels: int) -> int:
+        return labels
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        return self._above(logits, from_logits=True).long()
+
+    @property
+    def decision(self) -> str:
+        return f"a class is predicted where their sigmoid is above {self.threshold:g}"
+
     def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits or predictions, and labels, as (N, C, *S); raises InputError for other shapes."""
         check_tensors(values, labels)
@@ -82,6 +93,9 @@ class Multilabel(Task):
             return preds == 1
         if not from_logits:
             check_probs(preds.where(valid, torch.nan), exclusive=False)
+        return self._above(preds, from_logits)
+
+    def _above(self, preds: Tensor, from_logits: bool) -> Tensor:
         return preds > (math.log(self.threshold / (1 - self.threshold)) if from_logits else self.threshold)
 
 

@@ -29,6 +29,12 @@ def notes(cfg: DictConfig, module: SegmentationModule) -> Iterator[str]:
             f"which is not the loss of {count * size} images: this loss is a ratio of sums over its batch; a larger "
             "data.batch_size, or more devices, gives it more images"
         )
+    for part in module.loss.modules():
+        if isinstance(part, SurrogateLoss) and part.found_for != part.task.name:
+            yield (
+                f"theta of {part.formula.name} was found for task={part.found_for}, and is taken as it is for "
+                f"task={part.task.name}: a search with task={part.task.name} finds its own"
+            )
     multiplier = cfg.optimizer.get("head_multiplier", 1)
     if multiplier != 1 and encoder_of(module.network) is None:
         yield f"optimizer.head_multiplier={multiplier} applies to nothing: the network has no encoder"

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch import distributed as dist
 from torchmetrics import MetricCollection
 
-from autosegloss.algebra.inputs import label_map, predicted_map
 from autosegloss.formulas.exact import exact_sums
 from autosegloss.metrics import FormulaMetric
 from autosegloss.ranking import Evidence
@@ -20,22 +19,27 @@ class ImageSums:
     """Collects the sums of images, one by one, in the order in which they are judged.
 
     Args:
-        metrics: Members are FormulaMetrics that share num_classes and ignore_index.
+        metrics: Members are FormulaMetrics that share task, num_classes and ignore_index.
     """
 
     def __init__(self, metrics: MetricCollection):
         members = [metric for metric in metrics.values(copy_state=False) if isinstance(metric, FormulaMetric)]
-        self.num_classes, self.ignore_index = members[0].num_classes, members[0].ignore_index
+        self.task, self.num_classes, self.ignore_index = (
+            members[0].task,
+            members[0].num_classes,
+            members[0].ignore_index,
+        )
         self._formulas = {metric.formula.name: metric.formula for metric in members}
         self._rows: list[Row] = []
 
-    def update(self, classes: Tensor, labels: Tensor) -> None:
-        """Add predicted classes and labels, integers (N, H, W)."""
-        for predicted, own in zip(classes.split(1), labels.split(1), strict=True):
-            true = label_map(own, self.num_classes, self.ignore_index, dtype=torch.int32)
-            pred = predicted_map(predicted, true)
+    def update(self, predicted: Tensor, labels: Tensor) -> None:
+        """Add predicted labels and true ones, integers (N, H, W), or (N, C, H, W) if they do not exclude each other."""
+        for one, own in zip(predicted.split(1), labels.split(1), strict=True):
+            pred, truth = self.task.judged(one, own, self.num_classes, self.ignore_index)
             distinct = {formula.summed_as(): formula for formula in self._formulas.values()}
-            sums = {key: _on_host(exact_sums(formula, pred, true)) for key, formula in distinct.items()}
+            sums = {
+                key: _on_host(exact_sums(formula, pred, truth.true, truth.valid)) for key, formula in distinct.items()
+            }
             self._rows.append({name: sums[formula.summed_as()] for name, formula in self._formulas.items()})
 
     def evidence(self) -> Evidence:
@@ -45,7 +49,7 @@ class ImageSums:
             metric: {name: torch.stack([row[metric][name] for row in rows]) for name in sums}
             for metric, sums in rows[0].items()
         }
-        return Evidence(stacked, self.ignore_index)
+        return Evidence(stacked, self.task.left_out(self.ignore_index))
 
 
 def _on_host(sums: dict[str, Tensor]) -> dict[str, Tensor]:

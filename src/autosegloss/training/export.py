@@ -20,6 +20,7 @@ from torch.export import Dim, ExportedProgram
 
 from autosegloss.data.transforms import normalise
 from autosegloss.errors import InputError, not_installed
+from autosegloss.tasks import Task
 from autosegloss.training.module import MULTIPLE, scaled
 
 OPSET = 18
@@ -98,26 +99,31 @@ class Exported(NamedTuple):
     largest: float
 
 
-def describe(classes: Sequence[str], bands: int, size: tuple[int, int], any_size: bool) -> dict[str, str]:
+def describe(
+    classes: Sequence[str], bands: int, size: tuple[int, int], any_size: bool, task: str | Task
+) -> dict[str, str]:
     """What a file says of itself, as texts by name."""
     colours = "red, green, blue" if bands == 3 else f"{bands} bands"
-    height, width = ("H", "W") if any_size else map(str, size)
+    made, (height, width) = Task.resolve(task), ("H", "W") if any_size else map(str, size)
     return {
         "input": f"images float32 (N, {bands}, {height}, {width}), {colours} on the scale 0..255, not normalised",
-        "output": f"logits float32 (N, {len(classes)}, {height}, {width}); the class is their argmax over axis 1",
+        "output": f"logits float32 (N, {made.channels(len(classes))}, {height}, {width}); {made.decision}",
+        "task": made.name,
         "classes": json.dumps(list(classes), ensure_ascii=False),
         "trained_at": f"{size[0]}x{size[1]}",
     }
 
 
-def export_torch(network: nn.Module, bands: int, size: tuple[int, int], classes: Sequence[str]) -> Exported:
+def export_torch(
+    network: nn.Module, bands: int, size: tuple[int, int], classes: Sequence[str], task: str | Task = "multiclass"
+) -> Exported:
     """A program of torch.export, loaded again and compared with the network.
 
     Args:
         network: in evaluation mode, on the CPU; images (N, B, H, W) of a batch -> logits (N, C, H, W).
         bands: B.
         size: (H, W) in pixels of the images that the network was trained on.
-        classes: their names.
+        classes, task: the names of the classes of the data, and what the logits mean.
 
     Raises:
         InputError: the network cannot be exported, or the program gives other logits.
@@ -125,7 +131,7 @@ def export_torch(network: nn.Module, bands: int, size: tuple[int, int], classes:
     model = PixelsToLogits(network).eval()
     program, any_size = _program(model, bands, size)
     content = io.BytesIO()
-    told = json.dumps(describe(classes, bands, size, any_size), ensure_ascii=False, indent=1)
+    told = json.dumps(describe(classes, bands, size, any_size, task), ensure_ascii=False, indent=1)
     with _exporting("torch.export"):
         torch.export.save(program, content, extra_files={METADATA: told})
         content.seek(0)
@@ -133,7 +139,9 @@ def export_torch(network: nn.Module, bands: int, size: tuple[int, int], classes:
     return _checked(content.getvalue(), model, loaded, _sizes(bands, size, any_size))
 
 
-def export_onnx(network: nn.Module, bands: int, size: tuple[int, int], classes: Sequence[str]) -> Exported:
+def export_onnx(
+    network: nn.Module, bands: int, size: tuple[int, int], classes: Sequence[str], task: str | Task = "multiclass"
+) -> Exported:
     """A model of ONNX, run by onnxruntime and compared with the network; arguments and errors as `export_torch`."""
     try:
         import onnxruntime
@@ -146,7 +154,7 @@ def export_onnx(network: nn.Module, bands: int, size: tuple[int, int], classes: 
         exported: Any = torch.onnx.export(
             program, dynamo=True, opset_version=OPSET, input_names=["images"], output_names=["logits"], verbose=False
         )
-        content = _named(exported.model_proto, any_size, describe(classes, bands, size, any_size))
+        content = _named(exported.model_proto, any_size, describe(classes, bands, size, any_size, task))
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def run(images: Tensor) -> Tensor:

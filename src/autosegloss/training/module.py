@@ -16,10 +16,13 @@ from torchmetrics import MetricCollection
 
 from autosegloss.algebra.inputs import labels_are_classes
 from autosegloss.losses import LossSchedule
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
 from autosegloss.training.evidence import ImageSums
 
 MULTIPLE = 32  # encoders halve the image up to five times
 _TOGETHER = 2**20  # pixels that are judged at once
+_MULTICLASS = Multiclass()
 
 
 class SegmentationModule(pl.LightningModule):
@@ -27,10 +30,10 @@ class SegmentationModule(pl.LightningModule):
 
     `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are those of
     `SegmentationData`; images are padded to a multiple of 32 and the logits cropped back. Where labels have another
-    size than their images, the logits are scaled to it before a class is chosen. The labels are not checked here: the
-    data module checks them once, and a check at every step would wait for the GPU. The training loss is logged as
-    "loss" if there is a logger or a progress bar. A LossSchedule in the loss learns the step from the Trainer. While
-    `image_sums` is set, it collects the sums of every image that is judged.
+    size than their images, the logits are scaled to it before `task` makes labels of them. The labels are not checked
+    here: the data module checks them once, and a check at every step would wait for the GPU. The training loss is
+    logged as "loss" if there is a logger or a progress bar. A LossSchedule in the loss learns the step from the
+    Trainer. While `image_sums` is set, it collects the sums of every image that is judged.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class SegmentationModule(pl.LightningModule):
         loss: nn.Module,
         metrics: MetricCollection,
         optimizer: Callable[..., tuple[Optimizer, LRScheduler]],
+        task: Task = _MULTICLASS,
     ):
         super().__init__()
+        self.task = task
         self.network = network.to(memory_format=torch.channels_last)
         self.loss = loss
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
@@ -75,10 +80,10 @@ class SegmentationModule(pl.LightningModule):
             for images, labels in batch:
                 few = max(1, _TOGETHER // labels[0].numel())  # logits of the size of large masks take much memory
                 for logits, truth in zip(self(images).split(few), labels.split(few), strict=True):
-                    classes = predicted(logits, truth.shape[1:])  # one argmax for all metrics
-                    metrics.update(classes, truth)
+                    found = predicted(logits, truth.shape[-2:], self.task)  # once for all metrics
+                    metrics.update(found, truth)
                     if self.image_sums:
-                        self.image_sums.update(classes, truth)
+                        self.image_sums.update(found, truth)
         self.log_dict(metrics)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -110,6 +115,6 @@ def scaled(logits: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(logits.float(), tuple(size), mode="bilinear", align_corners=False)
 
 
-def predicted(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """The classes (N, H', W') of logits (N, C, H, W), which are scaled to `size` (H', W') if theirs is another."""
-    return scaled(logits, size).argmax(dim=1)
+def predicted(logits: Tensor, size: Sequence[int], task: Task = _MULTICLASS) -> Tensor:
+    """The labels of a task of logits (N, C, H, W), which are scaled to `size` (H', W') if theirs is another."""
+    return task.predicted(scaled(logits, size))

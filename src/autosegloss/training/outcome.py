@@ -32,6 +32,7 @@ class Result:
     weights.pt, or this result, is not on the disk; "" if all is. step: of the weights that were judged.
     stopped: the step at which the training ended before its time; None if it did not. chosen_by: the metric of which
     the weights had the best score of all validations between steps; None for the last weights.
+    task: by name.
     """
 
     scores: dict[str, float]
@@ -44,6 +45,7 @@ class Result:
     step: int | None = None  # of an earlier version, too
     stopped: int | None = None
     chosen_by: str | None = None
+    task: str = "multiclass"  # of an earlier version, too
 
     def save(self, folder: str | Path) -> None:
         """Write result.json whole or not at all; it takes the place of a failure.json."""

@@ -41,6 +41,7 @@ from autosegloss.training.outcome import DATA, RESULT, WEIGHTS, Checked, Outcome
 from autosegloss.training.resuming import resumes
 from autosegloss.training.settings import check_settings
 from autosegloss.training.sizes import check_sizes
+from autosegloss.training.task import channels_of, task_of
 from autosegloss.training.trainer import make_trainer, tamed_lightning
 from autosegloss.training.weights import load_exactly, read_state
 from autosegloss.training.weights_file import cannot_be_written
@@ -114,7 +115,13 @@ def train(cfg: DictConfig, folder: Path) -> Result:
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
     ended = fitted.unsaved, fitted.step, fitted.stopped
     result = Result(
-        scores[chosen_on], scores.get(TEST, {}), *seconds, scored_at(cfg.data), *ended, chosen_by=fitted.chosen_by
+        scores[chosen_on],
+        scores.get(TEST, {}),
+        *seconds,
+        scored_at(cfg.data),
+        *ended,
+        chosen_by=fitted.chosen_by,
+        task=module.task.name,
     )
     return _kept(result, folder, fitted.paused) if trainer.is_global_zero else result
 
@@ -191,19 +198,21 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
     effective_batch_size: images that batch normalisation sees at once; None means data.batch_size. Raises InputError
     if a part cannot be made, or if batch normalisation would see one image.
     """
-    network = make_network(cfg, data.num_classes, data.source.channels)
+    task = task_of(cfg)
+    channels = channels_of(task, data)
+    network = make_network(cfg, channels, data.source.channels)
     normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
     if normalises and (effective_batch_size or data.batch_size) == 1:
         raise InputError("data.batch_size must be 2 or more: the network normalises over the batch, got 1")
     if cfg.init_weights:
         load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
-    check_sizes(network, data)
-    metrics = segmentation_metrics(data.num_classes, data.ignore_index, target_metrics(cfg, data))
+    check_sizes(network, data, channels)
+    metrics = segmentation_metrics(channels, data.ignore_index, target_metrics(cfg, data), task=task)
     loss = make_loss(cfg, data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())
-    return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule))
+    return SegmentationModule(network, loss, metrics, optimizer_with_schedule(cfg.optimizer, cfg.schedule), task)
 
 
 def make_loss(cfg: DictConfig, ignore_index: int) -> nn.Module:
@@ -212,15 +221,15 @@ def make_loss(cfg: DictConfig, ignore_index: int) -> nn.Module:
     with open_dict(cfg):
         scale = cfg.loss.pop("scale", 1)
     loss: nn.Module = instantiate(cfg.loss, ignore_index=ignore_index)
-    return loss if scale == 1 else Scaled(loss, scale, ignore_index)
+    return loss if scale == 1 else Scaled(loss, scale, ignore_index, task_of(cfg))
 
 
-def make_network(cfg: DictConfig, num_classes: int, bands: int) -> nn.Module:
-    """Make the network that `cfg` describes: images (N, bands, H, W) -> logits (N, num_classes, H, W)."""
+def make_network(cfg: DictConfig, channels: int, bands: int) -> nn.Module:
+    """Make the network that `cfg` describes: images (N, bands, H, W) -> logits (N, channels, H, W)."""
     architecture = instantiate(cfg.network)
     if not isinstance(architecture, partial):
         raise InputError("network._partial_ must be true: the number of classes follows from the data")
-    return build_network(architecture.func, classes=num_classes, bands=bands, **architecture.keywords)
+    return build_network(architecture.func, classes=channels, bands=bands, **architecture.keywords)
 
 
 def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:

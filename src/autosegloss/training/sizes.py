@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 _MISTAKES = (AssertionError, RuntimeError, ValueError, TypeError, IndexError)  # of networks given a wrong size
 
 
-def check_sizes(network: nn.Module, data: SegmentationData) -> None:
-    """Raise InputError unless the network gives logits of every class for images of the sizes of the data.
+def check_sizes(network: nn.Module, data: SegmentationData, channels: int) -> None:
+    """Raise InputError unless the network gives logits of so many channels for images of the sizes of the data.
 
     Windows to train on are cut out of images of any size, so that another size is tried as well. Images that keep
     their size all have that of the first.
     """
     given = data.size or data.crop or data.source.samples("train")[0].load()[0].shape[1:]
     height, width = (-(-length // MULTIPLE) * MULTIPLE for length in given)
-    _check(network, data, height, width, f"{height}x{width}")
+    bands = data.source.channels
+    _check(network, channels, (2, bands, height, width), f"{height}x{width}")
     if data.crop:
         taller, wider = height + MULTIPLE, width + 2 * MULTIPLE
-        _check(network, data, taller, wider, f"{taller}x{wider}, which whole images to judge may have")
+        _check(network, channels, (2, bands, taller, wider), f"{taller}x{wider}, which whole images to judge may have")
 
 
-def _check(network: nn.Module, data: SegmentationData, height: int, width: int, size: str) -> None:
-    shape = 2, data.source.channels, height, width
+def _check(network: nn.Module, channels: int, shape: tuple[int, ...], size: str) -> None:
     try:
         logits = _logits(network, shape)
     except _MISTAKES as error:
@@ -42,9 +42,9 @@ def _check(network: nn.Module, data: SegmentationData, height: int, width: int, 
             "takes, or tell it to take others: +network.dynamic_img_size=true (ViT), +network.img_size=[H,W] (Swin, "
             "MaxViT); PAN needs 128x128 or more"
         ) from error
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 4 or logits.shape[:2] != (2, data.num_classes):
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 4 or logits.shape[:2] != (2, channels):
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise InputError(f"the network must give logits (N, {data.num_classes}, H, W), got {got} for images {shape}")
+        raise InputError(f"the network must give logits (N, {channels}, H, W), got {got} for images {shape}")
 
 
 def _logits(network: nn.Module, shape: tuple[int, ...]) -> Any:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import yaml
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Tensor, nn
 
 from autosegloss.errors import InputError
+from autosegloss.tasks import Task
+from autosegloss.tasks.multiclass import Multiclass
 from autosegloss.training.outcome import DATA, WEIGHTS
 from autosegloss.training.run import make_network
+from autosegloss.training.task import task_of
 from autosegloss.training.weights import load_exactly, read_state
 
 if TYPE_CHECKING:
@@ -68,8 +71,27 @@ class TrainedRun:
         """The data of the run; their files are looked for when they are needed."""
         return instantiate(self.config.data)
 
+    @property
+    def task(self) -> Task:
+        """What the logits of the network mean."""
+        return task_of(self.config)
+
+    def with_threshold(self, threshold: str) -> TrainedRun:
+        """The run with another threshold, as it was typed.
+
+        Raises:
+            InputError: its task has no threshold, or it is no number in (0, 1).
+        """
+        config = self.config.copy()
+        with open_dict(config):
+            config.threshold = yaml.safe_load(threshold)
+        task_of(config)
+        return replace(self, config=config)
+
     def network(self, num_classes: int, bands: int) -> nn.Module:
-        """The network, ready to predict: images (N, bands, H, W) -> logits (N, num_classes, H, W).
+        """The network, ready to predict: images (N, bands, H, W) -> logits (N, C, H, W).
+
+        C is the number of classes of the data, `num_classes`, and 1 for the foreground of a binary task.
 
         Raises:
             InputError: the weights cannot be read, or are those of another network.
@@ -78,7 +100,7 @@ class TrainedRun:
         for source in ("encoder_weights", "weights"):
             if OmegaConf.select(config, f"network.{source}") is not None:
                 config.network[source] = None  # nothing to fetch or to read: all weights follow
-        network = make_network(config, num_classes, bands)
+        network = make_network(config, self.task.channels(num_classes), bands)
         name = f"{self.weights} of {self.folder}, with {num_classes} classes and {bands} bands,"
         load_exactly(network, _state(self.weights), name)
         return network.eval().to(memory_format=torch.channels_last)
@@ -96,6 +118,7 @@ def _config(folder: Path) -> DictConfig:
     try:
         config = OmegaConf.load(folder / ".hydra/config.yaml")
         assert isinstance(config, DictConfig)
+        config.setdefault("task", Multiclass.name)  # of an earlier version; other data may refer to it
         root = OmegaConf.select(config, "data.root")
         if isinstance(root, str) and not Path(root).expanduser().exists():
             runtime = yaml.safe_load((folder / ".hydra/hydra.yaml").read_text(encoding="utf-8"))["hydra"]["runtime"]

@@ -12,6 +12,7 @@ from autosegloss import theta as thetas
 from autosegloss.search import Candidate, Choice
 from autosegloss.search.trials import FlatTheta
 from autosegloss.training.outcome import scored_at
+from autosegloss.training.task import task_of
 
 from ._task import Task, plain
 
@@ -34,7 +35,8 @@ def candidate_card(task: Task, candidate: Candidate, score: float | None) -> The
 
 def _card(task: Task, flat: FlatTheta, label: str, score: float | None, scale: float) -> ThetaCard:
     theta = thetas.split(flat, task.metric, task.curve)
-    return ThetaCard(task.metric, task.curve, theta, task.cfg.classes, score, _provenance(task, label), scale)
+    told = score, _provenance(task, label), scale
+    return ThetaCard(task.metric, task.curve, theta, task.cfg.classes, *told, task_of(task.cfg).name)
 
 
 def _provenance(task: Task, label: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ _GROUPS = (
     "schedule",
 )  # the parts of a search's configuration that a training shares
 
+_SETTINGS = ("task", "threshold")  # likewise
+
 
 def resume_command(directory: Path) -> str:
     """The command that resumes the search in `directory`."""
@@ -27,13 +29,14 @@ def resume_command(directory: Path) -> str:
 
 
 def train_command(cfg: DictConfig, arguments: Sequence[str], loss: Sequence[str]) -> str:
-    """The command that trains with the overrides `loss` on the metric, data, network and optimiser of the search.
+    """The command that trains with the overrides `loss` on the task, metric, data, network and optimiser of the search.
 
     It repeats the user's own values of these, except data.holdout: a training uses the whole training split.
     """
     groups = [f"{group}={cfg.hydra.runtime.choices[group]}" for group in _GROUPS]
     shared = tuple(f"{group}." for group in _GROUPS)
-    values = [a for a in arguments if key_of(a).startswith(shared) and not a.startswith("data.holdout=")]
+    own = [a for a in arguments if key_of(a) in _SETTINGS or key_of(a).startswith(shared)]
+    values = [a for a in own if not a.startswith("data.holdout=")]
     return shlex.join([*program_command("train"), *groups, *values, *loss])
 
 

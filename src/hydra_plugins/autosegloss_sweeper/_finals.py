@@ -56,17 +56,19 @@ class Finals:
         levels = {each.name: each.level for each in candidates}
         promoted = self._contest(levels).promoted(list(self._evidence), self.task.settings.finalists)
         self._train("finalists", [each for each in candidates if each.name in promoted], others)
-        most = max(len(self._evidence[name]) for name in promoted)
-        whole = [name for name in promoted if len(self._evidence[name]) == most]
-        contest = self._contest(levels)
-        finalists = list(dict.fromkeys([contest.baseline, *whole]))
-        splits = list(next(iter(self._evidence[contest.baseline].values())))
-        fields = {split: self._field(split) for split in splits}
-        table = VAL if VAL in splits else splits[0]
-        verdict = Verdict.of(contest, finalists, fields, table)
         due = {each.name: 1 + len(others) * (each.name in promoted) for each in candidates}
         lacking = [name for name, count in due.items() if len(self._evidence.get(name, {})) < count]
-        return Finalists(verdict, self._scored_at, lacking)
+        return Finalists(self._verdict(levels, promoted), self._scored_at, lacking)
+
+    def _verdict(self, levels: Mapping[str, int], promoted: Sequence[str]) -> Verdict:
+        """The choice among the promoted candidates that have as many seeds as any, and the simplest."""
+        contest = self._contest(levels)
+        most = max(len(self._evidence[name]) for name in promoted)
+        whole = [name for name in promoted if len(self._evidence[name]) == most]
+        splits = list(next(iter(self._evidence[contest.baseline].values())))
+        fields = {split: self._field(split) for split in splits}
+        finalists = list(dict.fromkeys([contest.baseline, *whole]))
+        return Verdict.of(contest, finalists, fields, VAL if VAL in splits else splits[0])
 
     def _train(self, phase: str, candidates: Sequence[Candidate], seeds: Sequence[int]) -> None:
         runs = dict(final_runs(self.task, candidates, seeds))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig
 
 from autosegloss.cli.overrides import quoted
 from autosegloss.errors import InputError
@@ -116,7 +115,7 @@ class Search:
             )
         if cfg.data.holdout is None:
             print("note: data.holdout=null scores the trials on the validation split, which the table reports, too")
-        return State(_typed_overrides(cfg), searched_config(cfg))
+        return State([*cfg.hydra.overrides.hydra, *self.task.arguments], searched_config(cfg))
 
     def _resumed_state(self) -> State:
         state = State.load(self.task.directory)
@@ -191,10 +190,9 @@ class Search:
         def record(folder: str, outcome: Outcome) -> None:
             self.history.add(self._trial(step, left[folder], proposals[left[folder]], outcome))
 
-        directory = self.task.directory
-        self.jobs.run(
-            {folder: [*init, *trial_overrides(proposals[i], directory)] for folder, i in left.items()}, record
-        )
+        common = [*init, *self.task.settings.trial]
+        own = [trial_overrides(proposal, self.task.directory) for proposal in proposals]
+        self.jobs.run({folder: [*common, *own[index]] for folder, index in left.items()}, record)
 
     def _trial(self, step: int, index: int, proposal: Proposal, outcome: Outcome) -> Trial:
         own = {name: getattr(proposal, name) for name in ("theta", "name", "scale", "phase", "pause_at", "origin")}
@@ -224,9 +222,3 @@ class Search:
     def _interrupted(self) -> str:
         finished = sum(trial.score is not None for trial in self.history.trials)
         return f"interrupted: {finished} finished trials are kept; go on with: {resume_command(self.task.directory)}"
-
-
-def _typed_overrides(cfg: DictConfig) -> list[str]:
-    """The overrides of a new search as the user typed them."""
-    overrides = cfg.hydra.overrides
-    return [a for a in (*overrides.hydra, *overrides.task) if not a.startswith(("resume=", "dry_run="))]

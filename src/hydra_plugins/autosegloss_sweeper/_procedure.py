@@ -53,13 +53,19 @@ def procedure_of(task: Task) -> Procedure:
             )
         entries = [_entry(task, candidate) for candidate in task.candidates]
         race = {name: getattr(settings, name) for name in ("keep", "tuned", "factor", "patience")}
-        return Race(strategy, task.steps, proposal, entries, space, list(settings.rungs), seed=settings.seed, **race)
+        return Race(strategy, task.steps, proposal, entries, space, _rungs(task), seed=settings.seed, **race)
     if task.prior:
         points = np.array([space.point(candidate.theta or (), candidate.scale) for candidate in task.prior])
         strategy.begin(points, -np.arange(len(points)))  # the first is taken for the best
     if settings.scales is not None:
         raise InputError("hydra.sweeper.scales: expected null without hydra.sweeper.rungs, which make a race of losses")
     return Algorithm1(strategy, task.steps, proposal)
+
+
+def _rungs(task: Task) -> list[int]:
+    """The rungs within the length of a training; those that are not shorter than it end it, and one is enough."""
+    rungs = list(task.settings.rungs)
+    return [rung for rung in rungs if rung < task.cfg.trainer.max_steps] or rungs[:1]
 
 
 def candidates_of(task: Task, procedure: Procedure, history: History) -> list[Candidate]:

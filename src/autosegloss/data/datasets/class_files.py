@@ -27,14 +27,19 @@ Labels = tuple[tuple[int, int | str], ...]
 Colours = tuple[tuple[str, tuple[Colour, ...]], ...]
 
 
-def classes_in(root: Path, ignore_index: int | None, unknown: str) -> Classes:
-    """The classes that the first of the files in `root` describes: a table, or names for the values from 0 on."""
+def classes_in(root: Path, ignore_index: int | None, unknown: str, usual: Sequence[str] = ()) -> Classes:
+    """The classes that the first of the files in `root` describes: a table, or names for the values from 0 on.
+
+    Without such a file they are the usual ones; raises InputError if there are none.
+    """
     for name, read in TABLES.items():
         if path := next((folder / name for folder in (root, root / "train") if (folder / name).is_file()), None):
             return classes_of(read(path), str(path), ignore_index, unknown)
     names = root / NAMES_FILE
     if names.is_file():
         return plain_classes(read_class_names(names), ignore_index)
+    if usual:
+        return plain_classes(usual, ignore_index)
     raise InputError(
         f"number of classes unknown: set data.source.classes=N, list their names in {names}, one a line, or let "
         f"`python -m autosegloss.data check` propose a {TABLE_FILE}"

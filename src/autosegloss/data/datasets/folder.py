@@ -28,6 +28,7 @@ from autosegloss.data.datasets.pairs import existing_root, load_pair
 from autosegloss.data.datasets.source import SPLITS, Sample, Source
 from autosegloss.data.reading import map_in_threads
 from autosegloss.errors import InputError, unknown, whole_number
+from autosegloss.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Folder(Source):
         bands: the bands of the images to read, from 0; None reads grey and RGB as RGB and refuses others.
         max_value: the value of images of more than 8 bits that becomes 255; None means 65535 for 16 bits.
         max_megapixels: the size in millions of pixels up to which an image is read.
+        task: by name; of masks that no table names, those of "binary" hold background, 0, and foreground, 1.
 
     Raises:
         InputError: for a setting of another form.
@@ -82,6 +84,7 @@ class Folder(Source):
     bands: tuple[int, ...] | None = None
     max_value: float | None = None
     max_megapixels: float = MAX_MEGAPIXELS
+    task: str = dataclasses.field(default="multiclass", repr=False)
 
     def __post_init__(self) -> None:
         """Check the settings; those that a config gives as lists and dictionaries become tuples, to be hashable."""
@@ -149,7 +152,8 @@ class Folder(Source):
         classes: Any = self.classes
         if self.labels is None and self.colours is None:
             if classes is None:
-                return classes_in(self._folder(), self.ignore_index, self.unknown)
+                usual = Task.resolve(self.task).usual_classes
+                return classes_in(self._folder(), self.ignore_index, self.unknown, usual)
             return plain_classes(classes, self.ignore_index)
         if classes is None and (path := self._folder() / NAMES_FILE).is_file():
             classes = read_class_names(path)

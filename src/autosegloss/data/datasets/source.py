@@ -30,8 +30,9 @@ class Sample:
 
     Args:
         name: identifies the image in messages, usually its path.
-        load: returns the image (B, H, W), uint8 or float32, both on the scale 0..255, and the label (H, W), uint8. It
-            is called in threads and in worker processes, so it can be pickled.
+        load: returns the image (B, H, W), uint8 or float32, both on the scale 0..255, and the label (H, W), uint8, or
+            (C, H, W) of 0 and 1 where a pixel has any number of classes. It is called in threads and in worker
+            processes, so it can be pickled.
         mask: identifies the label in messages, usually its path; None if the label has no file of its own.
         group: samples of one group, as of one patient or one sequence, stay together in every split; None if the
             sample belongs to no group.

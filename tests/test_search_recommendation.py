@@ -1,0 +1,75 @@
+"""The end of a search that is stopped between its last trainings, and what guards and settings make of it."""
+
+import json
+
+import pytest
+from conftest import SEARCH
+
+from autosegloss.search import History
+
+FEW = [f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")]
+FINAL = [
+    *(override for override in SEARCH if "finalists" not in override),
+    *FEW,
+    "hydra.sweeper.finalists=2",
+    "hydra.sweeper.final_seeds=2",
+]
+TRIALS, CANDIDATES = 4, 5
+FILES = ("recommendation.json", "comparison.md", "theta.yaml")
+
+
+def record(folder) -> dict:
+    return json.loads((folder / "recommendation.json").read_text())
+
+
+@pytest.mark.parametrize("moment", [TRIALS + 1, TRIALS + 3, TRIALS + CANDIDATES + 1, TRIALS + CANDIDATES + 3])
+def test_a_search_that_is_stopped_between_its_last_trainings_recommends_the_same(command, trainings, tmp_path, moment):
+    command("search", *FINAL, "hydra.sweep.dir=whole")
+    whole, total = tmp_path / "whole", len(trainings.directories)
+    trainings.directories.clear()
+    trainings.interrupted = moment
+    with pytest.raises(SystemExit, match="interrupted: 4 finished trials are kept"):
+        command("search", *FINAL, "hydra.sweep.dir=found")
+    trainings.interrupted = None
+    command("search", "resume=found", tiny=False)
+    assert len(trainings.directories) == total == TRIALS + CANDIDATES + 3
+    assert [(whole / name).read_text() for name in FILES] == [(tmp_path / "found" / name).read_text() for name in FILES]
+
+
+def test_a_search_that_goes_on_does_not_take_the_overrides_of_its_trials_for_those_of_the_user(
+    command, trainings, tmp_path
+):
+    trainings.interrupted = TRIALS + 1
+    with pytest.raises(SystemExit, match="interrupted"):
+        command("search", *FINAL, 'hydra.sweeper.trial=["ema=0.5"]', "hydra.sweep.dir=found")
+    trainings.interrupted = None
+    command("search", "resume=found", tiny=False)
+    written = {path.parent.parent: path.read_text() for path in (tmp_path / "found").rglob(".hydra/overrides.yaml")}
+    assert {folder.parent.name.startswith("step") for folder, text in written.items() if "ema=0.5" in text} == {True}
+    assert sum("ema=0.5" in text for text in written.values()) == TRIALS
+
+
+def test_seeds_of_searches_do_not_share_trainings(command, trainings, tmp_path):
+    for seed in (0, 1):
+        command("search", *FINAL, f"seed={seed}", f"hydra.sweep.dir={seed}")
+    seeds = {path.name for seed in (0, 1) for path in (tmp_path / str(seed)).glob("comparison/cross-entropy/*")}
+    assert seeds == {"seed_0", "seed_1", "seed_2", "seed_3"}
+
+
+def test_the_theta_that_the_search_found_is_the_best_of_its_trials(command, trainings, tmp_path):
+    command("search", *FINAL, "hydra.sweep.dir=found")
+    best = History(tmp_path / "found").best_samples(1)[0]
+    command("search", "resume=found", tiny=False)
+    overrides = (tmp_path / "found/comparison/searched/seed_0/.hydra/overrides.yaml").read_text()
+    assert repr(best.theta[0]) in overrides
+    assert "evidence=true" in overrides
+
+
+def test_a_guard_and_a_number_of_seeds_reach_the_record(command, trainings, tmp_path):
+    command("search", *FINAL, "metric=bf1", "hydra.sweeper.final_seeds=1", "hydra.sweep.dir=found")
+    found = record(tmp_path / "found")
+    assert found["guard"] == {"miou": 0.01}
+    assert {each["seeds"] for each in found["candidates"]} == {1}
+    command("search", *FINAL, "metric=bf1", "guard={}", "hydra.sweeper.final_seeds=1", "hydra.sweep.dir=free")
+    assert record(tmp_path / "free")["guard"] == {}
+    assert all(each["guard_ok"] for each in record(tmp_path / "free")["candidates"])
