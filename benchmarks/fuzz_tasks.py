@@ -20,7 +20,7 @@ from torch import Tensor
 
 from autosegloss import SurrogateLoss
 from autosegloss import theta as thetas
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula, resolve, weighted_sum
+from autosegloss.formulas import BoundaryF1, BoundaryIoU, Formula, resolve, weighted_sum
 from autosegloss.formulas.exact import exact_sums
 from autosegloss.functional import score
 from autosegloss.tasks import Task
@@ -93,7 +93,7 @@ def drawn(seed: int) -> Case:
 
 def _formula(pick: random.Random) -> Formula:
     made: list[Callable[[], Formula]] = [
-        *(lambda name=name: resolve(name) for name in PAPER),
+        *(lambda name=name: resolve(name) for name in sorted(Formula.members)),
         lambda: BoundaryIoU(pick.choice([1, 2, 0.1])),
         lambda: BoundaryF1(pick.choice([1, 2, 0.1])),
         lambda: weighted_sum(["miou", BoundaryF1(1)], weights=[2, 1]),

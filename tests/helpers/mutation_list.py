@@ -27,8 +27,8 @@ MUTATIONS = (
     ),
     Mutation(
         "algebra: the soft union adds g(p) at the labels",
-        "(-1, at_labels)",
-        "(1, at_labels)",
+        "(-1, there)",
+        "(1, there)",
         ("tests/test_loss.py::test_naive_miou_is_the_soft_iou",),
     ),
     Mutation(
@@ -39,8 +39,8 @@ MUTATIONS = (
     ),
     Mutation(
         "algebra: both operands take the first curve",
-        "_bend(b, self.curves[name][-1])",
-        "_bend(b, self.curves[name][0])",
+        "_bend(b, second)",
+        "_bend(b, first)",
         ("tests/algebra/test_logic.py::test_two_curves_are_one_for_each_operand_in_order",),
     ),
     Mutation(
@@ -56,8 +56,34 @@ MUTATIONS = (
         ("tests/test_ignored_class.py::test_the_mean_is_that_of_the_other_classes",),
     ),
     Mutation(
+        "algebra: AND with soft labels is a product",
+        "torch.minimum(x, y) if _with_soft_labels(first, second) else x * y",
+        "x * y",
+        (
+            "tests/tasks/test_soft_labels.py::test_without_curves_the_loss_of_labels_against_themselves_is_0_and_minimal",
+        ),
+    ),
+    Mutation(
+        "tasks: the threshold of logits is that of probabilities",
+        "(math.log(self.threshold / (1 - self.threshold)) if from_logits else self.threshold)",
+        "self.threshold",
+        ("tests/tasks/test_equal_tasks.py::test_the_threshold_is_that_of_the_probability",),
+    ),
+    Mutation(
+        "formulas: weights of classes below 1 are cut to whole numbers",
+        "weights * given[n]",
+        "weights * given[n].to(weights.dtype)",
+        ("tests/tasks/test_averages.py::test_metrics_average_as_a_loop_does",),
+    ),
+    Mutation(
+        "loss: an image that is all ignored counts in the average",
+        "some & torch.stack(list(count))",
+        "some",
+        ("tests/tasks/test_laws.py::test_an_image_that_is_all_ignored_changes_nothing",),
+    ),
+    Mutation(
         "kernels: the slope of a masked sum is not masked",
-        "block.of(slopes).copy_(_masked_(slope, mask, block))",
+        "block.of(slopes).copy_(slope if mask is None else slope.mul_(block.of(mask)))",
         "block.of(slopes).copy_(slope)",
         ("tests/kernels/test_kernels.py::test_every_loss_has_the_value_and_gradient_of_dense_maps",),
     ),
@@ -143,20 +169,20 @@ MUTATIONS = (
     ),
     Mutation(
         "loss: the average over present classes is that over all",
-        "self.formula.score(counted(sums, self.ignore_index), self.classes)",
-        'self.formula.score(counted(sums, self.ignore_index), "all")',
+        '"present": lambda formula, sums: sums["true"] > 0,',
+        '"present": lambda formula, sums: torch.ones_like(sums["true"]),',
         ("tests/test_loss.py::test_present_averages_over_fewer_classes_than_all",),
     ),
     Mutation(
         "losses: the mean is taken over all pixels, ignored ones too",
-        "valid.sum().clamp_min(1)",
-        "valid.numel()",
+        "values.sum() / valid.sum().clamp_min(1)",
+        "values.sum() / valid.numel()",
         ("tests/test_losses.py::test_a_loss_is_its_definition",),
     ),
     Mutation(
         "metrics: ignored pixels count as class 0",
-        "true = label_map(labels, self.num_classes, self.ignore_index, dtype=torch.int32)",
-        "true = label_map(labels % 255, self.num_classes, None, dtype=torch.int32)",
+        "true = label_map(labels, num_classes, ignore_index, dtype=torch.int32)",
+        "true = label_map(labels % 255, num_classes, None, dtype=torch.int32)",
         ("tests/test_formulas.py::test_ignored_pixels_change_nothing",),
     ),
     Mutation(
@@ -229,8 +255,8 @@ MUTATIONS = (
     ),
     Mutation(
         "data: a flip mirrors the image without its label",
-        "shifted = labels[:, None].float() - ignore_index",
-        "shifted = labels[:, None].float().flip(3) - ignore_index",
+        "*labels.shape[-2:]).float() - ignore_index",
+        "*labels.shape[-2:]).float().flip(3) - ignore_index",
         ("tests/data/test_transforms.py::test_a_flip_mirrors_left_and_right",),
     ),
     Mutation(

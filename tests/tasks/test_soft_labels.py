@@ -15,9 +15,10 @@ from autosegloss.algebra.maps import SoftLabels
 from autosegloss.formulas import BoundaryF1
 from autosegloss.tasks.multiclass import Multiclass
 
-# Without curves these losses of soft labels against themselves are 0, the least value there is. BF1 compares the soft
-# boundary of the prediction, which is made by products as in the paper, with the distance of degrees in the labels.
-MINIMAL = ["gacc", "macc", "miou", "fwiou", "biou", "miou+biou"]
+# Without curves the other losses of soft labels against themselves are 0, the least value there is. These compare the
+# Without curves the other losses of soft labels against themselves are 0, the least value there is. These compare the
+# soft boundary of the prediction, which products make as in the paper, with the distance of degrees in the labels.
+MINIMAL = [name for name in METRICS if name not in BY_PRODUCTS]
 
 
 def itself(task, labels):
