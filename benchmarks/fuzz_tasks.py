@@ -200,6 +200,8 @@ def main() -> int:
         for fault in told(case):
             found[fault] += 1
             print(f"seed {seed}: {fault}: {case}", flush=True)
+        if (done := seed + 1 - args.seed) % 250 == 0:
+            print(f"{done} cases, {sum(found.values())} faults", file=sys.stderr, flush=True)
     print(f"{sum(found.values())} faults in {args.cases} cases")
     return bool(found)
 
