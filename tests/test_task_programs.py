@@ -241,8 +241,9 @@ def test_a_search_writes_a_card_of_its_task(command, trainings, tmp_path):
     plain = ["hydra.sweeper.rungs=[]", "hydra.sweeper.finalists=0", "hydra.sweeper.warmup=null", "data.holdout=8"]
     root = write_spots(tmp_path / "spots")
     own = [*SPOTS, f"data.root={root}", "hydra.sweeper.comparison_seeds=[]", "network.decoder_channels=8"]
-    command("search", *search, *plain, *own, tiny=False)
-    assert ThetaCard.load("found/theta.yaml").task == "binary"
+    command("search", "metric=dice", *search, *plain, *own, tiny=False)
+    card = ThetaCard.load("found/theta.yaml")
+    assert (card.task, card.metric.name) == ("binary", "dice")
 
 
 # Several classes a pixel
