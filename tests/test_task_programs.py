@@ -30,6 +30,7 @@ from autosegloss.training.run import make_module, train
 from autosegloss.training.trained import TrainedRun
 
 OWN = ["data.size=null", "data.batch_size=4", "data.augment.scale=[1,1]", "trainer.max_steps=40"]
+ON_THE_CPU = ["trainer.accelerator=cpu", 'hydra.sweeper.comparison_common=["data.holdout=null","trainer.max_steps=8"]']
 SPOTS = ["task=binary", "data=folder", *OWN]
 
 
@@ -241,7 +242,18 @@ def test_a_search_writes_a_card_of_its_task(command, trainings, tmp_path):
     plain = ["hydra.sweeper.rungs=[]", "hydra.sweeper.finalists=0", "hydra.sweeper.warmup=null", "data.holdout=8"]
     root = write_spots(tmp_path / "spots")
     own = [*SPOTS, f"data.root={root}", "hydra.sweeper.comparison_seeds=[]", "network.decoder_channels=8"]
-    command("search", "metric=dice", *search, *plain, *own, tiny=False)
+    command("search", *search, *plain, *own, tiny=False)
+    assert ThetaCard.load("found/theta.yaml").task == "binary"
+
+
+@pytest.mark.slow
+def test_a_search_of_a_foreground_is_one_command_and_ends_with_a_recommendation(command, root):
+    tiny = ["data.size=null", "data.batch_size=4", "data.holdout=4", "trainer.max_steps=8", "hydra.sweeper.rungs=[4]"]
+    tiny += ["hydra.sweeper.steps=1", "hydra.sweeper.samples=4", "hydra.sweeper.keep=2", "hydra.sweeper.final_seeds=1"]
+    tiny += ["hydra.sweeper.finalists=1", "network.decoder_channels=8", "hydra.sweep.dir=found", *ON_THE_CPU]
+    printed = command("search", "metric=dice", "data=folder", f"data.root={root}", "task=binary", *tiny, tiny=False)
+    assert re.search(r"^Recommended: ", printed, flags=re.M)
+    assert re.search(r"python train.py metric=dice .* task=binary ", printed)
     card = ThetaCard.load("found/theta.yaml")
     assert (card.task, card.metric.name) == ("binary", "dice")
 
