@@ -216,7 +216,7 @@ OTHER_MISTAKES = [
     (["hydra.sweep.dir=file/found"], "error: the output folder .* cannot be written"),
     (["hydra.sweeper.steps=0"], "error: hydra.sweeper.steps must be 1 or more, got 0"),
     (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
-    (["hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
+    (["hydra/sweeper=ppo", "hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
     (['+hydra.sweeper.candidates.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
     (["data=folder", "data.source.root=nowhere"], "error: trials: no such folder: nowhere"),
 ]

@@ -147,10 +147,11 @@ def hand_made(dtype: str, dry: bool, seed: int) -> list[dict]:
 def _configured(name: str, case: Case, seed: int) -> nn.Module:
     """A loss of conf/loss."""
     from hydra import compose, initialize_config_dir
-    from hydra.utils import instantiate
+
+    from autosegloss.training.run import make_loss
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        loss = instantiate(compose("train", [f"loss={name}"]).loss, ignore_index=IGNORE)
+        loss = make_loss(compose("train", [f"loss={name}"]), IGNORE)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:
             part.measure(torch.arange(1, case.shape[1] + 1))

@@ -60,8 +60,8 @@ class SurrogateLoss(ScaledLoss):
         absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
             without a gradient; None goes by `classes`.
         aggregate: "batch" scores the sums of the whole batch, as the metric does those of a data set; "image" averages
-            over images, "image,class" over pairs of an image and a class, "worst image" takes the lowest image. Those
-            without anything to score do not count. Images are then computed one by one, and not summed over processes.
+            over images, "image,class" over pairs of both, "worst image" takes the lowest. Images without anything to score
+            do not count; images are then computed one by one, and not summed over processes.
         from_logits: False takes probabilities in the place of logits; what is no probability is refused.
 
     Raises:
@@ -246,6 +246,5 @@ class SurrogateLoss(ScaledLoss):
         return SoftLogic(self.formula.operations, {k: [Curve(self.curve, p) for p in v] for k, v in points.items()})
 
     def extra_repr(self) -> str:
-        of_average = f"classes={self.classes!r}, ignore_index={self.ignore_index!r}"
-        sync, scale = f"sync_statistics={self.sync_statistics!r}", f"scale={round(float(self.scale), 6)!r}"
-        return f"{self.formula}, curve={self.curve!r}, {of_average}, {sync}, {scale}"
+        options = (f"{name}={getattr(self, name)!r}" for name in ("curve", "classes", "ignore_index", "sync_statistics"))
+        return ", ".join([str(self.formula), *options, f"scale={round(float(self.scale), 6)!r}"])
