@@ -60,8 +60,8 @@ class SurrogateLoss(ScaledLoss):
         absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
             without a gradient; None goes by `classes`.
         aggregate: "batch" scores the sums of the whole batch, as the metric does those of a data set; "image" averages
-            over images, "image,class" over pairs of both, "worst image" takes the lowest. Images without anything to score
-            do not count; images are then computed one by one, and not summed over processes.
+            over images, "image,class" over pairs of both, "worst image" takes the lowest. Images without anything to
+            score do not count; they are computed one by one, and not summed over processes.
         from_logits: False takes probabilities in the place of logits; what is no probability is refused.
 
     Raises:
@@ -162,9 +162,8 @@ class SurrogateLoss(ScaledLoss):
         Raises:
             InputError: for logits or labels of another form.
         """
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(self.scaled)(logits, labels, valid)
-        return self.scaled(logits, labels, valid)
+        scaled = torch.compiler.disable(self.scaled) if torch.compiler.is_compiling() else self.scaled
+        return scaled(logits, labels, valid)
 
     def unscaled(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         logits, truth = self._batch(logits, labels, valid)
@@ -246,5 +245,6 @@ class SurrogateLoss(ScaledLoss):
         return SoftLogic(self.formula.operations, {k: [Curve(self.curve, p) for p in v] for k, v in points.items()})
 
     def extra_repr(self) -> str:
-        options = (f"{name}={getattr(self, name)!r}" for name in ("curve", "classes", "ignore_index", "sync_statistics"))
-        return ", ".join([str(self.formula), *options, f"scale={round(float(self.scale), 6)!r}"])
+        names = ("curve", "classes", "ignore_index", "sync_statistics")
+        options = [*(f"{name}={getattr(self, name)!r}" for name in names), f"scale={round(float(self.scale), 6)!r}"]
+        return ", ".join([str(self.formula), *options])

@@ -94,7 +94,7 @@ def test_weights_that_were_written_anew_are_loaded_anew(alone, start_weights, tm
 
 
 def test_one_training_does_not_show_in_the_next(alone):
-    scores = [alone(f"theta={theta}", "seed=1") for theta in [*THETAS, *THETAS]]
+    scores = [alone(f"theta={theta}", "seed=1", "optimizer=sgd") for theta in [*THETAS, *THETAS]]
     assert scores[:3] == scores[3:]
     assert scores[0] != scores[1]
 
@@ -120,7 +120,7 @@ def test_a_training_that_raises_shows_why_and_ends_the_process(alone):
 
 def test_several_processes_train_together_again_and_again(together):
     before = together.processes()
-    scores = [together(f"theta={theta}") for theta in [*THETAS, *THETAS]]
+    scores = [together(f"theta={theta}", "optimizer=sgd") for theta in [*THETAS, *THETAS]]
     assert scores[:3] == scores[3:]
     assert scores[0] != scores[1]
     assert together.processes() == before
