@@ -19,6 +19,8 @@ from autosegloss.training.outcome import RESULT
 
 PLAIN = [
     "hydra/launcher=joblib",
+    "hydra/sweeper=ppo",
+    "hydra.sweeper.rungs=[]",
     "hydra.sweeper.steps=1",
     "hydra.sweeper.warmup=null",
     "hydra.sweeper.finalists=0",

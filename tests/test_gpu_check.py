@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
 
 import pytest
 from conftest import ROOT
@@ -149,25 +148,13 @@ def test_lines_of_a_part_that_runs_again_are_replaced_and_the_summary_can_be_mad
 
 
 @pytest.mark.slow
-def test_a_dry_run_of_all_parts(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    parts = import_module("gpu").PARTS
-    there = [n for n, name in parts.items() if (BENCHMARKS / f"gpu/{name}.py").exists()]
-    command = [
-        sys.executable,
-        str(BENCHMARKS / "gpu_check.py"),
-        "--dry",
-        "--limit",
-        "400",
-        "--out",
-        str(tmp_path),
-        "--part",
-    ]
-    subprocess.run([*command, *map(str, there)], check=True, timeout=900)
+def test_a_dry_run_of_the_parts_that_train_nothing(tmp_path):
+    """The others have tests of their own."""
+    command = [sys.executable, str(BENCHMARKS / "gpu_check.py"), "--dry", "--limit", "400", "--out", str(tmp_path)]
+    subprocess.run([*command, "--part", "1", "2", "6"], check=True, timeout=900)
     lines = [json.loads(text) for text in (tmp_path / "lines.jsonl").read_text().splitlines()]
-    assert {line["part"]: line["ended"] for line in lines if "ended" in line} == dict.fromkeys(
-        ["environment", *(parts[n] for n in there)], "finished"
-    )
+    parts = ["environment", "correctness", "loss_cost", "metrics"]
+    assert {line["part"]: line["ended"] for line in lines if "ended" in line} == dict.fromkeys(parts, "finished")
     assert {line["error"] for line in lines if "error" in line} <= {"ModuleNotFoundError"}  # of rivals
     rows = {line["target"]: line["ok"] for line in lines if "target" in line}
     assert rows["the Triton kernels run, and agree with torch"]

@@ -24,6 +24,9 @@ from gpu.record import guarded
 PROGRAM = Path(__file__).resolve().parents[2] / "search.py"
 PLAIN = [
     "metric=miou",
+    "hydra/sweeper=ppo",
+    "hydra.sweeper.rungs=[]",
+    "hydra/launcher=basic",
     "hydra.sweeper.warmup=null",
     "hydra.sweeper.finalists=0",
     "hydra.sweeper.comparison_seeds=[]",
