@@ -144,6 +144,8 @@ def test_a_training_says_and_records_the_size_of_its_scores_and_draws_at_it(comm
 def test_a_search_scores_its_trials_at_the_input_and_its_table_at_the_masks(command, mixed, tmp_path):
     small = ["metric=miou", "data.holdout=4", "hydra.sweeper.steps=1", "hydra.sweeper.samples=2"]
     around = [
+        "hydra/sweeper=ppo",
+        "hydra.sweeper.rungs=[]",
         "hydra.sweeper.finalists=0",
         "hydra.sweeper.warmup=null",
         "~hydra.sweeper.comparison.identity",

@@ -34,7 +34,7 @@ def refusal(command, *overrides: str, tiny: bool = True) -> str:
 
 SHOWN = [
     (["--cfg", "job", "--resolve", "resume=DIR"], "\nresume: DIR\n"),
-    (["--help"], "bf1 biou fwiou gacc macc miou miou+bf1"),
+    (["--help"], "bf1 biou dice fbeta fwiou gacc macc mcc miou miou+bf1"),
 ]
 OTHER_SHOWN = [
     (["--cfg", "job"], "\nmetric:\n  _target_: autosegloss.formulas.MeanIoU\n"),

@@ -164,7 +164,7 @@ def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
 @pytest.mark.slow
 def test_every_row_of_table_2_has_a_training_of_the_experiments(tmp_path):
     """Composed from the configuration as train.py does it, not trained."""
-    parts = ("seed", "loss", "metric", "network", "data", "trainer")
+    parts = ("seed", "task", "loss", "metric", "network", "data", "trainer")
     losses = ["cross_entropy", "wce", "dpce", "ssim", "dice", "lovasz", *(f"searched_{metric}" for metric in PAPER)]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         for loss in [*losses, "searched_miou_biou", "searched_miou_bf1"]:
