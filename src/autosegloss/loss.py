@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from autosegloss import compiled
 from autosegloss import theta as thetas
-from autosegloss.algebra import DenseMap, Map, Prediction, SoftLogic
+from autosegloss.algebra import SoftLogic
 from autosegloss.algebra.activations import SOFTMAX, Activation, Given
-from autosegloss.algebra.checks import check_channels
+from autosegloss.algebra.checks import check_channels, check_tensors
 from autosegloss.algebra.inputs import compute_dtype, full_precision
-from autosegloss.algebra.maps import map_of_labels
 from autosegloss.algebra.truth import Truth
-from autosegloss.curves import Curve, CurveFamily
-from autosegloss.formulas import LOSS_RULES, Formula, Statistics, Sums, resolve
+from autosegloss.curves import CurveFamily
+from autosegloss.formulas import LOSS_RULES, Formula, Sums, resolve
 from autosegloss.formulas.average import make_average
-from autosegloss.formulas.formula import values
-from autosegloss.kernels.evaluate import can_evaluate, evaluate
-from autosegloss.kernels.recompute import recomputed_sums
 from autosegloss.processes import SumOverProcesses, several_processes
+from autosegloss.reading import Reading
 from autosegloss.scale import ScaledLoss
 from autosegloss.tasks import Task
 from autosegloss.tasks.labels import check_probs
 from autosegloss.theta_card import ThetaCard
+from autosegloss.transforms import traced, transformed
 
-_CORNER = 32  # pixels a side that are read to learn whether a formula needs maps
+Read = Callable[[Mapping[str, Tensor], Tensor, Truth], Sums]
+"""From theta, logits and truth to the sums of a formula."""
 
 
 class SurrogateLoss(ScaledLoss):
@@ -37,8 +36,8 @@ class SurrogateLoss(ScaledLoss):
 
     Over "all" classes an absent class scores 0, so that even a perfect prediction has a loss where classes are missing.
     A batch without anything to score (all ignored; for boundaries also a single class) has loss 0 and gradient 0.
-    In a model given to torch.compile the loss runs outside of the compiled graph, so that `fullgraph=True` is refused.
-    It can be differentiated once, by `backward` or `torch.autograd.grad`.
+    torch.compile takes it whole (`fullgraph=True`). It can be differentiated once; `dense` can be so twice, and its
+    operations take its place where theta requires a gradient and where torch.func transforms the loss.
 
     Args:
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
@@ -109,9 +108,9 @@ class SurrogateLoss(ScaledLoss):
         if self.num_classes is not None:
             self.average.check(self.num_classes)
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
-            self.register_buffer(f"theta_{name}", rows.float())
-        self._cached_logic: tuple[list[tuple[int, int]], SoftLogic] | None = None
-        self._needs_maps: dict[tuple, bool] = {}
+            self.register_buffer(f"theta_{name}", rows if rows.requires_grad else rows.float())
+        activation = self.task.activation if from_logits else Given(self.task.activation)
+        self.reading = Reading(self.formula, self.curve, activation)
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -138,7 +137,7 @@ class SurrogateLoss(ScaledLoss):
     @property
     def activation(self) -> Activation:
         """Makes probabilities of logits, and leaves probabilities as they are."""
-        return self.task.activation if self.from_logits else Given(self.task.activation)
+        return self.reading.activation
 
     @property
     def theta(self) -> thetas.Theta:
@@ -162,29 +161,43 @@ class SurrogateLoss(ScaledLoss):
         Raises:
             InputError: for logits or labels of another form.
         """
-        scaled = torch.compiler.disable(self.scaled) if torch.compiler.is_compiling() else self.scaled
-        return scaled(logits, labels, valid)
+        if transformed() or any(rows.requires_grad for rows in self.theta.values()):
+            return self.dense(logits, labels, valid)
+        if torch.compiler.is_compiling():
+            check_tensors(logits, labels)
+            self.calibrate(logits, labels, valid)
+            return compiled.value(self, logits, labels, valid)
+        return self.scaled(logits, labels, valid)
 
     def unscaled(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
-        logits, truth = self._batch(logits, labels, valid)
-        with full_precision(logits.device):
-            whole = self.average.aggregate == "batch"
-            parts = [slice(None)] if whole else [slice(n, n + 1) for n in range(len(logits))]
-            sums = [self._shared(logits[part], truth if whole else truth.of_images(part)) for part in parts]
-            count = torch.stack([self.average.present(own) for own in sums])
-            loss = 1 - self.average.score(self.formula, sums, count.unbind())
-            return loss.where(count.any(), 0)
+        return self._loss(self.reading.sums, *self._batch(logits, labels, valid))
+
+    def dense(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """The same loss by plain operations of torch on dense maps, which stay in memory for the gradient: slower.
+
+        It can be differentiated twice, and by theta; torch.func can transform it, and then the values of labels, theta
+        and probabilities are not checked.
+        """
+        if not traced():
+            self.calibrate(logits, labels, valid)
+        return self.times_scale(self._loss(self.reading.plain_sums, *self._batch(logits, labels, valid)))
 
     def statistics(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Sums:
         """The soft statistics (C,) of a batch by name, differentiable with respect to the logits."""
-        return self._statistics(*self._batch(logits, labels, valid))
+        return self._statistics(self.reading.sums, *self._batch(logits, labels, valid))
 
     def dense_statistics(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Sums:
-        """The same statistics on dense maps that stay in memory for the gradient; slow, and the reference of tests."""
-        logits, truth = self._batch(logits, labels, valid)
-        pred = DenseMap(self.activation.probs(logits, truth.valid))
-        sums = values(self.formula.plan(self.logic(), pred, map_of_labels(truth.true.dense()), truth.valid))
-        return {name: value.to(compute_dtype(logits.dtype)) for name, value in sums.items()}
+        """The statistics of `dense`; slow, and the reference of tests."""
+        return self._statistics(self.reading.plain_sums, *self._batch(logits, labels, valid))
+
+    def _loss(self, read: Read, logits: Tensor, truth: Truth) -> Tensor:
+        with full_precision(logits.device):
+            whole = self.average.aggregate == "batch"
+            parts = [slice(None)] if whole else [slice(n, n + 1) for n in range(len(logits))]
+            sums = [self._shared(read, logits[part], truth if whole else truth.of_images(part)) for part in parts]
+            count = torch.stack([self.average.present(own) for own in sums])
+            loss = 1 - self.average.score(self.formula, sums, count.unbind())
+            return loss.where(count.any(), 0)
 
     def _batch(self, logits: Tensor, labels: Tensor, valid: Tensor | None) -> tuple[Tensor, Truth]:
         """Logits (N, C, *S), or probabilities, and the truth."""
@@ -202,47 +215,20 @@ class SurrogateLoss(ScaledLoss):
         logits, truth = self._batch(logits, labels, valid)
         return self.activation.cross_entropy(logits, truth.true.dense(), truth.valid)
 
-    def _shared(self, logits: Tensor, truth: Truth) -> Sums:
+    def _shared(self, read: Read, logits: Tensor, truth: Truth) -> Sums:
         """The statistics of the classes that are averaged, of all processes if they share them."""
-        sums = self._statistics(logits, truth)
+        sums = self._statistics(read, logits, truth)
         if self.sync_statistics and self.average.aggregate == "batch" and several_processes():
             sums = {name: SumOverProcesses.apply(value) for name, value in sums.items()}
         return self.average.selected(sums)
 
-    def _statistics(self, logits: Tensor, truth: Truth) -> Sums:
+    def _statistics(self, read: Read, logits: Tensor, truth: Truth) -> Sums:
         dtype = compute_dtype(logits.dtype)  # of counts, too
-        return {name: value.to(dtype) for name, value in self._sums(self.logic(), logits, truth).items()}
-
-    def _sums(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Sums:
-        kind = logits.device, logits.dtype, logits.ndim, type(truth.true), torch.are_deterministic_algorithms_enabled()
-        if kind not in self._needs_maps:  # a corner tells, so that the first batch takes no more memory than the others
-            corner = (slice(1), slice(None), *[slice(_CORNER)] * (logits.ndim - 2))
-            self._needs_maps[kind] = self._plan(logic, logits.detach()[corner], truth.corner(_CORNER)) is None
-        if not self._needs_maps[kind] and (plan := self._plan(logic, logits, truth)) is not None:
-            return evaluate(plan, logits, truth, self.activation)
-        return recomputed_sums(partial(self._read, logic), logits, truth, self.formula.classwise, self.activation)
-
-    def _read(self, logic: SoftLogic, pred: Map, true: Map, valid: Tensor) -> Sums:
-        return values(self.formula.plan(logic, pred, true, valid))
-
-    def _plan(self, logic: SoftLogic, logits: Tensor, truth: Truth) -> Statistics | None:
-        """The sums of the formula; None if it needs maps of the prediction."""
-        prediction = Prediction(logits, truth, self.activation)
-        plan = self.formula.plan(logic, prediction, truth.true, truth.valid)
-        return None if prediction.laid_out or not can_evaluate(plan, logits, truth.true, self.activation) else plan
+        return {name: value.to(dtype) for name, value in read(self.theta, logits, truth).items()}
 
     def logic(self) -> SoftLogic:
-        """The soft logic with the curves of theta, made anew after a change of theta: reading theta waits for a GPU."""
-        if any(rows.is_inference() for rows in self.theta.values()):
-            return self._new_logic()
-        state = [(rows.data_ptr(), rows._version) for rows in self.theta.values()]
-        if self._cached_logic is None or self._cached_logic[0] != state:
-            self._cached_logic = state, self._new_logic()
-        return self._cached_logic[1]
-
-    def _new_logic(self) -> SoftLogic:
-        points = {name: self.curve.control_points(rows.cpu().double()) for name, rows in self.theta.items()}
-        return SoftLogic(self.formula.operations, {k: [Curve(self.curve, p) for p in v] for k, v in points.items()})
+        """The soft logic with the curves of theta."""
+        return self.reading.logic(self.theta)
 
     def extra_repr(self) -> str:
         names = ("curve", "classes", "ignore_index", "sync_statistics")

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from autosegloss import compiled
 from autosegloss.algebra.checks import check_ignore_index
 from autosegloss.errors import InputError, is_number
 from autosegloss.tasks import Task
@@ -40,8 +41,9 @@ class ScaledLoss(nn.Module, ABC):
     def __init__(self, scale: float | str = 1.0, ignore_index: int | None = 255):
         super().__init__()
         self.ignore_index = check_ignore_index(ignore_index)
-        self._unset = scale == CE
-        self.register_buffer("scale", torch.tensor(torch.nan if self._unset else checked_scale(scale)))
+        self.calibrated = scale != CE
+        self.register_buffer("scale", torch.tensor(checked_scale(scale) if self.calibrated else torch.nan))
+        self.number = compiled.numbered(self)
 
     @abstractmethod
     def unscaled(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
@@ -49,19 +51,27 @@ class ScaledLoss(nn.Module, ABC):
 
     def scaled(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
         """The loss of a batch with the factor."""
-        if self._unset:
-            self._calibrate(logits, labels, *more)
-        loss = self.unscaled(logits, labels, *more)
-        return loss if self._unset else loss * self.scale
+        self.calibrate(logits, labels, *more)
+        return self.times_scale(self.unscaled(logits, labels, *more))
 
-    def _calibrate(self, logits: Tensor, labels: Tensor, *more: Any) -> None:
+    def times_scale(self, loss: Tensor) -> Tensor:
+        """A loss with the factor."""
+        return loss * (self.scale if self.calibrated else self.scale.nan_to_num(1.0))
+
+    def calibrate(self, logits: Tensor, labels: Tensor, *more: Any) -> None:
+        """Have the batch set the scale, unless an earlier one has."""
+        if self.calibrated:
+            return
+        if torch.compiler.is_compiling():
+            self.scale.copy_(compiled.calibrated_scale(self, logits, labels, *more))
+            return
         own, other = (_square(loss, logits, labels, *more) for loss in (self.unscaled, self.cross_entropy))
         squares = torch.stack([own, other])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(squares)
         if bool((squares.isfinite() & (squares > 0)).all()):
             self.scale.copy_((squares[1] / squares[0]).sqrt())
-            self._unset = False
+            self.calibrated = True
 
     @abstractmethod
     def cross_entropy(self, logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
@@ -71,7 +81,12 @@ class ScaledLoss(nn.Module, ABC):
         """A state of an earlier version has no scale: it is 1."""
         state_dict.setdefault(f"{prefix}scale", torch.tensor(1.0))
         super()._load_from_state_dict(state_dict, prefix, *args)
-        self._unset = bool(self.scale.isnan())
+        self.calibrated = not bool(self.scale.isnan())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or what comes from a file, is another loss."""
+        super().__setstate__(state)
+        self.number = compiled.numbered(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Follow the module to its device, but keep own numbers in float32: `half()` would make another loss of it."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.formulas import Formula
+from autosegloss.transforms import traced
 
 Theta = dict[str, Tensor]
 """Parameters (R, K) by operation name: R = 1 curve for both operands, or R = 2, one per operand."""
@@ -77,6 +78,8 @@ def _numbers(what: str, values: Any) -> Tensor:
 
 
 def _in_range(theta: Theta) -> Theta:
+    if traced():  # their values cannot be read
+        return theta
     for name, row in theta.items():
         if not bool(((row >= 0) & (row <= 1)).all()):
             raise InputError(f"theta must lie in [0, 1], got {row.flatten().tolist()} for operation '{name}'")

@@ -4,7 +4,19 @@ from autosegloss.algebra.inputs import LabelMap
 from autosegloss.algebra.logic import ExactLogic, Logic
 from autosegloss.algebra.maps import DenseMap, Map
 from autosegloss.algebra.prediction import Prediction
-from autosegloss.algebra.soft import SoftLogic
+from autosegloss.algebra.soft import PlainLogic, SoftLogic
 from autosegloss.algebra.sums import CurveSum, Sum, Term
 
-__all__ = ["CurveSum", "DenseMap", "ExactLogic", "LabelMap", "Logic", "Map", "Prediction", "SoftLogic", "Sum", "Term"]
+__all__ = [
+    "CurveSum",
+    "DenseMap",
+    "ExactLogic",
+    "LabelMap",
+    "Logic",
+    "Map",
+    "PlainLogic",
+    "Prediction",
+    "SoftLogic",
+    "Sum",
+    "Term",
+]

@@ -22,6 +22,7 @@ from autosegloss.algebra.checks import (
 from autosegloss.algebra.maps import ClassSets, Map, Union
 from autosegloss.algebra.morphology import Window, pooled
 from autosegloss.algebra.sums import Sum
+from autosegloss.transforms import traced
 
 WITH_FLOAT64 = ("cpu", "cuda")
 """The types of devices that surely have float64; that of Apple has not."""
@@ -218,8 +219,8 @@ def smallest_integer(largest: int) -> torch.dtype:
 
 
 def labels_are_trusted() -> bool:
-    """Whether the values of labels need no check."""
-    return _trusted.get()
+    """Whether the values of labels need no check, or cannot be read."""
+    return traced() or _trusted.get()
 
 
 @contextmanager
@@ -236,7 +237,7 @@ def labels_are_classes() -> Iterator[None]:
 
 
 def _check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
-    if _trusted.get():
+    if labels_are_trusted():
         return
     seen = values.where(valid, 0)
     low, high = torch.stack(seen.aminmax()).tolist() if seen.numel() else (0, 0)  # one wait for the device

@@ -7,7 +7,9 @@ windows of 1, 2, 4, ... pixels: the values are the same, in log2(k) comparisons 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -16,10 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autosegloss.transforms import traced
 from autosegloss.with_triton import check_close, kernels_on, readable
 
 Window = int | tuple[int, ...]
 """The odd sides of a box in pixels, one for each axis of S; a number is the side of a cube."""
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
 
 _LONG = 64  # windows of more pixels are composed of shorter ones on a GPU, too
 _BLOCK = 2**18  # elements whose gradient is found at once
@@ -33,7 +38,22 @@ def masked(m: Tensor, mask: Tensor) -> Tensor:
 
 def dilate(m: Tensor, size: Window) -> Tensor:
     """MaxPool over a window, stride 1; m is bool, or float in [0, 1], and empty at ignored pixels."""
+    if traced() or _plain.get():
+        return pooled(_higher, m, size)
     return _Dilate.apply(m, size) if m.requires_grad else pooled(torch.maximum, m, size)
+
+
+@contextmanager
+def plain_pooling() -> Iterator[None]:
+    """Pool by plain operations of torch, which can be differentiated twice and transformed by torch.func."""
+    if traced():  # then all pooling is plain
+        yield
+        return
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
 
 
 def erode(m: Tensor, size: Window, valid: Tensor) -> Tensor:
@@ -92,6 +112,11 @@ def check_pooling(kernel: ModuleType, device: torch.device) -> None:
         for axis in (2, 3):
             ours, theirs = kernel.pooled_along(m, 5, axis, bits), pooled_along(combine, m, 5, axis)
             check_close("pooled maps", ours.double(), theirs.double())
+
+
+def _higher(first: Tensor, other: Tensor) -> Tensor:
+    """The maximum, of which the first has the gradient where both are equal."""
+    return first | other if first.dtype == torch.bool else torch.where((other > first) | other.isnan(), other, first)
 
 
 class _Dilate(torch.autograd.Function):

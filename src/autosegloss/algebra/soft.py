@@ -61,11 +61,16 @@ class SoftLogic(Logic):
         def lay_out() -> Tensor:
             # With two different curves OR - AND dips below 0 at a few pixels; a negative boundary has no meaning.
             either, both = (_aligned(*self._bent(f"{name}_{part}", a, b)) for part in ("or", "and"))
-            return _Xor.apply(*either, *both)
+            return self._excess(*either, *both)
 
         if isinstance(b, Eroded) and b.m is a and all(curve.fixes_endpoints for curve in curves):
             return SoftBoundary(b, curves, lay_out)
         return DenseMap(lay_out())
+
+    def _excess(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        """OR(a, b) - AND(c, d), at least 0."""
+        result: Tensor = _Excess.apply(a, b, c, d)
+        return result
 
     def _bent(self, name: str, a: Map, b: Map) -> tuple[Map, Map]:
         first, second = self._curves(name)
@@ -78,7 +83,14 @@ class SoftLogic(Logic):
         return self.curves[name][0], self.curves[name][-1]
 
 
-class _Xor(torch.autograd.Function):
+class PlainLogic(SoftLogic):
+    """The same by plain operations of torch, which can be differentiated twice and transformed by torch.func."""
+
+    def _excess(self, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+        return torch.relu(a + b - a * b - c * d)
+
+
+class _Excess(torch.autograd.Function):
     """max(0, (a + b - a b) - c d), with a gradient in fewer passes over memory than its parts would take."""
 
     @staticmethod

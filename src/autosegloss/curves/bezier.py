@@ -72,7 +72,8 @@ class Bezier(CurveFamily):
         if not self.truth_table:
             start, rise = theta[..., -2:-1], (1 - theta[..., -2:-1]) * theta[..., -1:]
             v = start + rise * v
-        return torch.round(torch.stack([u, v], dim=-1) / _STEP) * _STEP
+        points = torch.stack([u, v], dim=-1)
+        return torch.round(points / _STEP) * _STEP + (points - points.detach())  # a gradient passes the rounding
 
     def theta_of(self, points: Tensor) -> Tensor:
         """The theta (..., K) of absolute inner control points (..., 2n-1, 2), the inverse of `control_points`."""

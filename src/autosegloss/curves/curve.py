@@ -14,7 +14,7 @@ from torch import Tensor
 from autosegloss.curves.family import CurveFamily
 
 _BLOCK = 2**18  # elements that are computed at once
-_FLOOR = 1e-14  # of the discriminant: a vertical tangent keeps a finite slope, and t errs by 1e-7 at most
+FLOOR = 1e-14  # of the discriminant: a vertical tangent keeps a finite slope, and t errs by 1e-7 at most
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Curve:
             for piece in self.pieces[1:]:
                 _read_beyond(piece, y, g, slope)
 
-    @cached_property
+    @property
     def straight(self) -> bool:
         """Whether g(y) = y for every theta."""
         return self.family.straight
 
-    @cached_property
+    @property
     def fixes_endpoints(self) -> bool:
         """Whether g(0) = 0 and g(1) = 1."""
         return self.family.fixes_endpoints
@@ -129,7 +129,7 @@ class Piece(NamedTuple):
         """The piece with these control points."""
         width = u2 - u0
         a, b = (u1 - u0) / width, (u2 - u1) / width
-        square, bend = width**2 * max(min(a, b) ** 2, _FLOOR), 2 * (v1 - v0)
+        square, bend = width**2 * max(min(a, b) ** 2, FLOOR), 2 * (v1 - v0)
         pole = u0 if a <= b else u2
         return cls(u0, pole, width * (b**2 - a**2), square, width * a, v0, bend, v2 - v0 - bend)
 
