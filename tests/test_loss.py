@@ -216,15 +216,3 @@ def test_another_theta_in_the_same_loss_counts():
     assert_close(loss(logits, labels), expected(logits, labels), rtol=0, atol=0)
     with torch.inference_mode():
         assert_close(SurrogateLoss("miou", theta=[0.7] * 12)(logits, labels), other(logits, labels))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of the compiler
-@pytest.mark.parametrize("formula", ["miou", "bf1"])
-def test_a_compiled_step_has_the_loss_outside_of_its_graph(formula):
-    """The backend "eager" runs the graph without a compiler."""
-    logits, labels = batch()
-    loss = SurrogateLoss(formula, theta=[0.3] * thetas.size(SurrogateLoss(formula).formula, Bezier()))
-    step = torch.compile(lambda x, y: 2 * loss(3 * x, y), backend="eager")
-    expected = value_and_gradient(lambda x, y: 2 * loss(3 * x, y), logits, labels)
-    assert_close(value_and_gradient(step, logits, labels), expected)

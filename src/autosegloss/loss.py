@@ -17,6 +17,7 @@ from autosegloss.algebra.checks import check_channels, check_tensors
 from autosegloss.algebra.inputs import compute_dtype, full_precision
 from autosegloss.algebra.truth import Truth
 from autosegloss.curves import CurveFamily
+from autosegloss.errors import InputError
 from autosegloss.formulas import LOSS_RULES, Formula, Sums, resolve
 from autosegloss.formulas.average import make_average
 from autosegloss.processes import SumOverProcesses, several_processes
@@ -25,7 +26,7 @@ from autosegloss.scale import ScaledLoss
 from autosegloss.tasks import Task
 from autosegloss.tasks.labels import check_probs
 from autosegloss.theta_card import ThetaCard
-from autosegloss.transforms import traced, transformed
+from autosegloss.transforms import transformed
 
 Read = Callable[[Mapping[str, Tensor], Tensor, Truth], Sums]
 """From theta, logits and truth to the sums of a formula."""
@@ -178,8 +179,12 @@ class SurrogateLoss(ScaledLoss):
         It can be differentiated twice, and by theta; torch.func can transform it, and then the values of labels, theta
         and probabilities are not checked.
         """
-        if not traced():
-            self.calibrate(logits, labels, valid)
+        if transformed() and not self.calibrated:
+            raise InputError(
+                'scale="ce" is set by a first batch, whose values torch.func hides: call the loss on a batch before, or '
+                "give a number"
+            )
+        self.calibrate(logits, labels, valid)
         return self.times_scale(self._loss(self.reading.plain_sums, *self._batch(logits, labels, valid)))
 
     def statistics(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Sums:

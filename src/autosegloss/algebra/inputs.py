@@ -199,7 +199,7 @@ def with_ignored(scores: Tensor, num_classes: int, ignore_index: int | None) -> 
 
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """A context in which autocast changes no operation on a device; some devices have no autocast."""
-    known = torch.amp.is_autocast_available(device.type)
+    known = device.type in ("cpu", "cuda") or torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if known else nullcontext()
 
 
