@@ -20,6 +20,7 @@ from autosegloss.formulas.average import make_average
 from autosegloss.formulas.exact import averaged, exact_class_scores, exact_sums
 from autosegloss.formulas.formula import CLASS_RULES
 from autosegloss.tasks import Task
+from autosegloss.tasks.labels import FirstLook
 from autosegloss.tasks.multiclass import Multiclass
 
 
@@ -85,6 +86,7 @@ class FormulaMetric(Metric):
         self.task: Task = Task.resolve(task)
         self.num_classes, self.per_class = self.task.num_classes(num_classes), per_class
         self.ignore_index, self.from_logits = check_ignore_index(ignore_index), from_logits
+        self._first_look = FirstLook(exclusive=False)
         left_out = self.task.left_out(ignore_index)
         options = (classes, class_weights, absent, aggregate, tuple(CLASS_RULES), left_out)
         self.average = make_average("defined", "defined", *options)
@@ -132,6 +134,8 @@ class FormulaMetric(Metric):
         """
         given = self.num_classes, self.ignore_index, valid, self.from_logits
         pred, truth = self.task.judged(preds, labels, *given)
+        if self.from_logits and not isinstance(self.task, Multiclass):  # the highest of both is the same class
+            self._first_look.at(preds)
         if self.average.aggregate == "batch":
             for name, value in self._sums(pred, truth).items():
                 setattr(self, name, getattr(self, name) + value)

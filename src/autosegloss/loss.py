@@ -24,7 +24,7 @@ from autosegloss.processes import SumOverProcesses, several_processes
 from autosegloss.reading import Reading
 from autosegloss.scale import ScaledLoss
 from autosegloss.tasks import Task
-from autosegloss.tasks.labels import check_probs
+from autosegloss.tasks.labels import FirstLook, check_probs
 from autosegloss.theta_card import ThetaCard
 from autosegloss.transforms import transformed
 
@@ -112,6 +112,7 @@ class SurrogateLoss(ScaledLoss):
             self.register_buffer(f"theta_{name}", rows if rows.requires_grad else rows.float())
         activation = self.task.activation if from_logits else Given(self.task.activation)
         self.reading = Reading(self.formula, self.curve, activation)
+        self._first_look = FirstLook(self.task.activation is SOFTMAX)
 
     @classmethod
     def from_pretrained(cls, theta: str | Path, **options: Any) -> SurrogateLoss:
@@ -181,8 +182,8 @@ class SurrogateLoss(ScaledLoss):
         """
         if transformed() and not self.calibrated:
             raise InputError(
-                'scale="ce" is set by a first batch, whose values torch.func hides: call the loss on a batch before, or '
-                "give a number"
+                'scale="ce" is set by a first batch, whose values torch.func hides: call the loss on a batch before, '
+                "or give a number"
             )
         self.calibrate(logits, labels, valid)
         return self.times_scale(self._loss(self.reading.plain_sums, *self._batch(logits, labels, valid)))
@@ -210,6 +211,7 @@ class SurrogateLoss(ScaledLoss):
         if self.num_classes is not None:
             check_channels(logits, self.num_classes)
         if self.from_logits:
+            self._first_look.at(logits)
             return logits, truth
         probs = logits.masked_fill(~truth.valid, 0)
         check_probs(logits.where(truth.valid, torch.nan), exclusive=self.task.activation is SOFTMAX)

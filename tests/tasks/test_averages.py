@@ -213,6 +213,7 @@ TOGETHER = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:these logits look like probabilities")
 @pytest.mark.parametrize("make", APART.values(), ids=APART)
 def test_collections_keep_metrics_of_other_sums_apart(make):
     pair = make()

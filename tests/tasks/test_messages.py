@@ -21,7 +21,12 @@ INPUT = {  # logits, labels, options
     "two channels, ids": (r"logits\[:, 1\] - logits\[:, 0\]", X[:, :2], IDS, {}),
     "two channels, one-hot": (r"logits\[:, 1\] - logits\[:, 0\]", X[:, :2], X[:, :2], {}),
     "three channels": (r'several channels are those of task="multilabel" or "multiclass"', X, IDS, {}),
-    "another size": (r"expected logits \(N, 1, H, W\) or \(N, H, W\).* labels \(2, 1, 4, 4\)$", Z, ONES[..., 1:], {}),
+    "another size": (
+        r"expected logits \(N, 1, H, W\) or \(N, H, W\).* labels \(2, 1, 4, 4\): bring",
+        Z,
+        ONES[..., 1:],
+        {},
+    ),
     "no axes": (r"expected logits \(N, 1, H, W\)", torch.tensor(0.0), torch.tensor(0), {}),
     "a flat image": (r"expected logits \(N, 1, H, W\)", Z[0, 0], IDS[0], {}),
     "arrays": (r"expected torch tensors, got numpy.ndarray: convert it with torch.as_tensor", Z, ONES.numpy(), {}),

@@ -40,6 +40,9 @@ class Activation(ABC):
 class Softmax(Activation):
     """p_c = exp(z_c) / sum_k exp(z_k)."""
 
+    def __reduce__(self) -> str:
+        return "SOFTMAX"  # a copy is the same object, by which the kernels know it
+
     def probs(self, logits: Tensor, valid: Tensor) -> Tensor:
         return soft_map(logits, valid)
 
@@ -61,6 +64,9 @@ class Softmax(Activation):
 
 class Sigmoid(Activation):
     """p_c = 1 / (1 + exp(-z_c))."""
+
+    def __reduce__(self) -> str:
+        return "SIGMOID"
 
     def probs(self, logits: Tensor, valid: Tensor) -> Tensor:
         return torch.sigmoid(logits.to(compute_dtype(logits.dtype)).masked_fill(~valid, 0)) * valid

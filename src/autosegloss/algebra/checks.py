@@ -5,18 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from autosegloss.algebra import remedies
 from autosegloss.errors import InputError, is_whole, whole_number
-
-_ONE_CHANNEL = (
-    'a single foreground is task="binary"; where that is no option, make two channels of its logit z by '
-    "torch.cat([torch.zeros_like(z), z], dim=1)"
-)
 
 
 def check_num_classes(num_classes: int | None) -> int:
     """Return the number of classes; raises InputError unless it is an integer of 2 or more."""
     if is_whole(num_classes, least=1) and num_classes == 1:
-        raise InputError(f"num_classes: expected an integer of 2 or more, got 1: {_ONE_CHANNEL}")
+        raise InputError(f"num_classes: expected an integer of 2 or more, got 1: {remedies.ONE_CHANNEL}")
     return whole_number("num_classes", num_classes, least=2)
 
 
@@ -31,8 +27,7 @@ def check_tensors(*values: Tensor) -> None:
     """Raise InputError for anything but tensors on one device, such as arrays of numpy."""
     for value in values:
         if not isinstance(value, Tensor):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-            raise InputError(f"expected torch tensors, got {kind}: convert it with torch.as_tensor")
+            raise InputError(f"expected torch tensors, got {remedies.of_object(value)}")
         if value.device != values[0].device:
             raise InputError(
                 f"expected predictions and labels on one device, got {values[0].device} and {value.device}: "
@@ -54,14 +49,15 @@ def check_shapes(logits: Tensor, labels: Tensor) -> None:
     """Raise InputError unless logits (N, C, *S) are floating point, C > 1, and fit labels (N, *S) of 2 or 3 axes S."""
     check_tensors(logits, labels)
     if not logits.is_floating_point():
-        raise InputError(f"logits must be floating point scores (N, C, H, W), got {logits.dtype}")
+        order = ": logits come before labels" if labels.is_floating_point() else ""
+        raise InputError(f"logits must be floating point scores (N, C, H, W), got {logits.dtype}{order}")
     if logits.ndim not in (4, 5) or logits.shape[:1] + logits.shape[2:] != labels.shape:
         raise InputError(
             "expected logits (N, C, H, W) or (N, C, D, H, W) and labels of the same shape without C, "
-            f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}{_shape_remedy(logits, labels)}"
+            f"got logits {tuple(logits.shape)} and labels {tuple(labels.shape)}{remedies.of_classes(logits, labels)}"
         )
     if logits.shape[1] < 2:
-        raise InputError(f"expected logits with a channel for each of 2 classes or more, got 1: {_ONE_CHANNEL}")
+        raise InputError(f"expected logits with a channel for each of 2 classes or more, got 1: {remedies.ONE_CHANNEL}")
 
 
 def check_channels(logits: Tensor, num_classes: int) -> None:
@@ -76,7 +72,8 @@ def check_predictions(preds: Tensor, labels: Tensor) -> None:
     if preds.shape != labels.shape:
         raise InputError(
             "expected predicted classes of the shape of the labels, or floating point logits (N, C, H, W), "
-            f"got {preds.dtype} {tuple(preds.shape)} and labels {tuple(labels.shape)}{_shape_remedy(preds, labels)}"
+            f"got {preds.dtype} {tuple(preds.shape)} and labels {tuple(labels.shape)}"
+            f"{remedies.of_classes(preds, labels)}"
         )
 
 
@@ -105,19 +102,3 @@ def _label_remedy(present: list[int], num_classes: int, ignore_index: int | None
     if ignore_index is None:
         return ""
     return f"; each class needs a channel, and pixels to leave out must be {ignore_index} (ignore_index)"
-
-
-def _shape_remedy(values: Tensor, labels: Tensor) -> str:
-    """How logits or predictions and labels come to shapes that fit; "" if nothing tells."""
-    if values.ndim > 3 and values.shape[1] == 1 and values.is_floating_point():
-        return f": {_ONE_CHANNEL}"
-    if labels.ndim > 3 and labels.shape[1] == 1 and values.shape[2:] in (labels.shape[2:], labels.shape[3:]):
-        return ": labels have no axis for classes, as after labels.squeeze(1)"
-    if values.ndim > 3 and values.shape[1] == 1 and not values.is_floating_point():
-        return ": predicted classes have no axis for classes, as after preds.squeeze(1)"
-    if values.shape == labels.shape and values.is_floating_point():
-        return (
-            ": labels are class ids, so that one-hot labels become labels.argmax(dim=1); the logit (N, H, W) of a "
-            'single foreground is task="binary", classes that do not exclude each other are task="multilabel"'
-        )
-    return ""

@@ -39,6 +39,7 @@ class LibraryLoss(nn.Module):
         self.loss = loss() if ignore_index is None else loss(ignore_index=ignore_index)  # torch rejects None
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        check_tensors(logits, labels)
         with full_precision(logits.device):
             logits, valid = masked(logits, labels, self.ignore_index, self.task)
             # If all pixels are ignored, the labels are of a class and the loss is multiplied by 0: to branch on this

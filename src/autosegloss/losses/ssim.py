@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from autosegloss.algebra.checks import check_ignore_index
+from autosegloss.algebra.checks import check_ignore_index, check_tensors
 from autosegloss.algebra.inputs import full_precision, label_map, without_ignored
 from autosegloss.errors import InputError
 from autosegloss.losses.pixels import exclusive_task, masked
@@ -37,6 +37,7 @@ class SSIMLoss(nn.Module):
         self.ignore_index, self.task = check_ignore_index(ignore_index), exclusive_task("ssim", task)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        check_tensors(logits, labels)
         with full_precision(logits.device):
             logits, labels = self.task.as_classes(logits, labels)
             logits, _ = masked(logits, labels, self.ignore_index)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from autosegloss.algebra import remedies
 from autosegloss.algebra.checks import check_tensors
 from autosegloss.errors import InputError
 from autosegloss.tasks.multilabel import Multilabel
@@ -63,7 +64,7 @@ class Binary(Multilabel):
         if whole.ndim not in (4, 5) or whole.shape[1] != 1 or same.shape != whole.shape or _two_channels(values):
             raise InputError(
                 f"expected {what} (N, 1, H, W) or (N, H, W), for volumes with D before H, and labels likewise, got "
-                f"{what} {tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(values)}"
+                f"{what} {tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(what, values, labels)}"
             )
         return whole, same
 
@@ -77,13 +78,21 @@ def _two_channels(values: Tensor) -> bool:
     return values.ndim >= 4 and values.shape[1] == 2
 
 
-def _remedy(values: Tensor) -> str:
+def _remedy(what: str, values: Tensor, labels: Tensor) -> str:
     """How channels become one; a volume of two slices without a channel is not told from two channels."""
     if _two_channels(values):
         return (
             ": of two channels make the logit of the foreground by logits[:, 1] - logits[:, 0], with labels of 0 and "
             "1 (N, H, W); a volume of two slices needs its channel, (N, 1, 2, H, W)"
         )
+    if _two_channels(labels) and labels.shape[2:] == values.shape[2:]:
+        return ": of one-hot labels take the foreground, as labels[:, 1:]"
+    if values.ndim >= 4 and values.shape[-1] == 1 and values.shape[:-1] == labels.shape:
+        return f": channels come after the batch axis, as after {what}.movedim(-1, 1)"
     if values.ndim >= 4 and values.shape[1] > 2:
         return ': several channels are those of task="multilabel" or "multiclass"'
-    return ""
+    if values.ndim == 2 and values.shape == labels.shape:
+        return f": a single image needs a batch axis, as {what}[None] and labels[None]"
+    if values.ndim == 3 and labels.shape == values.shape[1:]:
+        return ": a single image needs a batch axis, as labels[None]"
+    return remedies.size(what, _with_channel(values), labels)

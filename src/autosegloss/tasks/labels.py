@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -96,6 +98,33 @@ def check_probs(probs: Tensor, exclusive: bool) -> None:
             f"from_logits=False takes probabilities that sum to 1 over the classes, they miss it by up to {worst:.3g}: "
             "apply a softmax, or leave it out for logits"
         )
+
+
+class FirstLook:
+    """Warns where the first batch of a loss or metric looks like probabilities in the place of logits.
+
+    Args:
+        exclusive: the classes exclude each other, so that probabilities sum to 1; of others all lie in [0, 1].
+    """
+
+    def __init__(self, exclusive: bool):
+        self.exclusive, self.done = exclusive, False
+
+    def at(self, logits: Tensor) -> None:
+        """Look at logits (N, C, *S), unless their values cannot be read."""
+        if self.done or labels_are_trusted() or not logits.numel() or not logits.is_floating_point():
+            return
+        self.done = True
+        first = logits[:1].detach().float()
+        low, high = (value.item() for value in first.aminmax())
+        if not (low >= 0 and high <= 1 and high > low):
+            return
+        if not self.exclusive or bool(((first.sum(dim=1) - 1).abs() < 1e-2).all()):
+            warnings.warn(
+                f"these logits look like probabilities (from {low:.3g} to {high:.3g}): give the values before the "
+                f"{'softmax' if self.exclusive else 'sigmoid'}, or say from_logits=False",
+                stacklevel=2,
+            )
 
 
 def _check_unit(what: str, values: Tensor, ignore_index: int | None) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from autosegloss.algebra import remedies
 from autosegloss.algebra.activations import SIGMOID, Activation
 from autosegloss.algebra.checks import check_tensors
 from autosegloss.algebra.maps import DenseMap, Map
@@ -80,7 +81,7 @@ class Multilabel(Task):
         if values.ndim not in (4, 5) or values.shape != labels.shape:
             raise InputError(
                 f"expected {what} and labels (N, C, H, W) or (N, C, D, H, W) of one shape, got {what} "
-                f"{tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(values, labels)}"
+                f"{tuple(values.shape)} and labels {tuple(labels.shape)}{_remedy(what, values, labels)}"
             )
         return values, labels
 
@@ -99,13 +100,19 @@ class Multilabel(Task):
         return preds > (math.log(self.threshold / (1 - self.threshold)) if from_logits else self.threshold)
 
 
-def _remedy(values: Tensor, labels: Tensor) -> str:
+def _remedy(what: str, values: Tensor, labels: Tensor) -> str:
     if values.ndim == labels.ndim + 1 and values.shape[2:] == labels.shape[1:]:
         return (
             ': labels without C are class ids, those of task="multiclass"; of them make maps by '
             "torch.nn.functional.one_hot(labels, C).movedim(-1, 1)"
         )
-    return ""
+    if values.ndim == 3 and values.shape == labels.shape:
+        return f": a single image needs a batch axis, as {what}[None] and labels[None]"
+    if values.ndim == labels.ndim > 3:
+        for name, last, other in ((what, values, labels), ("labels", labels, values)):
+            if last.movedim(-1, 1).shape == other.shape:
+                return f": channels come after the batch axis, as after {name}.movedim(-1, 1)"
+    return remedies.size(what, values, labels)
 
 
 def _crisp(truth: Truth) -> Truth:
