@@ -38,6 +38,14 @@ def test_the_python_of_the_page_on_tasks_runs():
     assert space["logits"].grad.isfinite().all()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+def test_the_python_of_the_page_on_use_runs():
+    for block in blocks("docs/using.md", "python"):
+        exec(block, space := {})
+    assert space["theta"].grad.isfinite().all()
+
+
 def test_the_python_of_the_page_on_metrics_runs():
     for block in blocks("docs/metrics.md", "python"):
         exec(block, space := {})

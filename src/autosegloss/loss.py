@@ -163,7 +163,8 @@ class SurrogateLoss(ScaledLoss):
         Raises:
             InputError: for logits or labels of another form.
         """
-        if transformed() or any(rows.requires_grad for rows in self.theta.values()):
+        held = (*self._buffers.values(), *self._parameters.values())
+        if transformed() or any(rows is not None and rows.requires_grad for rows in held):
             return self.dense(logits, labels, valid)
         if torch.compiler.is_compiling():
             check_tensors(logits, labels)
