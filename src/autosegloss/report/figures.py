@@ -92,7 +92,7 @@ def best_so_far_figure(series: Mapping[str, Sequence[Sequence[float | None]]], t
     Returns:
         A figure with one panel: search steps from 1 on to the right, percent upwards.
     """
-    figure = _figure(5.2, 3.8)
+    figure = _figure(6.6, 3.8)
     axes = figure.subplots()
     for (colour, style), (kind, searches) in zip(STYLES, series.items(), strict=False):
         for number, scores in enumerate(searches):
@@ -100,7 +100,7 @@ def best_so_far_figure(series: Mapping[str, Sequence[Sequence[float | None]]], t
             label = "_" if number else f"{kind}, n = {len(searches)}"
             axes.plot(range(1, len(scores) + 1), percent, style, color=colour, lw=1.6, marker=".", label=label)
     _label(axes, "search step", "highest mean score so far (percent)")
-    axes.set_title(title, fontsize=9.5)
+    axes.set_title(title, fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color="#e6e6e6", lw=0.8)
     axes.legend(loc="lower right", frameon=False, fontsize=8.5)
