@@ -79,7 +79,7 @@ def test_links_lead_to_files(page):
 
 @pytest.mark.parametrize("page", ["paper.md", "paper-claims.md"])
 def test_the_places_of_the_paper_exist(page):
-    """Files are below the package, the repository or an own group; a name after a file, as `PPO.objective`, is in it."""
+    """Of files by their path; a name after a file, as in `search/ppo.py`: `PPO.objective`, is in it."""
     text = (ROOT / "docs" / page).read_text()
     folders = [ROOT, ROOT / "src/autosegloss", ROOT / "conf/loss", ROOT / "conf/experiment"]
     for path, names in re.findall(r"`([\w/-]+(?:\.py|\.yaml|/))`(?:: ((?:`\w+(?:\.\w+)*`(?:, )?)+))?", text):
