@@ -101,7 +101,9 @@ class Recommending:
         write_figures(task.directory, history, card)
         lines = [*unfinished(task, finals.incomplete), f"Recommended: {name}; {verdict.reason()}."]
         if finals.sooner:
-            lines.append(f"After {sooner} of {later} steps: {finals.sooner.recommendation.name}; {finals.sooner.reason()}.")
+            lines.append(
+                f"After {sooner} of {later} steps: {finals.sooner.recommendation.name}; {finals.sooner.reason()}."
+            )
         loss = card_overrides(short_path(task.card_path))
         if name != shown:
             lines.append(f"{short_path(task.card_path)} holds the best surrogate, {shown}.")

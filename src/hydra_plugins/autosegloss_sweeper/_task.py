@@ -131,11 +131,13 @@ def _check_sooner(settings: SweeperConf, whole: int) -> None:
     if settings.sooner is None:
         return
     if not settings.finalists:
-        raise InputError("hydra.sweeper.sooner: expected null with hydra.sweeper.finalists=0: it is a budget of finalists")
+        raise InputError(
+            "hydra.sweeper.sooner: expected null with hydra.sweeper.finalists=0: its budget is for finalists"
+        )
     if not 0 < settings.sooner < whole:
         raise InputError(
-            f"hydra.sweeper.sooner: expected training steps from 1 to {whole - 1}, less than trainer.max_steps={whole}, "
-            f"or null, got {settings.sooner}"
+            f"hydra.sweeper.sooner: expected training steps from 1 to {whole - 1}, less than trainer.max_steps={whole}"
+            f", or null, got {settings.sooner}"
         )
 
 
