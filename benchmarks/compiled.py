@@ -3,7 +3,7 @@
     python benchmarks/compiled.py                             # a small network, (2,21,256,256), one thread
     python benchmarks/compiled.py --shape 4,21,512,512 --threads 2 --losses miou bf1 --backend aot_eager
 
-A step is forward and backward of three convolutions and the loss. Both take turns; "compiled" is the median ratio of the
+A step is forward and backward of two convolutions and the loss. Both take turns; "compiled" is the median ratio of the
 rounds. "dense" is the ratio of the loss by plain operations of torch, without a compiler, to the loss.
 """
 

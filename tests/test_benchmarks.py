@@ -24,6 +24,11 @@ def test_losses(tmp_path):
     assert all(row["seconds"] > 0 for row in page["losses"].values())
 
 
+def test_compiled_steps():
+    out = run("compiled.py", "--shape", "1,3,16,16", "--losses", "miou", "--rounds", "1", "--backend", "aot_eager")
+    assert out.splitlines()[-1].split()[4:6] == ["1", "0"]  # graphs, breaks
+
+
 def test_metrics():
     assert "all six" in run("metrics.py", "--shape", "1,3,16,16", "--rounds", "1")
 
