@@ -78,7 +78,7 @@ def test_the_help_of_a_program_fits_on_a_screen_and_shows_five_examples(autosegl
 def test_the_help_lists_the_choices_of_groups_and_all_of_hydras_on_request(autosegloss, tmp_path, program, capsys):
     (tmp_path / "own/metric").mkdir(parents=True)
     (tmp_path / "own/metric/wide.yaml").touch()
-    choices = "bf1 biou dice fbeta fwiou gacc macc mcc miou miou+bf1 miou+biou nsd precision recall tversky"
+    choices = "bf1 biou biou_cheng dice fbeta fwiou gacc macc mcc miou miou+bf1 miou+biou nsd precision recall tversky"
     shown = re.sub(r"\n {5,}", " ", autosegloss(program, "--help"))  # a long line goes on below
     assert re.search(rf"^  metric +{re.escape(choices)}$", shown, re.MULTILINE)
     for flag in (["--config-dir", "own"], ["--config-dir=own"]):

@@ -17,7 +17,7 @@ from autosegloss.tasks.multiclass import Multiclass
 
 # Without curves the other losses of soft labels against themselves are 0, the least value there is. These compare the
 # soft boundary of the prediction, which products make as in the paper, with the distance of degrees in the labels.
-BY_PRODUCTS = ("bf1", "nsd", "miou+bf1")
+BY_PRODUCTS = ("bf1", "biou_cheng", "nsd", "miou+bf1")
 MINIMAL = [name for name in METRICS if name not in BY_PRODUCTS]
 
 
