@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -44,6 +45,15 @@ def test_the_python_of_the_page_on_metrics_runs():
     for block in blocks("docs/metrics.md", "python"):
         exec(block, space := {})
         assert set(space["metrics"]) == {"miou", "dice", "fbeta", "nsd"}
+
+
+def test_the_python_of_the_page_on_loops_runs(capsys):
+    space = {}
+    for block in blocks("docs/loops.md", "python"):
+        exec(block, space)
+    outputs, labels = SimpleNamespace(logits=torch.randn(2, 3, 8, 8)), torch.randint(3, (2, 32, 32))
+    assert space["of_outputs"](outputs, labels) > 0
+    assert "iou_road" in capsys.readouterr().out
 
 
 def test_the_page_on_tools_shows_the_options_that_are_measured(monkeypatch):
