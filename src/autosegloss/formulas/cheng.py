@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autosegloss.algebra import Logic, Map
 from autosegloss.algebra.morphology import Window, sides_of
-from autosegloss.formulas.boundary import BoundaryIoU
+from autosegloss.formulas.boundary import BoundaryIoU, pooled_over
 from autosegloss.formulas.formula import Formula, Statistics
 from autosegloss.formulas.iou import MeanIoU
 from autosegloss.formulas.lengths import window
@@ -27,9 +27,10 @@ class ChengBoundaryIoU(BoundaryIoU):
         width: whole pixels, or below 1 a fraction of the diagonal, that of padded images if padded; with `spacing`
             millimetres.
         spacing: millimetres of a pixel: a number, or one for each axis, as for `BoundaryIoU`.
+        rims: True lets a class end where ignored pixels begin, in the truth and in the prediction.
 
     Raises:
-        InputError: for another width or spacing.
+        InputError: for another width, spacing or rims.
 
     Source: B. Cheng et al., Boundary IoU: Improving object-centric image segmentation evaluation (CVPR 2021).
     """
@@ -39,13 +40,14 @@ class ChengBoundaryIoU(BoundaryIoU):
     classwise: ClassVar[bool] = True
     width: float = 0.02
 
-    __repr__ = Formula.__repr__  # without a spacing that is None
+    __repr__ = Formula.__repr__  # without options that are off
 
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = window(self.width, true.shape[2:], self.spacing)
         inside = _inside(valid[:, :1], size)
-        pred = logic.xor("boundary", pred, pred.erode(size, valid).within(inside)).within(valid)
-        true = (true ^ true.erode(size, valid).within(inside)).within(valid)
+        seen = pooled_over(valid, self.rims)
+        pred = logic.xor("boundary", pred, pred.erode(size, seen).within(inside)).within(valid)
+        true = (true ^ true.erode(size, seen).within(inside)).within(valid)
         return MeanIoU.statistics(self, logic, pred, true, valid)
 
 
