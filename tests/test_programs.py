@@ -88,10 +88,13 @@ def test_a_broken_pipe_that_is_not_the_console_is_an_error(capfd):
         raise BrokenPipeError
 
 
-@pytest.mark.parametrize("program", ["train", "search"])
 @pytest.mark.parametrize(
-    ("folder", "reason"),
-    [("file/run", "Not a directory"), ("file", "Not a directory"), ("closed", "Permission denied")],
+    ("program", "folder", "reason"),
+    [
+        ("train", "file/run", "Not a directory"),
+        ("search", "file", "Not a directory"),
+        ("train", "closed", "Permission denied"),
+    ],
 )
 def test_an_output_folder_that_cannot_be_written_is_told_in_one_line(command, tmp_path, program, folder, reason):
     if folder == "closed" and os.geteuid() == 0:
