@@ -40,9 +40,23 @@ def failures(tmp_path: Path) -> list[dict]:
     return JsonLines(tmp_path / "found/failures.jsonl").read()
 
 
-def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
-    command("search", "metric=macc", "data.holdout=8", *SMALL, *FEW)
-    found = tmp_path / "found"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("search")
+
+
+@pytest.fixture
+def searched(command, monkeypatch, place):
+    """The folder of a search and what it printed; the tests share it."""
+    printed = place / "printed.txt"
+    monkeypatch.chdir(place)
+    if not printed.exists():
+        printed.write_text(command("search", "metric=macc", "data.holdout=8", "guard={gacc: 0.5}", *SMALL, *FEW))
+    return place / "found", printed.read_text()
+
+
+def test_a_search_leaves_a_card_records_figures_and_a_table(searched):
+    found, _ = searched
     card = ThetaCard.load(found / "theta.yaml")
     assert card.metric.name == "macc"
     history = History(found)
@@ -55,9 +69,8 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
     assert kept == {"warmup", *(f"comparison/{name}/seed_0" for name in NAMES)}
 
 
-def test_a_search_recommends_one_of_all_losses_and_says_why(command, tmp_path):
-    out = command("search", "metric=macc", "data.holdout=8", "guard={gacc: 0.5}", *SMALL, *FEW)
-    found = tmp_path / "found"
+def test_a_search_recommends_one_of_all_losses_and_says_why(searched):
+    found, out = searched
     record = json.loads((found / "recommendation.json").read_text())
     assert (record["metric"], record["chosen_on"], record["scored_on"]) == ("macc", "holdout", "val")
     assert (record["guard"], record["baseline"]) == ({"gacc": 0.5}, "cross-entropy")
@@ -81,9 +94,9 @@ def test_a_search_recommends_one_of_all_losses_and_says_why(command, tmp_path):
     assert "## Test" in page
 
 
-def test_the_command_that_a_search_ends_with_trains_on_its_data_with_the_recommended_loss(command, tmp_path):
-    out = command("search", "metric=macc", "data.holdout=8", *SMALL, *FEW)
-    recommended = json.loads((tmp_path / "found/recommendation.json").read_text())["recommended"]
+def test_the_command_that_a_search_ends_with_trains_on_its_data_with_the_recommended_loss(command, searched):
+    found, out = searched
+    recommended = json.loads((found / "recommendation.json").read_text())["recommended"]
     assert "data.holdout=" not in out.partition("Train with it")[2]
     _, _, printed = out.partition("python train.py ")
     arguments = shlex.split(printed.splitlines()[0])

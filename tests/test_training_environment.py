@@ -64,6 +64,20 @@ def scores(folder) -> dict[str, float]:
     return json.loads((folder / "result.json").read_text())["scores"]
 
 
+@pytest.fixture(scope="module")
+def kept():
+    return []
+
+
+@pytest.fixture
+def plain(command, tmp_path, kept):
+    """The scores of a training without a launcher; the tests share them."""
+    if not kept:
+        command("train", *QUIET, "hydra.run.dir=plain")
+        kept.append(scores(tmp_path / "plain"))
+    return kept[0]
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -73,25 +87,22 @@ def scores(folder) -> dict[str, float]:
     ],
     ids=["slurm", "arguments", "ranks"],
 )
-def test_leftovers_of_another_program_change_nothing(command, tmp_path, environment, variables):
-    command("train", *QUIET, "hydra.run.dir=plain")
+def test_leftovers_of_another_program_change_nothing(command, plain, tmp_path, environment, variables):
     (tmp_path / "run").mkdir()
     torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6.4"}, tmp_path / "run/hpc_ckpt_7.ckpt")
     environment(**variables)
     assert "validation: " in command("train", *QUIET, "hydra.run.dir=run")
-    assert scores(tmp_path / "run") == scores(tmp_path / "plain")
-    logs = [(tmp_path / run / "log/metrics.csv").read_text() for run in ("run", "plain")]
-    assert len(logs[0].splitlines()) == len(logs[1].splitlines()) == 4
+    assert scores(tmp_path / "run") == plain
+    assert len((tmp_path / "run/log/metrics.csv").read_text().splitlines()) == 4
 
 
-def test_a_cluster_that_warns_a_training_neither_ends_nor_saves_nor_requeues_it(command, tmp_path, environment):
-    command("train", *QUIET, "hydra.run.dir=plain")
+def test_a_cluster_that_warns_a_training_neither_ends_nor_saves_nor_requeues_it(command, plain, tmp_path, environment):
     environment(**slurm())
     warned = (
         "trainer.callbacks=[{_target_:helpers.acts.Signal,name:SIGUSR1},{_target_:helpers.acts.Signal,name:SIGUSR2}]"
     )
     command("train", *QUIET, warned, "hydra.run.dir=run")
-    assert scores(tmp_path / "run") == scores(tmp_path / "plain")
+    assert scores(tmp_path / "run") == plain
     assert not list((tmp_path / "run").rglob("*.ckpt"))
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
