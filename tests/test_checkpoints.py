@@ -56,6 +56,7 @@ def test_another_configuration_is_refused_and_nothing_is_lost(command, begun):
     assert {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()} == kept
 
 
+@pytest.mark.slow
 def test_a_configuration_edited_by_hand_does_not_go_with_the_checkpoint(command, begun):
     overrides = begun / ".hydra/hydra.yaml"
     overrides.write_text(overrides.read_text().replace("trainer.max_steps=8", "trainer.max_steps=9"))
@@ -65,6 +66,7 @@ def test_a_configuration_edited_by_hand_does_not_go_with_the_checkpoint(command,
     assert [path.name for path in checkpoint_paths(begun)] == ["step_6.ckpt", "step_3.ckpt"]
 
 
+@pytest.mark.slow
 def test_settings_that_change_no_result_may_be_others(command, begun):
     command("train", "resume=run", "checkpoint.every_n_steps=1", "notes=true", "trainer.logger=false", tiny=False)
     assert Result.load(begun).step == 8
@@ -108,6 +110,7 @@ def test_a_finished_training_is_not_repeated(command, tmp_path):
     assert (tmp_path / "run/result.json").read_bytes() == result
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_a_checkpoint_and_neither_the_training_nor_the_one_before(
     command, tmp_path, capsys, monkeypatch
 ):
@@ -148,6 +151,7 @@ def test_the_best_weights_are_the_result(command, tmp_path):
     assert any(not torch.equal(value, weights[name]) for name, value in torch.load(other).items())
 
 
+@pytest.mark.slow
 def test_a_training_that_stopped_early_says_so(command, tmp_path):
     printed = command("train", *SHORT, f"trainer.callbacks=[{STOP}]", "hydra.run.dir=run", tiny=False)
     assert "stopped early at step 4\n" in printed

@@ -43,6 +43,7 @@ def test_the_scores_at_a_pause_are_those_of_the_validation_at_that_step(command,
     assert Result.load(tmp_path / "run").scores["miou"] == pytest.approx(float(row["val/miou"]), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_pause_at_the_end_is_none(command, tmp_path):
     command("train", *OFTEN, f"checkpoint.pause_at={STEPS}", "hydra.run.dir=run", tiny=False)
     assert Result.load(tmp_path / "run").stopped is None

@@ -74,7 +74,7 @@ def test_the_help_of_a_program_fits_on_a_screen_and_shows_five_examples(autosegl
     assert sum(line.startswith(f"  autosegloss {program} ") for line in lines) == 5
 
 
-@pytest.mark.parametrize("program", ["train", "search"])
+@pytest.mark.parametrize("program", ["train", pytest.param("search", marks=pytest.mark.slow)])
 def test_the_help_lists_the_choices_of_groups_and_all_of_hydras_on_request(autosegloss, tmp_path, program, capsys):
     (tmp_path / "own/metric").mkdir(parents=True)
     (tmp_path / "own/metric/wide.yaml").touch()

@@ -72,7 +72,7 @@ def broken(command):
 
 SETTINGS = ["ema=0.9", "freeze_encoder=4", "loss=schedule", "loss.switch_at=5", "schedule=cosine", "schedule.warmup=5"]
 CASES = [
-    pytest.param(5, [], id="plain"),
+    pytest.param(5, [], id="plain", marks=pytest.mark.slow),
     pytest.param(10, [*SETTINGS, "monitor=miou", "checkpoint.keep_best=2", "early_stopping=9"], id="settings"),
     pytest.param(4, ["optimizer=adamw", "schedule=onecycle", "ema=0.9"], id="adamw", marks=pytest.mark.slow),
     pytest.param(8, ["trainer.accumulate_grad_batches=2"], id="accumulated", marks=pytest.mark.slow),
@@ -98,6 +98,7 @@ def test_a_training_that_saves_no_more_checkpoints_goes_on_at_the_beginning_of_a
     assert_same(left(tmp_path / "run"), whole())
 
 
+@pytest.mark.slow
 def test_a_training_without_a_checkpoint_begins_again(command, whole, broken, tmp_path):
     broken(2)
     assert not checkpoint_paths(tmp_path / "run")
@@ -141,7 +142,7 @@ def test_what_is_damaged_is_told_in_a_line_each(broken, command, tmp_path, capsy
     assert told[-1] == "note: no checkpoint in run can be read: the training begins again"
 
 
-@pytest.mark.parametrize("moment", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("moment", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
 def test_signals_of_a_cluster_save_a_checkpoint(command, whole, tmp_path, moment):
     common = [*OFTEN, "checkpoint.every_n_steps=null", breaks(5), "hydra.run.dir=run"]
     callbacks = f"trainer.callbacks=[{{_target_:helpers.acts.Signal,name:{moment.name}}}]"

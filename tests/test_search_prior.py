@@ -49,6 +49,7 @@ def test_a_race_begins_with_the_best_thetas_of_an_earlier_search_and_with_cards(
     assert begun["card of gacc"].theta == pytest.approx(ThetaCard.load("gacc").theta["and"][0].tolist())
 
 
+@pytest.mark.slow
 def test_the_paper_s_search_begins_around_the_best_theta_of_an_earlier_one(command, earlier, tmp_path):
     command("search", *SEARCH, "prior=earlier", "hydra.sweep.dir=found")
     best = History(tmp_path / "earlier").best_samples(1)[0]
@@ -89,6 +90,7 @@ def test_other_sources_are_refused_in_one_line(command, trainings, setting, mess
     assert not trainings.directories
 
 
+@pytest.mark.slow
 def test_a_search_of_other_operations_is_refused(command, earlier, trainings):
     other = [override for override in RACE if not override.startswith("metric=")]
     with pytest.raises(

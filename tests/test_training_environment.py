@@ -81,11 +81,10 @@ def plain(command, tmp_path, kept):
 @pytest.mark.parametrize(
     "variables",
     [
-        slurm(),
-        {"PL_TRAINER_LIMIT_TRAIN_BATCHES": "1", "PL_TRAINER_FAST_DEV_RUN": "1"},
+        {**slurm(), "PL_TRAINER_LIMIT_TRAIN_BATCHES": "1", "PL_TRAINER_FAST_DEV_RUN": "1"},
         {"LOCAL_RANK": "1", "RANK": "1", "NODE_RANK": "1", "TORCHELASTIC_RUN_ID": "x"},
     ],
-    ids=["slurm", "arguments", "ranks"],
+    ids=["slurm and arguments", "ranks"],
 )
 def test_leftovers_of_another_program_change_nothing(command, plain, tmp_path, environment, variables):
     (tmp_path / "run").mkdir()
@@ -137,6 +136,7 @@ def test_a_run_in_the_folder_of_another_leaves_nothing_of_it(command, tmp_path):
     assert not {"weights.pt", "result.json", "data.yaml"} & {path.name for path in (tmp_path / "run").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_from_the_weights_in_its_own_folder(command, tmp_path):
     command("train", *QUIET, "trainer.logger=false", "hydra.run.dir=run")
     first = torch.load(tmp_path / "run/weights.pt")
