@@ -17,6 +17,10 @@ OTHER_OF_RUNS = [
     (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
     (['hydra.sweeper.warmup=["loss=dise"]'], "unknown loss 'dise': choose one of dice"),
     (
+        ['hydra.sweeper.final=["lr=0.1"]', "hydra.sweeper.finalists=1"],
+        "comparison/cross-entropy/seed_0: unknown key 'lr'",
+    ),
+    (
         ['hydra.sweeper.final=["+loss.power=2"]', "hydra.sweeper.finalists=1"],
         "comparison/cross-entropy/seed_0: unknown key 'loss.power'",
     ),
