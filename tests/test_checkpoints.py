@@ -102,6 +102,7 @@ def test_a_folder_without_a_training_is_told(command, tmp_path, argument, messag
     assert refused(command, argument).startswith(message)
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_repeated(command, tmp_path):
     command("train", *SHORT, "hydra.run.dir=run", tiny=False)
     result = (tmp_path / "run/result.json").read_bytes()
@@ -163,10 +164,13 @@ def test_a_training_that_stopped_early_says_so(command, tmp_path):
     [
         (["monitor=mio"], "error: unknown monitor 'mio': choose one of miou, "),
         (["monitor=miou", "validate_every=8"], "error: monitor=miou chooses among several validations, and validate_"),
-        (["checkpoint.every_n_steps=0"], "error: checkpoint.every_n_steps: expected an integer of 1 or more, got 0"),
         (["checkpoint.keep_best=-1"], "error: checkpoint.keep_best must be a whole number of 0 or more, got -1"),
         *slow(
             [
+                (
+                    ["checkpoint.every_n_steps=0"],
+                    "error: checkpoint.every_n_steps: expected an integer of 1 or more, got 0",
+                ),
                 (["checkpoint.every_minutes=0"], "error: checkpoint.every_minutes: expected a number above 0, got 0"),
                 (["compile=maybe"], "error: compile must be true or false, got 'maybe'"),
                 (["checkpoint.resume=2"], "error: checkpoint.resume must be true or false, got 2"),

@@ -11,12 +11,13 @@ from autosegloss.training.resuming import checkpoint_paths
 NO_OTHERS = "checkpoint.every_n_steps=null"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pauses", "overrides"),
     [
         pytest.param([6, 9], [*SETTINGS, "monitor=miou", NO_OTHERS], id="twice, once between epochs"),
-        pytest.param([5], [], id="plain", marks=pytest.mark.slow),
-        pytest.param([3], ["trainer.accumulate_grad_batches=2"], id="accumulated", marks=pytest.mark.slow),
+        pytest.param([5], [], id="plain"),
+        pytest.param([3], ["trainer.accumulate_grad_batches=2"], id="accumulated"),
     ],
 )
 def test_a_training_goes_on_from_a_pause_bit_for_bit(command, tmp_path, pauses, overrides):

@@ -106,6 +106,7 @@ def test_the_help_names_files_that_the_programs_write():
     assert re.findall(r"comparison/\w+(\S*)", pages) == ["/seed_0"]
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_help_compose():
     for name, page in {"train": TRAIN, "search": SEARCH}.items():
         for command in page.examples:

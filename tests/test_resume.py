@@ -89,6 +89,7 @@ def test_a_training_that_goes_on_ends_as_an_undisturbed_one(command, whole, brok
     assert not checkpoint_paths(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_training_that_saves_no_more_checkpoints_goes_on_at_the_beginning_of_an_epoch(
     command, whole, broken, tmp_path
 ):

@@ -9,7 +9,8 @@ NOTED = [*OFTEN, "trainer.max_steps=6", "trainer.accumulate_grad_batches=2", "hy
 NOTE = "note: trainer.accumulate_grad_batches=2"
 
 
-@pytest.mark.parametrize("notes", ["true", pytest.param("false", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("notes", ["true", "false"])
 def test_a_training_that_goes_on_keeps_the_description_of_its_data_and_repeats_no_note(
     command, tmp_path, capsys, notes
 ):

@@ -48,6 +48,8 @@ def test_arguments_of_the_trainer_work(command, tmp_path, arguments):
 
 
 OTHERS = [
+    ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to train on"),
+    ("trainer.val_check_interval=1", "trainer.val_check_interval=1 counts batches: set validate_every=STEPS"),
     ("+trainer.limit_val_batches=0.0", "trainer.limit_val_batches=0.0 leaves nothing to judge the run by"),
     ("test=true +trainer.limit_test_batches=0", "trainer.limit_test_batches=0 leaves nothing to test on"),
     ("+trainer.limit_val_batches=0.1", "trainer: You requested to check 0.1 of the `val_dataloader`"),
@@ -62,9 +64,7 @@ OTHERS = [
     [
         ("+trainer.overfit_batches=1", "trainer.overfit_batches would take images out of the hold-out, too: .*holdout"),
         ("+trainer.limit_val_batches=0", "trainer.limit_val_batches=0 leaves nothing to judge the run by"),
-        ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to train on"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches must be a whole number of 1 or more"),
-        ("trainer.val_check_interval=1", "trainer.val_check_interval=1 counts batches: set validate_every=STEPS"),
         ("trainer.gradient_clip_val=much", "trainer: `gradient_clip_val` should be an int or a float"),
         *slow(OTHERS),
     ],

@@ -95,6 +95,7 @@ def test_leftovers_of_another_program_change_nothing(command, plain, tmp_path, e
     assert len((tmp_path / "run/log/metrics.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_a_cluster_that_warns_a_training_neither_ends_nor_saves_nor_requeues_it(command, plain, tmp_path, environment):
     environment(**slurm())
     warned = (
