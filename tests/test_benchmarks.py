@@ -18,12 +18,10 @@ def run(script, *arguments):
 
 
 def test_losses(tmp_path):
-    few = ["--shapes", "2,3,16,16", "--rounds", "1"]
-    run("loss.py", *few, "--losses", "cross-entropy", "--json", str(tmp_path / "loss.json"))
+    run("loss.py", "--shapes", "2,3,16,16", "--losses", "macc", "--rounds", "1", "--json", str(tmp_path / "loss.json"))
     (page,) = json.loads((tmp_path / "loss.json").read_text())
-    assert page["losses"]["cross-entropy"]["seconds"] > 0
-    one = json.loads(run("loss.py", *few, "--one", "macc, dense"))
-    assert min(*one["seconds"], *one["base_seconds"], one["bytes"]) > 0
+    assert list(page["losses"]) == ["cross-entropy", "macc", "macc, dense"]
+    assert all(row["seconds"] > 0 for row in page["losses"].values())
 
 
 def test_metrics():

@@ -112,7 +112,7 @@ def test_a_table_and_a_picture_that_cannot_be_written_are_one_line(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     with (
         largest_file(50),
-        pytest.raises(InputError, match=r"^the table cannot be written .*File too large.*--out FILE"),
+        pytest.raises(InputError, match=r"^table.md cannot be written .*File too large.*--out FILE"),
     ):
         report.run(["table", "2", "--out", "table.md"])
     shapes = ["check", "data.source.train=4", "data.source.val=4", "data.source.test=0", "data.source.size=32"]
