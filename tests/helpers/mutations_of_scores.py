@@ -117,8 +117,8 @@ OF_SCORES = (
     ),
     Mutation(
         "formulas: the band of BIoU is a pixel too narrow",
-        "size = window(self.width, true.shape[2:], self.spacing)",
-        "size = window(self.width - 1, true.shape[2:], self.spacing)",
+        "size = window(self.width, true.shape[2:], self.spacing)\n        band",
+        "size = window(self.width - 1, true.shape[2:], self.spacing)\n        band",
         ("tests/test_metrics.py::test_the_extent_of_a_boundary_is_an_option",),
     ),
     Mutation(
