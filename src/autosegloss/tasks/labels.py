@@ -104,7 +104,8 @@ class FirstLook:
     """Warns where the first batch of a loss or metric looks like probabilities in the place of logits.
 
     Args:
-        exclusive: the classes exclude each other, so that probabilities sum to 1; of others all lie in [0, 1].
+        exclusive: the classes exclude each other, so that probabilities sum to 1; those of others lie in [0, 1] and come
+            near both ends, which logits of a fresh network do not.
     """
 
     def __init__(self, exclusive: bool):
@@ -119,7 +120,7 @@ class FirstLook:
         low, high = (value.item() for value in first.aminmax())
         if not (low >= 0 and high <= 1 and high > low):
             return
-        if not self.exclusive or bool(((first.sum(dim=1) - 1).abs() < 1e-2).all()):
+        if ((first.sum(dim=1) - 1).abs() < 1e-2).all() if self.exclusive else low < 0.05 and high > 0.95:
             warnings.warn(
                 f"these logits look like probabilities (from {low:.3g} to {high:.3g}): give the values before the "
                 f"{'softmax' if self.exclusive else 'sigmoid'}, or say from_logits=False",
