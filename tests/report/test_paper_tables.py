@@ -140,7 +140,7 @@ def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
         "free": {"curve": {**both, "monotone": False, "truth_table": False}},
         "large": {"values": {"provenance.data.size": [256, 256]}},
         "long": {"values": {"provenance.data.size": [512, 512], "provenance.search.trial_max_steps": 2000}},
-        "linear": {"curve": {"name": "linear", "pieces": 5}, "metric": "gacc"},
+        "linear": {"curve": {"name": "linear", "pieces": 5, "scale": 1.0}, "metric": "gacc"},
         "drawn": {"values": {"provenance.search.strategy._target_": "autosegloss.search.RandomSearch"}},
     }
     for name, options in cards.items():

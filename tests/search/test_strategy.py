@@ -13,10 +13,13 @@ from scipy.stats import truncnorm
 
 from autosegloss.errors import InputError
 from autosegloss.search import CMAES, PPO, OptunaSearch, RandomSearch, TruncatedNormal
+from autosegloss.search.bounds import REAL, UNIT
 from autosegloss.search.ppo import ADVANTAGES, PARAMETERIZATIONS, RATIOS
 
 IDENTITY = np.tile([1 / 4, 1 / 4, 1 / 3, 1 / 3, 1 / 2, 1 / 2], 2)
 OPTIMUM = np.random.default_rng(7).uniform(0.1, 0.9, IDENTITY.size)
+FREE = np.arange(12) % 2 == 1
+HALF = [REAL if free else UNIT for free in FREE]
 VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for parameter in PARAMETERIZATIONS]
 VARIANTS += [{"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"]
 needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs the extra optuna")
@@ -54,6 +57,27 @@ def test_contract(make):
         assert mean.dtype == np.float64
         assert ((thetas >= 0) & (thetas <= 1)).all()
         assert ((mean >= 0) & (mean <= 1)).all()
+
+
+@pytest.mark.parametrize("make", STRATEGIES[:-1])  # a Gaussian process takes a minute
+def test_without_bounds_it_climbs_out_of_the_unit_cube(make):
+    """Where half of the coordinates lie in [0, 1]; a search goes on from its state, and from no other."""
+    far = np.where(FREE, 1.5, OPTIMUM)
+    strategy, second = (make(samples=8, seed=seed, bounds=HALF) for seed in (1, 99))
+    outside = np.zeros(12, bool)
+    for _ in range(4):
+        thetas = strategy.ask()
+        strategy.tell(thetas, -((thetas - far) ** 2).sum(-1))
+        outside |= ((thetas < 0) | (thetas > 1)).any(axis=0)
+    assert outside[FREE].any()
+    assert not outside[~FREE].any()
+    learns = not isinstance(strategy, RandomSearch)
+    assert ((strategy.mean - far) ** 2).sum() < ((IDENTITY - far) ** 2).sum() or not learns
+    state = json.loads(json.dumps(strategy.state_dict()))
+    second.load_state_dict(state)
+    np.testing.assert_array_equal(second.ask(), strategy.ask())
+    with pytest.raises(InputError, match="12 control values, got 12 control values, 6 without bounds"):
+        make(samples=12).load_state_dict(state)
 
 
 @pytest.mark.parametrize("make", STRATEGIES)
@@ -173,9 +197,11 @@ def test_bad_settings_are_named(setting):
         PPO(**{"initial_mean": IDENTITY, **setting})
 
 
-def numpy_objective(ratio, mean, old, thetas, advantages, sigma, epsilon):
+def numpy_objective(ratio, mean, old, thetas, advantages, sigma, epsilon, bounds):
+    low, high = np.array(bounds).T
+
     def density(mu):
-        return truncnorm(-mu / sigma, (1 - mu) / sigma, loc=mu, scale=sigma).pdf(thetas)
+        return truncnorm((low - mu) / sigma, (high - mu) / sigma, loc=mu, scale=sigma).pdf(thetas)
 
     r = density(mean) / density(old)
     r = r.prod(1, keepdims=True) if ratio == "joint" else r
@@ -184,19 +210,19 @@ def numpy_objective(ratio, mean, old, thetas, advantages, sigma, epsilon):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.sampled_from(sorted(RATIOS)), st.integers(0, 2**32), st.floats(0.0, 0.1))
-def test_objective_and_its_gradient(ratio, seed, distance):
+@given(st.sampled_from(sorted(RATIOS)), st.integers(0, 2**32), st.floats(0.0, 0.1), st.sampled_from([UNIT, REAL]))
+def test_objective_and_its_gradient(ratio, seed, distance, interval):
     rng = np.random.default_rng(seed)
     old = rng.uniform(0.1, 0.9, 4)
     mean = (old + distance * rng.normal(size=4)).clip(0.01, 0.99)
-    ppo = PPO(old, samples=6, ratio=ratio)
+    ppo = PPO(old, samples=6, ratio=ratio, bounds=(bounds := [interval, UNIT, interval, UNIT]))
     thetas, advantages = ppo.ask(), rng.normal(size=6)
 
     def value(mu):
-        return numpy_objective(ratio, mu, old, thetas, advantages, 0.2, 0.1)
+        return numpy_objective(ratio, mu, old, thetas, advantages, 0.2, 0.1, bounds)
 
     x = torch.tensor(mean, requires_grad=True)
-    old_log_prob = TruncatedNormal(old, 0.2).log_prob(thetas)
+    old_log_prob = ppo.around(old).log_prob(thetas)
     found = ppo.objective(x, old_log_prob, torch.from_numpy(thetas), torch.from_numpy(advantages))
     assert found.item() == pytest.approx(value(mean), rel=1e-9, abs=1e-12)
     found.backward()
