@@ -66,6 +66,7 @@ class FCNHead(nn.Module):
         self.classifier = nn.Conv2d(width, classes, kernel_size=1)
         nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
         nn.init.normal_(self.classifier.weight, std=0.01)
+        assert self.classifier.bias is not None  # it has one by default
         nn.init.zeros_(self.classifier.bias)
         self._seen: Tensor | None = None
 

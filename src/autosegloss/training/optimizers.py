@@ -72,7 +72,7 @@ def parameter_groups(network: nn.Module, lr: float, head_multiplier: float = 1) 
     """
     if (encoder := encoder_of(network)) is None:
         return [{"params": list(network.parameters()), "lr": lr}]
-    groups = [{"params": list(encoder.parameters()), "lr": lr}]
+    groups: list[dict[str, Any]] = [{"params": list(encoder.parameters()), "lr": lr}]
     auxiliary = auxiliary_of(network)
     if auxiliary is not None and auxiliary.multiplier is not None:
         groups.append({"params": list(auxiliary.parameters()), "lr": lr * auxiliary.multiplier})
