@@ -189,7 +189,7 @@ def _at(runs: Sequence[Sequence[tuple[int, float]]], budget: int) -> str:
 
 def _pack(paths: Sequence[str]) -> None:
     """Write the table from the records of benchmarks/scales.py."""
-    from scales import _starts
+    from scales import starts
 
     table: dict[str, dict] = {}
     for record in (json.loads(line) for path in paths for line in Path(path).read_text().splitlines()):
@@ -204,7 +204,7 @@ def _pack(paths: Sequence[str]) -> None:
         rows = table.setdefault(metric, {"starts": {}, "rows": []})["rows"]
         rows.append({"theta": theta, "holdout": scores, "val": marks[str(MARKS[-1])]["val"][metric]})
     for metric, page in table.items():
-        page["starts"] = {n: t.tolist() for n, t in zip(("identity", "released"), _starts(metric), strict=True)}
+        page["starts"] = {n: t.tolist() for n, t in zip(("identity", "released"), starts(metric), strict=True)}
     lines = [
         f'"{m}": {{"starts": {json.dumps(p["starts"])}, "rows": [\n' + ",\n".join(map(json.dumps, p["rows"])) + "]}"
         for m, p in table.items()

@@ -77,6 +77,17 @@ def test_links_lead_to_files(page):
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", ["paper.md", "paper-claims.md"])
+def test_the_places_of_the_paper_exist(page):
+    """Of files by their path; a name after a file, as in `search/ppo.py`: `PPO.objective`, is in it."""
+    text = (ROOT / "docs" / page).read_text()
+    folders = [ROOT, ROOT / "src/autosegloss", ROOT / "conf/loss", ROOT / "conf/experiment"]
+    for path, names in re.findall(r"`([\w/-]+(?:\.py|\.yaml|/))`(?:: ((?:`\w+(?:\.\w+)*`(?:, )?)+))?", text):
+        (file, *_) = [folder / path for folder in folders if (folder / path).exists()] or pytest.fail(path)
+        for name in re.findall(r"\w+", names):
+            assert name in file.read_text(), f"{name} in {path}"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_run(path):
     """In this process and with few steps; the stored outputs are those of a full run."""

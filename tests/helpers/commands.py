@@ -20,6 +20,13 @@ def typed(script: str) -> Iterator[tuple[str, list[str]]]:
             yield program.removesuffix(".py"), [argument for argument in arguments[:-1] if "=" in argument]
 
 
+def experiment_commands(name: str) -> list[tuple[str, list[str]]]:
+    """(program, overrides) of every command in the header of an experiment."""
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    header = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#")]
+    return list(typed("\n".join(re.sub(r"^ [A-Z][\w /-]*: *(?=python|for)", "", line) for line in header)))
+
+
 def single_runs(overrides: list[str]) -> Iterator[list[str]]:
     """Overrides of single runs that between them take every value of a multirun."""
     pairs = [override.split("=", 1) for override in overrides]
