@@ -1,35 +1,19 @@
 """The contract of all strategies, and the mathematics of PPO compared with references."""
 
 import json
-from functools import partial
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
+from helpers.strategies import IDENTITY, OPTIMUM, STRATEGIES, VARIANTS, needs_optuna
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
 from autosegloss.errors import InputError
-from autosegloss.search import CMAES, PPO, OptunaSearch, RandomSearch, TruncatedNormal
+from autosegloss.search import PPO, OptunaSearch, RandomSearch, TruncatedNormal
 from autosegloss.search.bounds import REAL, UNIT
-from autosegloss.search.ppo import ADVANTAGES, PARAMETERIZATIONS, RATIOS
-
-IDENTITY = np.tile([1 / 4, 1 / 4, 1 / 3, 1 / 3, 1 / 2, 1 / 2], 2)
-OPTIMUM = np.random.default_rng(7).uniform(0.1, 0.9, IDENTITY.size)
-FREE = np.arange(12) % 2 == 1
-HALF = [REAL if free else UNIT for free in FREE]
-VARIANTS = [{"ratio": ratio, "parameter": parameter} for ratio in RATIOS for parameter in PARAMETERIZATIONS]
-VARIANTS += [{"ratio": "joint", "parameter": "mean", "advantage": name} for name in ADVANTAGES if name != "centred"]
-needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs the extra optuna")
-STRATEGIES = [
-    lambda **settings: RandomSearch(IDENTITY, **settings),
-    lambda **settings: CMAES(IDENTITY, **settings),
-    *(lambda v=variant, **settings: PPO(IDENTITY, updates=10, **v, **settings) for variant in VARIANTS),
-    pytest.param(partial(OptunaSearch, IDENTITY, sampler="tpe"), marks=needs_optuna, id="tpe"),
-    pytest.param(partial(OptunaSearch, IDENTITY, sampler="gp"), marks=[needs_optuna, pytest.mark.slow], id="gp"),
-]
+from autosegloss.search.ppo import PARAMETERIZATIONS, RATIOS
 
 
 def toy_score(thetas, noise):
@@ -57,27 +41,6 @@ def test_contract(make):
         assert mean.dtype == np.float64
         assert ((thetas >= 0) & (thetas <= 1)).all()
         assert ((mean >= 0) & (mean <= 1)).all()
-
-
-@pytest.mark.parametrize("make", STRATEGIES[:-1])  # a Gaussian process takes a minute
-def test_without_bounds_it_climbs_out_of_the_unit_cube(make):
-    """Where half of the coordinates lie in [0, 1]; a search goes on from its state, and from no other."""
-    far = np.where(FREE, 1.5, OPTIMUM)
-    strategy, second = (make(samples=8, seed=seed, bounds=HALF) for seed in (1, 99))
-    outside = np.zeros(12, bool)
-    for _ in range(4):
-        thetas = strategy.ask()
-        strategy.tell(thetas, -((thetas - far) ** 2).sum(-1))
-        outside |= ((thetas < 0) | (thetas > 1)).any(axis=0)
-    assert outside[FREE].any()
-    assert not outside[~FREE].any()
-    learns = not isinstance(strategy, RandomSearch)
-    assert ((strategy.mean - far) ** 2).sum() < ((IDENTITY - far) ** 2).sum() or not learns
-    state = json.loads(json.dumps(strategy.state_dict()))
-    second.load_state_dict(state)
-    np.testing.assert_array_equal(second.ask(), strategy.ask())
-    with pytest.raises(InputError, match="12 control values, got 12 control values, 6 without bounds"):
-        make(samples=12).load_state_dict(state)
 
 
 @pytest.mark.parametrize("make", STRATEGIES)

@@ -237,28 +237,6 @@ DATA = Help(
     ("data",),
 )
 
-FIGURE = Help(
-    "autosegloss figure curve CARD | predictions RUN ... [KEY=VALUE ...]",
-    "Draws figures of the paper: a curve with its control points and how one y leads to g(y) (Fig. 2), or what "
-    "networks predict, side by side (Fig. 4 to 6).",
-    {
-        "CARD": "a theta card, shipped or a file; or a curve family, with theta=[...], the identity without",
-        "y=0.5": "of the curve figure. operation=NAME, operand=1: which curve of the card; its first without",
-        "RUN": "folders of trainings on the same data",
-        "names=[...]": "of the runs, in their order; the names of the folders without",
-        "images=[0,1,2]": "places among the images to validate on",
-        "zoom=0": "pixels of a side of the window to draw, where predictions differ most; 0: the whole image",
-        "out=FILE": "curve.png or predictions.png without it; its ending chooses the format, .svg or .pdf as well",
-    },
-    {
-        "autosegloss figure curve miou y=0.3": "a card that ships",
-        "autosegloss figure curve searches/miou/DATE/theta.yaml operation=or": "of a search",
-        "autosegloss figure curve linear theta=[1.2,-0.3,0,0.4,0.1]": "of numbers",
-        "autosegloss figure predictions RUN1 RUN2 names=[cross-entropy,mIoU]": "Fig. 4 and 5",
-        "autosegloss figure predictions RUN1 RUN2 zoom=24 images=[0,5]": "Fig. 6, enlarged",
-    },
-)
-
 REPORT = Help(
     "autosegloss report table|figure N [RUNS ...] [--format md|html|csv] [--out FILE]",
     "Prints a table of the paper: its numbers, those of the authors' release, and the scores of your runs.",

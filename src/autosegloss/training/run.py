@@ -238,9 +238,8 @@ def make_network(cfg: DictConfig, channels: int, bands: int) -> nn.Module:
 
 def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
     """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
-    target = instantiate(cfg.metric)
     boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    optional = {formula.name: formula for formula in (*boundaries, instantiate(cfg.metric))}  # it has its own options
     members = {**dict.fromkeys(PAPER), **optional}
     return [metric or name for name, metric in members.items()]
 
