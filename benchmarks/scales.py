@@ -2,7 +2,6 @@
 
     python benchmarks/scales.py --out sgd.jsonl --part 0/2 &     # a second process does the other half: --part 1/2
     python benchmarks/scales.py --out adamw.jsonl --optimizer adamw --scales 1 --rates 3e-3 1e-2 3e-2
-    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --rates 1e-2 --thetas 300   # drawn thetas instead
     python benchmarks/scales.py --out msrc21.jsonl --rates 6e-3 6e-2 --head 10 -- data=folder ...  # for search.py
 
 Each run is a line of JSON; what is in the file is not repeated. The data and the network are those of the demo, without
@@ -70,9 +69,6 @@ def main() -> None:
 
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
-    if options.thetas:
-        yield from _drawn(options)
-        return
     losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
         for loss, overrides in losses.items():
@@ -111,15 +107,6 @@ def drawn(metrics: Sequence[str], count: int) -> Iterator[Drawn]:
         centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[number // len(metrics) % 3]
         theta = TruncatedNormal(centre, sigma).sample(rng, 1)[0]
         yield Drawn(number, metric, tuple(round(float(x), 4) for x in theta))
-
-
-def _drawn(options: argparse.Namespace) -> Iterator[Run]:
-    """Drawn thetas as runs; SGD has scales drawn between a half and 8 with them, AdamW does not see a scale."""
-    rng = np.random.default_rng(0)
-    for each in drawn(options.metrics, options.thetas):
-        own = f"metric={each.metric}", "loss=surrogate", f"theta={list(each.theta)}"
-        scale = round(float(2 ** rng.uniform(-1, 3)), 3) if options.optimizer == "sgd" else 1.0
-        yield Run(each.key, own, scale, options.rates[0], 0)
 
 
 def starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -211,8 +198,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--losses", nargs="+", help="a part of them, e.g. dice 'released miou'")
-    parser.add_argument("--thetas", type=int, default=0)
-    parser.add_argument("--metrics", nargs="+", default=METRICS, choices=METRICS)
     return parser.parse_args()
 
 

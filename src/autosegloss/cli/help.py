@@ -146,7 +146,7 @@ EVALUATE = Help(
         "decode=argmax": "argmax; rankseg, for the IoU of an image (extra rankseg). threshold=P: with task=binary",
         "other=RUN2": "a second run on the same images: paired test of the difference",
         "predictions=DIR": "masks in files instead of RUN, beside those in truth=DIR; classes=N or "
-        "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075",
+        "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075 rims=false",
         "bootstrap=1000": "resamples of the images for the intervals, drawn with seed=0",
         "out=DIR": "where the files go; RUN/evaluation/SPLIT without it. device=auto: cpu, cuda, ...",
     },

@@ -23,7 +23,7 @@ from autosegloss.data.description import describe
 from autosegloss.data.notes import check_masks
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
+from autosegloss.formulas import PAPER, Formula
 from autosegloss.losses import Scaled
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.ranking import Evidence, save_evidence
@@ -238,8 +238,8 @@ def make_network(cfg: DictConfig, channels: int, bands: int) -> nn.Module:
 
 def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
     """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
-    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, instantiate(cfg.metric))}  # it has its own options
+    formulas = (*data.boundary.metrics, instantiate(cfg.metric))  # the target with options of its own
+    optional: dict[str, Formula] = {formula.name: formula for formula in formulas}
     members = {**dict.fromkeys(PAPER), **optional}
     return [metric or name for name, metric in members.items()]
 
