@@ -31,7 +31,7 @@ FIGURE = Help(
         "RUN": "folders of trainings on the same data",
         "names=[...]": "of the runs, in their order; the names of the folders without",
         "images=[0,1,2]": "places among the images to validate on",
-        "zoom=0": "pixels of a side of the window to draw, where predictions differ most; 0: the whole image",
+        "zoom=0": "pixels of a side of the window to draw, where predictions differ most at edges; 0: the whole",
         "out=FILE": "curve.png or predictions.png without it; its ending chooses the format, .svg or .pdf as well",
     },
     {

@@ -23,7 +23,7 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] = (0
         runs: {title: run} on the same data, of a task with one label a pixel.
         images: their places in the first batch to validate on.
         zoom: pixels of a side of a window to draw in the place of the whole image: the one where the predictions of
-            the runs differ most, or that of one run from the truth; 0 draws the whole.
+            the runs, or that of one run and the truth, differ most within 3 pixels of true edges; 0 draws the whole.
 
     Raises:
         InputError: the runs have other data or another task, there is no such image, or the window is larger than it.
@@ -52,13 +52,13 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] = (0
 
 
 def _zoomed(pixels: Tensor, maps: Mapping[str, Tensor], side: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """The window of each image where the predictions differ most, of the image (N, 3, H, W) and its maps (N, H, W)."""
+    """The windows where predictions differ most at true edges, of images (N, 3, H, W) and maps (N, H, W)."""
     truth, *found = maps.values()
     height, width = truth.shape[1:]
     if side > min(height, width):
         raise InputError(f"zoom: expected {min(height, width)} pixels at most, the smaller side, got {side}")
     differ = torch.stack([other != found[0] for other in found[1:] or [truth]]).any(dim=0)
-    counts = F.avg_pool2d(differ[:, None].float(), side, stride=1).flatten(1)
+    counts = F.avg_pool2d((differ & _edges(truth))[:, None].double(), side, stride=1).flatten(1)
     tops, lefts = counts.argmax(dim=1) // (width - side + 1), counts.argmax(dim=1) % (width - side + 1)
 
     def cut(each: Tensor) -> Tensor:
@@ -66,3 +66,9 @@ def _zoomed(pixels: Tensor, maps: Mapping[str, Tensor], side: int) -> tuple[Tens
         return torch.stack([part[..., top : top + side, left : left + side] for part, top, left in windows])
 
     return cut(pixels), {name: cut(each) for name, each in maps.items()}
+
+
+def _edges(labels: Tensor, reach: int = 3) -> Tensor:
+    """The pixels with another label within `reach` pixels of them, of labels (N, H, W)."""
+    maps, window = labels[:, None].double(), {"kernel_size": 2 * reach + 1, "stride": 1, "padding": reach}
+    return (F.max_pool2d(maps, **window) != -F.max_pool2d(-maps, **window))[:, 0]
