@@ -1,8 +1,10 @@
 """What the documents show works: their Python runs, their commands name what exists, their links lead somewhere."""
 
+import importlib
 import json
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -12,6 +14,7 @@ from helpers import laws
 from helpers.commands import composed, single_runs, typed
 
 from autosegloss.formulas import Formula, ratio
+from autosegloss.metrics import FormulaMetric
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -42,6 +45,25 @@ def test_the_python_of_the_page_on_metrics_runs():
     for block in blocks("docs/metrics.md", "python"):
         exec(block, space := {})
         assert set(space["metrics"]) == {"miou", "dice", "fbeta", "nsd"}
+
+
+def test_the_python_of_the_page_on_loops_runs(capsys):
+    space = {}
+    for block in blocks("docs/loops.md", "python"):
+        exec(block, space)
+    outputs, labels = SimpleNamespace(logits=torch.randn(2, 3, 8, 8)), torch.randint(3, (2, 32, 32))
+    assert space["of_outputs"](outputs, labels) > 0
+    assert "iou_road" in capsys.readouterr().out
+
+
+def test_the_page_on_tools_shows_the_options_that_are_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    page, tools = (ROOT / "docs/tools.md").read_text(), importlib.import_module("tools")
+    assert len(tools.ROWS) > 30
+    for row in tools.ROWS:
+        assert f"`{row.ours}`" in page, row.call
+        assert isinstance(eval(row.ours, dict(tools.NAMES)), FormulaMetric)
+    exec(blocks("docs/tools.md", "python")[0], {})
 
 
 def test_the_new_metric_of_the_contributors_page_obeys_the_laws():

@@ -6,11 +6,12 @@ from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss
 from autosegloss.errors import InputError
-from autosegloss.formulas import BoundaryF1, BoundaryIoU, SurfaceDice
+from autosegloss.formulas import BoundaryF1, BoundaryIoU, ChengBoundaryIoU, SurfaceDice
 from autosegloss.metrics import FormulaMetric
 
 CLASSES, IGNORED = 3, 255
-every_formula = pytest.mark.parametrize("kind", [BoundaryIoU, BoundaryF1, SurfaceDice])
+KINDS = [BoundaryIoU, BoundaryF1, SurfaceDice]
+every_formula = pytest.mark.parametrize("kind", [*KINDS, ChengBoundaryIoU])
 
 
 def scene(rim=6):
@@ -34,7 +35,7 @@ def test_the_score_is_that_with_the_ignored_pixels_as_one_more_class(kind):
     assert 0.3 < found.min() <= found.max() < 1
 
 
-@every_formula
+@pytest.mark.parametrize("kind", KINDS)  # the border of the image is a boundary to ChengBoundaryIoU
 def test_without_them_there_is_no_boundary(kind):
     _, labels = scene()
     assert FormulaMetric(kind(), CLASSES, ignore_index=IGNORED)(labels % CLASSES, labels).isnan()

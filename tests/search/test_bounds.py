@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from helpers.strategies import IDENTITY, OPTIMUM, STRATEGIES
+from helpers.strategies import STRATEGIES
+from helpers.toy_search import IDENTITY, OPTIMUM
 
 from autosegloss.errors import InputError
 from autosegloss.search import Bounds, RandomSearch

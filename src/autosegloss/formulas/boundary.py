@@ -48,7 +48,7 @@ class BoundaryIoU(MeanIoU):
 
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = window(self.width, true.shape[2:], self.spacing)
-        band = (true ^ true.erode(size, _seen(valid, self.rims))).any_class()
+        band = (true ^ true.erode(size, pooled_over(valid, self.rims))).any_class()
         return super().statistics(logic, pred, true, valid & band)
 
 
@@ -83,7 +83,7 @@ class BoundaryF1(Formula):
 
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = window(self.tolerance, true.shape[2:], self.spacing)
-        seen = _seen(valid, self.rims)
+        seen = pooled_over(valid, self.rims)
         pred = logic.xor("boundary", pred, pred.erode(3, seen)).within(valid)
         true = (true ^ true.erode(3, seen)).within(valid)
         matched = logic.and_("precision_and", pred, true.dilate(size))
@@ -102,7 +102,7 @@ class BoundaryF1(Formula):
         return ratio(2 * precision * recall, precision + recall)
 
 
-def _seen(valid: Tensor, rims: bool) -> Tensor:
+def pooled_over(valid: Tensor, rims: bool) -> Tensor:
     """The pixels that MinPool looks at: with rims also ignored ones, in which no class holds."""
     return torch.ones_like(valid) if rims else valid
 

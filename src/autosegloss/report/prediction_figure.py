@@ -70,5 +70,5 @@ def _zoomed(pixels: Tensor, maps: Mapping[str, Tensor], side: int) -> tuple[Tens
 
 def _edges(labels: Tensor, reach: int = 3) -> Tensor:
     """The pixels with another label within `reach` pixels of them, of labels (N, H, W)."""
-    maps, window = labels[:, None].double(), {"kernel_size": 2 * reach + 1, "stride": 1, "padding": reach}
-    return (F.max_pool2d(maps, **window) != -F.max_pool2d(-maps, **window))[:, 0]
+    highest, lowest = (F.max_pool2d(each, 2 * reach + 1, 1, reach) for each in (labels.double(), -labels.double()))
+    return highest != -lowest
