@@ -60,6 +60,7 @@ def test_a_network_that_cannot_be_captured_is_one_line(command, called, monkeypa
         ("seed=0", "a CUDA graph is of one GPU, this training is on the cpu: leave out callbacks=cuda_graph"),
         *slow(
             [
+                ("auxiliary=fcn", "a CUDA graph gives the logits alone: leave out callbacks=cuda_graph, or auxiliary"),
                 ("trainer.accumulate_grad_batches=2", "a CUDA graph does not accumulate gradients: leave out"),
                 (
                     "freeze_encoder=1",

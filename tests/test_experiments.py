@@ -91,7 +91,7 @@ def test_the_retraining_after_a_search_is_that_of_table_2(name, command, roots, 
             ("train", ["experiment=table2_voc", f"data.root={roots}"]),
         )
     )
-    for key in ("data", "network", "optimizer", "schedule", "threads"):
+    for key in ("data", "network", "auxiliary", "optimizer", "schedule", "threads"):
         assert retraining[key] == row[key]
     for key in ("max_steps", "devices", "strategy", "precision"):
         assert retraining.trainer[key] == row.trainer[key]

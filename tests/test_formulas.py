@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
-from helpers.members import METRICS, every_metric, every_pair, every_pair_and_ablation, every_score, every_scored_pair
+from helpers.members import (
+    METRICS,
+    every_metric,
+    every_pair,
+    every_pair_and_ablation,
+    every_score,
+    every_scored_pair,
+    numbers_of,
+)
 from helpers.references import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +27,7 @@ from autosegloss.metrics import FormulaMetric
 
 
 def draw_theta(data, formula, curve):
-    """A random theta in [0, 1]^D, whose numbers are often 0 or 1."""
-    number = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
-    return data.draw(arrays(np.float64, thetas.size(formula, curve), elements=number))
+    return data.draw(arrays(np.float64, thetas.size(formula, curve), elements=numbers_of(curve)))
 
 
 def test_every_registered_formula_has_a_config():

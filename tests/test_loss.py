@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.laws import batch, exact_score, value_and_gradient
-from helpers.members import every_card, every_metric, every_pair
+from helpers.members import every_card, every_metric, every_pair, numbers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -169,7 +169,7 @@ def test_a_card_may_hold_one_curve_per_operand():
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula, curve, data):
-    theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0.0, 1.0])))
+    theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=numbers_of(curve)))
     logits, labels = batch((2, 5, 6), seed=data.draw(st.integers(0, 99)))
     value, gradient = value_and_gradient(SurrogateLoss(formula, theta=theta, curve=curve), logits.sign() * 1e4, labels)
     assert value.isfinite()
@@ -181,7 +181,7 @@ def test_gradients_are_finite_at_corners_of_theta_with_saturated_logits(formula,
 @given(data=st.data())
 def test_a_hesitant_right_prediction_scores_at_most_1(formula, curve, data):
     """A curve could raise a score above 1 where the right class is predicted with low probability."""
-    theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=st.sampled_from([0, 0.1, 0.9, 1])))
+    theta = data.draw(arrays(np.float64, thetas.size(formula, curve), elements=numbers_of(curve)))
     labels = squares()
     logits = data.draw(st.floats(0, 3)) * label_map(labels, 3, 255).dense().float()
     assert -1e-5 <= SurrogateLoss(formula, theta=theta, curve=curve)(logits, labels) <= 1 + 1e-5

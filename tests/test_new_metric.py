@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import laws
+from helpers.members import numbers_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -54,11 +55,8 @@ def property_test(**given_by):
     return lambda test: shared(given(**given_by)(test))
 
 
-number = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
-
-
 def draw_theta(data, formula, curve):
-    return data.draw(arrays(np.float64, thetas.size(formula, curve), elements=number))
+    return data.draw(arrays(np.float64, thetas.size(formula, curve), elements=numbers_of(curve)))
 
 
 # The laws

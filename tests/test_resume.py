@@ -73,7 +73,11 @@ def broken(command):
 SETTINGS = ["ema=0.9", "freeze_encoder=4", "loss=schedule", "loss.switch_at=5", "schedule=cosine", "schedule.warmup=5"]
 CASES = [
     pytest.param(5, [], id="plain", marks=pytest.mark.slow),
-    pytest.param(10, [*SETTINGS, "monitor=miou", "checkpoint.keep_best=2", "early_stopping=9"], id="settings"),
+    pytest.param(
+        10,
+        [*SETTINGS, "monitor=miou", "checkpoint.keep_best=2", "early_stopping=9", "auxiliary=fcn"],
+        id="settings",
+    ),
     pytest.param(4, ["optimizer=adamw", "schedule=onecycle", "ema=0.9"], id="adamw", marks=pytest.mark.slow),
     pytest.param(8, ["trainer.accumulate_grad_batches=2"], id="accumulated", marks=pytest.mark.slow),
     pytest.param(9, ["data.size=null", "data.crop=[32,32]", "data.source.size=48"], id="crop", marks=pytest.mark.slow),

@@ -7,7 +7,9 @@ import pytest
 from conftest import SEARCH
 
 from autosegloss import ThetaCard
+from autosegloss.curves import Linear
 from autosegloss.search import History
+from hydra_plugins.autosegloss_sweeper._prior import prior_candidates
 
 OTHER = ("hydra/sweeper", "hydra.sweeper.rungs", "hydra.sweeper.finalists")
 RACE = [
@@ -94,12 +96,24 @@ def test_other_sources_are_refused_in_one_line(command, trainings, setting, mess
 def test_a_search_of_other_operations_is_refused(command, earlier, trainings):
     other = [override for override in RACE if not override.startswith("metric=")]
     with pytest.raises(
-        SystemExit, match=r"prior=earlier: its thetas bend and by curve 'bezier', those of miou bend and, or"
+        SystemExit, match=r"prior=earlier: its thetas bend and by the curve Bezier\(.*\), those of miou bend and, or"
     ):
         command("search", *other, "metric=miou", "prior=earlier")
-    with pytest.raises(SystemExit, match=r"those of macc bend and by curve 'linear'"):
+    with pytest.raises(SystemExit, match=r"those of macc bend and by the curve Linear\(pieces=5, scale=1.0\)"):
         command("search", *RACE, "curve=linear", "prior=earlier")
     assert not trainings.directories
+
+
+@pytest.mark.slow
+def test_thetas_of_linear_curves_are_real_numbers_and_a_prior_as_well(command, trainings, tmp_path):
+    command("search", *SEARCH, "curve=linear", "hydra.sweep.dir=found")
+    thetas = [trial.theta for trial in History(tmp_path / "found").trials if trial.theta]
+    assert any(number < 0 for theta in thetas for number in theta)
+    card = ThetaCard.load(tmp_path / "found/theta.yaml")
+    assert card.curve == Linear()
+    known = prior_candidates(str(tmp_path / "found"), tmp_path, card.metric, Linear())
+    assert {candidate.theta for candidate in known} <= set(thetas)
+    assert known
 
 
 @pytest.mark.skipif(find_spec("optuna") is not None, reason="Optuna is installed here")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers.members import FAMILIES, METRICS, covering
+from helpers.members import FAMILIES, METRICS, covering, numbers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -90,7 +90,7 @@ def test_a_card_comes_back_as_it_went(tmp_path_factory, formula, curve, data):
     rows = st.sampled_from([1, 2])
     theta = {
         name: torch.from_numpy(
-            data.draw(arrays(np.float64, (data.draw(rows), curve.num_parameters), elements=st.floats(0, 1)))
+            data.draw(arrays(np.float64, (data.draw(rows), curve.num_parameters), elements=numbers_of(curve)))
         )
         for name in formula.operations
     }
@@ -121,11 +121,24 @@ def test_the_control_points_on_the_page_are_those_of_theta(tmp_path):
 
 def test_a_card_needs_little(tmp_path):
     page = tmp_path / "card.yaml"
-    page.write_text("metric: miou\ncurve: linear\ntheta: {and: [0.1, 0.2, 0.3, 0.4, 0.5]}\n")
+    page.write_text("metric: miou\ncurve: bezier\ntheta: {and: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}\n")
     card = ThetaCard.load(page)
-    assert (card.metric, card.curve) == (METRICS["miou"], Linear())
+    assert (card.metric, card.curve) == (METRICS["miou"], Bezier())
     assert (card.classes, card.score, card.provenance) == ("all", None, {})
     assert set(card.theta) == {"and"}  # OR is not bent
+
+
+def test_a_linear_card_of_an_earlier_version_means_what_it_meant(tmp_path):
+    """Its scale of 5 stands on it, before numbers in [0, 1]; a card without a scale may mean either."""
+    page = tmp_path / "card.yaml"
+    numbers = [0.1, 0.2, 0.3, 0.4, 0.9]
+    page.write_text(f"metric: miou\ncurve: {{name: linear, pieces: 5, scale: 5.0}}\ntheta: {{and: {numbers}}}\n")
+    rises = np.exp(5 * np.array(numbers)) / np.exp(5 * np.array(numbers)).sum()
+    np.testing.assert_allclose(ThetaCard.load(page).control_points["and"][0, :, 1], [0, *rises.cumsum()], atol=1e-12)
+    for curve in ("linear", "{name: linear, pieces: 5}"):
+        page.write_text(f"metric: miou\ncurve: {curve}\ntheta: {{and: {numbers}}}\n")
+        with pytest.raises(InputError, match=r"'linear' must state its scale, 1 where .*, 5 for .*'scale': 1.0}"):
+            ThetaCard.load(page)
 
 
 def test_a_card_of_a_curve_without_parameters(tmp_path):

@@ -12,6 +12,7 @@ from autosegloss import theta as thetas
 from autosegloss.curves import Bezier
 
 GOOD = {"metric": {"name": "miou"}, "curve": {"name": "bezier"}, "theta": {"and": [0.5] * 6, "or": [0.5] * 6}}
+LINEAR = {"name": "linear", "scale": 1}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,7 @@ GOOD = {"metric": {"name": "miou"}, "curve": {"name": "bezier"}, "theta": {"and"
         ("unknown operation of 'miou' 'xor'", {**GOOD, "theta": {"xor": [0.5] * 6}}),
         (r"theta must lie in \[0, 1\], got .*1.5", {**GOOD, "theta": {"and": [1.5] * 6}}),
         (r"theta must lie in \[0, 1\], got .*nan", {**GOOD, "theta": {"and": [float("nan")] * 6}}),
+        ("theta must be finite numbers, got .*inf", {**GOOD, "curve": LINEAR, "theta": {"and": [float("inf")] * 5}}),
         (r"operation 'and' is 6 numbers.*\(1, 4\)", {**GOOD, "theta": {"and": [0.5] * 4}}),
         ("unknown class average 'most'", {**GOOD, "classes": "most"}),
     ],

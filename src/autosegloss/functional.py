@@ -28,8 +28,9 @@ def surrogate_loss(
         logits: (N, C, H, W) or (N, C, D, H, W), floating point.
         labels: of the task.
         formula: a metric by name ("miou") or a formula.
-        theta: (D,) numbers in [0, 1], or by operation name; None is the identity. A tensor that requires a gradient
-            gets one, and the loss can be differentiated twice; it is slower, see `SurrogateLoss.dense`.
+        theta: (D,) numbers, of Bezier curves in [0, 1], or by operation name; None is the identity. A tensor that
+            requires a gradient gets one, and the loss can be differentiated twice; it is slower, see
+            `SurrogateLoss.dense`.
         curve: a curve family by name or as an object.
         valid: the pixels that count, bool, (N, H, W) or (N, 1, H, W), of a multilabel task also (N, C, H, W); None
             counts all.

@@ -42,7 +42,7 @@ class SurrogateLoss(ScaledLoss):
 
     Args:
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
-        theta: (D,) numbers in [0, 1], or by operation name; None is the identity, the paper's naive surrogate.
+        theta: (D,) numbers, of Bezier curves in [0, 1], or by operation name; None bends nothing.
         curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
         ignore_index: label of pixels that count for nothing; None counts all pixels. The id of a class leaves the class
             out of the average, too: where it is predicted at other pixels, their classes lose.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,7 +47,7 @@ def split(theta: Sequence[float] | Tensor, formula: Formula, curve: CurveFamily)
             f"({curve.num_parameters} for each of {', '.join(formula.operations)}), got shape {tuple(theta.shape)}"
         )
     rows = theta.reshape(-1, 1, curve.num_parameters) if expected else theta.new_empty(len(formula.operations), 1, 0)
-    return _in_range(dict(zip(formula.operations, rows, strict=True)))
+    return _in_range(dict(zip(formula.operations, rows, strict=True)), curve)
 
 
 def by_name(theta: Mapping[str, Any], formula: Formula, curve: CurveFamily) -> Theta:
@@ -61,7 +62,7 @@ def by_name(theta: Mapping[str, Any], formula: Formula, curve: CurveFamily) -> T
                 f"theta of operation '{name}' is {curve.num_parameters} numbers, or two lists of as many "
                 f"(one per operand), got shape {tuple(row.shape)}"
             )
-    return _in_range(rows)
+    return _in_range(rows, curve)
 
 
 def _numbers(what: str, values: Any) -> Tensor:
@@ -77,10 +78,12 @@ def _numbers(what: str, values: Any) -> Tensor:
     return torch.tensor(array, dtype=torch.float64)
 
 
-def _in_range(theta: Theta) -> Theta:
+def _in_range(theta: Theta, curve: CurveFamily) -> Theta:
     if traced():  # their values cannot be read
         return theta
+    low, high = curve.interval
+    where = f"lie in [{low:g}, {high:g}]" if math.isfinite(high) else "be finite numbers"
     for name, row in theta.items():
-        if not bool(((row >= 0) & (row <= 1)).all()):
-            raise InputError(f"theta must lie in [0, 1], got {row.flatten().tolist()} for operation '{name}'")
+        if not bool((row.isfinite() & (row >= low) & (row <= high)).all()):
+            raise InputError(f"theta must {where}, got {row.flatten().tolist()} for operation '{name}'")
     return theta

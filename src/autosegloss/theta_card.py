@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -96,7 +97,7 @@ class ThetaCard:
         try:
             page = yaml.safe_load(path.read_text(encoding="utf-8"))
             metric = from_entry(page["metric"])
-            curve = CurveFamily.from_entry(page["curve"])
+            curve = _curve(page["curve"])
             theta = by_name(page["theta"], metric, curve)
             optional = {key: page[key] for key in _OPTIONAL if page.get(key) is not None}
             return cls(metric, curve, theta, **optional)
@@ -107,6 +108,17 @@ class ThetaCard:
             raise InputError(
                 f"{path} is not a theta card: expected YAML with metric, curve and theta ({reason})"
             ) from None
+
+
+def _curve(entry: str | Mapping[str, Any]) -> CurveFamily:
+    """The curve of a card, which states the options that earlier versions took to be others."""
+    curve = CurveFamily.from_entry(entry)
+    given = {"name": entry} if isinstance(entry, str) else entry
+    for option, values in curve.stated.items():
+        if option not in given:
+            as_now = {**given, option: getattr(curve, option)}
+            raise InputError(f"curve: '{curve.name}' must state its {option}, {values}; write e.g. curve: {as_now}")
+    return curve
 
 
 def shipped_cards() -> dict[str, Path]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from autosegloss.curves import Bezier, Linear
+from autosegloss.curves import Bezier, CurveFamily, Linear
 from autosegloss.formulas import PAPER
 from autosegloss.theta_card import shipped_cards
 
@@ -37,6 +38,13 @@ ABLATIONS = {
 }
 
 FAMILIES = CURVES | ABLATIONS
+
+
+def numbers_of(family: CurveFamily) -> st.SearchStrategy[float]:
+    """Parameters of a curve: in [0, 1] and often 0 or 1, or real numbers and often large."""
+    if family.interval == (0, 1):
+        return st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
+    return st.sampled_from([0.0, 300.0, -300.0]) | st.floats(-5, 5)
 
 
 def quickly(name: str, score: bool = False) -> list:

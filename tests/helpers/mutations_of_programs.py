@@ -5,8 +5,8 @@ from helpers.mutation import Mutation
 OF_PROGRAMS = (
     Mutation(
         "search: the ratio of PPO is upside down",
-        "self._ratio(TruncatedNormal(mean, self.sigma).log_prob(thetas) - old_log_prob)",
-        "self._ratio(old_log_prob - TruncatedNormal(mean, self.sigma).log_prob(thetas))",
+        "self._ratio(self.around(mean).log_prob(thetas) - old_log_prob)",
+        "self._ratio(old_log_prob - self.around(mean).log_prob(thetas))",
         ("tests/search/test_ppo.py::test_objective_and_its_gradient",),
     ),
     Mutation(
@@ -20,6 +20,12 @@ OF_PROGRAMS = (
         "np.log(self.sigma) - self._log_mass()",
         "np.log(self.sigma)",
         ("tests/search/test_policy.py::test_log_density_is_scipys",),
+    ),
+    Mutation(
+        "search: every coordinate is truncated",
+        "self.bounds = Bounds(bounds, np.size(initial_mean))",
+        "self.bounds = Bounds(None, np.size(initial_mean))",
+        ("tests/search/test_bounds.py::test_without_bounds_it_climbs_out_of_the_unit_cube",),
     ),
     Mutation(
         "search: the result is the last mean, not the best",
@@ -73,8 +79,8 @@ OF_PROGRAMS = (
     ),
     Mutation(
         "training: the head learns as slowly as the encoder",
-        '"lr": lr * head_multiplier}]',
-        '"lr": lr}]',
+        '"lr": lr * head_multiplier}, *groups',
+        '"lr": lr}, *groups',
         ("tests/test_optimizers.py::test_the_rate_falls_polynomially_and_the_head_learns_faster",),
     ),
     Mutation(

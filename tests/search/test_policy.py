@@ -5,9 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kstest, truncnorm
+from scipy.stats import kstest, norm, truncnorm
 
-from autosegloss.search import TruncatedNormal
+from autosegloss.search import Bounds, TruncatedNormal
+from autosegloss.search.bounds import REAL, UNIT
 
 means = st.lists(st.floats(-1.0, 2.0), min_size=1, max_size=5)
 sigmas = st.floats(0.02, 5.0)
@@ -44,6 +45,21 @@ def test_gradient_is_the_finite_difference(mean, sigma, theta):
     h = 1e-5 * sigma
     up, down = (TruncatedNormal(np.array(mean) + s * h, sigma).log_prob(theta) for s in (1, -1))
     np.testing.assert_allclose(mu.grad, (up - down) / (2 * h), rtol=1e-3, atol=1e-4 / sigma)
+
+
+def test_without_bounds_it_is_the_normal_distribution():
+    """Beside a coordinate with bounds, which it leaves as it is."""
+    mean, theta = np.array([0.4, -3.0]), np.array([[0.1, -2.7], [0.9, 40.0]])
+    policy = TruncatedNormal(mu := torch.tensor(mean, requires_grad=True), 0.2, Bounds([UNIT, REAL], 2))
+    found = policy.log_prob(theta)
+    np.testing.assert_array_equal(found.detach()[:, :1], TruncatedNormal(mean[:1], 0.2).log_prob(theta[:, :1]))
+    np.testing.assert_allclose(found.detach()[:, 1], norm(-3.0, 0.2).logpdf(theta[:, 1]), rtol=1e-12)
+    found.sum().backward()
+    assert mu.grad[1].item() == pytest.approx(((theta[:, 1] + 3) / 0.2**2).sum())
+    drawn = policy.sample(np.random.default_rng(0), 500)
+    uniform = np.random.default_rng(0).random((500, 2))
+    np.testing.assert_allclose(drawn[:, 1], norm(-3.0, 0.2).ppf(uniform[:, 1]), rtol=1e-9)
+    np.testing.assert_array_equal(drawn[:, 0], reference(0.4, 0.2).ppf(uniform[:, 0]))
 
 
 def test_density_is_zero_outside_the_unit_cube_and_the_gradient_stays_finite():

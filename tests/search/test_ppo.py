@@ -12,6 +12,7 @@ from scipy.stats import truncnorm
 
 from autosegloss.errors import InputError
 from autosegloss.search import PPO, RandomSearch, TruncatedNormal
+from autosegloss.search.bounds import REAL, UNIT
 from autosegloss.search.ppo import PARAMETERIZATIONS, RATIOS
 
 
@@ -82,9 +83,11 @@ def test_bad_settings_are_named(setting):
         PPO(**{"initial_mean": IDENTITY, **setting})
 
 
-def numpy_objective(ratio, mean, old, thetas, advantages, sigma, epsilon):
+def numpy_objective(ratio, mean, old, thetas, advantages, sigma, epsilon, bounds):
+    low, high = np.array(bounds).T
+
     def density(mu):
-        return truncnorm(-mu / sigma, (1 - mu) / sigma, loc=mu, scale=sigma).pdf(thetas)
+        return truncnorm((low - mu) / sigma, (high - mu) / sigma, loc=mu, scale=sigma).pdf(thetas)
 
     r = density(mean) / density(old)
     r = r.prod(1, keepdims=True) if ratio == "joint" else r
@@ -93,19 +96,19 @@ def numpy_objective(ratio, mean, old, thetas, advantages, sigma, epsilon):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.sampled_from(sorted(RATIOS)), st.integers(0, 2**32), st.floats(0.0, 0.1))
-def test_objective_and_its_gradient(ratio, seed, distance):
+@given(st.sampled_from(sorted(RATIOS)), st.integers(0, 2**32), st.floats(0.0, 0.1), st.sampled_from([UNIT, REAL]))
+def test_objective_and_its_gradient(ratio, seed, distance, interval):
     rng = np.random.default_rng(seed)
     old = rng.uniform(0.1, 0.9, 4)
     mean = (old + distance * rng.normal(size=4)).clip(0.01, 0.99)
-    ppo = PPO(old, samples=6, ratio=ratio)
+    ppo = PPO(old, samples=6, ratio=ratio, bounds=(bounds := [interval, UNIT, interval, UNIT]))
     thetas, advantages = ppo.ask(), rng.normal(size=6)
 
     def value(mu):
-        return numpy_objective(ratio, mu, old, thetas, advantages, 0.2, 0.1)
+        return numpy_objective(ratio, mu, old, thetas, advantages, 0.2, 0.1, bounds)
 
     x = torch.tensor(mean, requires_grad=True)
-    old_log_prob = TruncatedNormal(old, 0.2).log_prob(thetas)
+    old_log_prob = ppo.around(old).log_prob(thetas)
     found = ppo.objective(x, old_log_prob, torch.from_numpy(thetas), torch.from_numpy(advantages))
     assert found.item() == pytest.approx(value(mean), rel=1e-9, abs=1e-12)
     found.backward()

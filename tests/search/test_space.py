@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from autosegloss.errors import InputError
 from autosegloss.search import Space
+from autosegloss.search.bounds import REAL, UNIT
 
 numbers = st.floats(0, 1)
 
@@ -30,6 +31,7 @@ def test_without_scales_a_point_is_theta():
     space = Space()
     assert space.point((0.2, 0.3), scale=5.0) == space.theta((0.2, 0.3)) == (0.2, 0.3)
     assert space.scale((0.2, 0.3)) == 1
+    assert (space.bounds(REAL, 2), Space((0.5, 8.0)).bounds(REAL, 1)) == ([REAL] * 2, [REAL, UNIT])
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (2.0, 1.0), (0, 1.0), (1.0, 1.0), ("a", "b")])

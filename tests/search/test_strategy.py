@@ -1,24 +1,14 @@
 """The contract of all strategies."""
 
 import json
-from functools import partial
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from helpers.toy_search import IDENTITY, OPTIMUM, VARIANTS, search, toy_score
+from helpers.strategies import STRATEGIES, needs_optuna
+from helpers.toy_search import IDENTITY, OPTIMUM, search, toy_score
 
 from autosegloss.errors import InputError
-from autosegloss.search import CMAES, PPO, OptunaSearch, RandomSearch
-
-needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs the extra optuna")
-STRATEGIES = [
-    lambda **settings: RandomSearch(IDENTITY, **settings),
-    lambda **settings: CMAES(IDENTITY, **settings),
-    *(lambda v=variant, **settings: PPO(IDENTITY, updates=10, **v, **settings) for variant in VARIANTS),
-    pytest.param(partial(OptunaSearch, IDENTITY, sampler="tpe"), marks=needs_optuna, id="tpe"),
-    pytest.param(partial(OptunaSearch, IDENTITY, sampler="gp"), marks=[needs_optuna, pytest.mark.slow], id="gp"),
-]
+from autosegloss.search import OptunaSearch, RandomSearch
 
 
 @pytest.mark.parametrize("make", STRATEGIES)

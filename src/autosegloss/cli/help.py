@@ -104,6 +104,7 @@ TRAIN = Help(
         "curve",
         "data",
         "network",
+        "auxiliary",
         "optimizer",
         "schedule",
         "trainer",

@@ -50,6 +50,7 @@ PROGRAMS = {
     "predict": _program("predict", "masks of a folder of images"),
     "export": _program("export", "a network as ONNX, or for torch.export"),
     "compare": _program("compare", "a table and a figure of several runs"),
+    "figure": _program("figure", "curves and predictions, as in the paper's figures"),
     "data": _program("data", "look through a data set"),
     "report": _program("report", "the tables of the paper, filled from runs"),
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
@@ -11,14 +13,19 @@ from autosegloss.registry import Registered
 
 
 class CurveFamily(Registered, ABC):
-    """Curves g: [0, 1] -> [0, 1] with K parameters in [0, 1].
+    """Curves g: [0, 1] -> [0, 1] with K parameters in an interval.
+
+    The interval says from which distribution a search draws the parameters: a normal distribution truncated to it. On
+    the real line that is a normal distribution without truncation.
 
     A family keeps to the truth table (eq. 10), g(0) = 0 and g(1) = 1, and is increasing (eq. 11), unless an option
     frees it. Concrete families are frozen dataclasses with a `name`.
     """
 
     kind: ClassVar[str] = "curve"
+    interval: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of each parameter: two numbers, or -inf and inf
     straight: ClassVar[bool] = False  # g(y) = y for every theta
+    stated: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options that a theta card must state, and their values
 
     @property
     @abstractmethod

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -14,11 +17,15 @@ from autosegloss.errors import positive, whole_number
 
 @dataclass(frozen=True)
 class Linear(CurveFamily):
-    """n linear pieces of equal width (appendix B) with rises softmax(scale * theta): increasing from 0 to 1.
+    """n linear pieces of equal width (eq. 15-17), increasing from 0 to 1.
+
+    The points are A_k = (k / n, v_k), with rises v_{k+1} - v_k = softmax_k(scale * theta). Theta is any n real numbers:
+    a search draws them from a normal distribution without truncation (appendix B). The theta_k of the paper, whose mean
+    is 1, are n times the rises.
 
     Args:
         pieces: n.
-        scale: maps theta in [0, 1] to logits; the steepest piece can rise exp(scale) times the flattest.
+        scale: the factor before the softmax, 1 in the paper. Cards of earlier versions have 5, and theta in [0, 1].
 
     Raises:
         InputError: unless pieces is an integer of 1 or more and scale a number above 0.
@@ -26,15 +33,19 @@ class Linear(CurveFamily):
     Example:
         >>> import torch
         >>> from autosegloss.curves import Linear
-        >>> Linear(pieces=2).control_points(torch.tensor([0.5, 0.5]))
+        >>> Linear(pieces=2).control_points(torch.tensor([3.0, 3.0]))
         tensor([[0.0000, 0.0000],
                 [0.5000, 0.5000],
                 [1.0000, 1.0000]])
     """
 
     name: ClassVar[str] = "linear"
+    interval: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    stated: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"scale": "1 where theta are the numbers before the softmax, 5 for numbers in [0, 1] of an earlier version"}
+    )
     pieces: int = 5
-    scale: float = 5.0
+    scale: float = 1.0
 
     def __post_init__(self):
         whole_number("pieces", self.pieces, least=1)
@@ -45,7 +56,7 @@ class Linear(CurveFamily):
         return self.pieces
 
     def identity(self) -> Tensor:
-        return torch.full((self.pieces,), 0.5, dtype=torch.float64)
+        return torch.zeros(self.pieces, dtype=torch.float64)
 
     def control_points(self, theta: Tensor) -> Tensor:
         rises = torch.softmax(self.scale * theta, dim=-1).cumsum(dim=-1)[..., :-1]
@@ -54,7 +65,7 @@ class Linear(CurveFamily):
         return torch.stack([u.expand_as(v), v], dim=-1)
 
     def quadratic(self, points: Tensor) -> Tensor:
-        """g(y) = v_i + (n y - i) (v_{i+1} - v_i) with i = floor(n y): a line has its handle in the middle."""
+        """g(y) = (1 - s) v_k + s v_{k+1}, s = n y - k, k = floor(n y) (eq. 16): a line has its handle in the middle."""
         handles = (points[:-1] + points[1:]) / 2
         return torch.cat([torch.stack([points[:-1], handles], dim=1).flatten(0, 1), points[-1:]])
 

@@ -3,6 +3,7 @@
 It depends on neither Hydra nor training: `ask` a `Strategy` for thetas, score them, `tell` it the scores.
 """
 
+from autosegloss.search.bounds import Bounds
 from autosegloss.search.candidates import Candidate
 from autosegloss.search.cma import CMAES
 from autosegloss.search.history import History
@@ -21,6 +22,7 @@ __all__ = [
     "PPO",
     "SEARCHED",
     "Algorithm1",
+    "Bounds",
     "Candidate",
     "Choice",
     "History",

@@ -17,16 +17,17 @@ _BEST = 0.25  # of the known points
 
 
 class CMAES(Strategy):
-    """The covariance matrix adaptation evolution strategy, of the package cmaes, within [0, 1].
+    """The covariance matrix adaptation evolution strategy, of the package cmaes, within bounds.
 
     It uses the ranks of a step alone, so that scores of any scale do. A trial that failed ranks last. It begins around
     the best known point, and with ENOUGH of them with the mean, width and correlations of their best quarter.
 
     Args:
-        initial_mean: mu_0 (D,), each number in [0, 1].
+        initial_mean: mu_0 (D,), each number within its bounds.
         samples: M, the number of thetas per step, 4 or more.
         sigma: Standard deviation of the first step.
         seed: Seed of the draws.
+        bounds: The interval of each number, (D, 2); None is [0, 1] for all.
 
     Raises:
         InputError: A setting is out of range.
@@ -50,8 +51,15 @@ class CMAES(Strategy):
     _known: tuple[list[list[float]], list[float]]
     _seed: int
 
-    def __init__(self, initial_mean: Sequence[float], samples: int = 32, sigma: float = 0.2, seed: int = 0):
-        super().__init__(initial_mean, samples, sigma, seed)
+    def __init__(
+        self,
+        initial_mean: Sequence[float],
+        samples: int = 32,
+        sigma: float = 0.2,
+        seed: int = 0,
+        bounds: Sequence[Sequence[float]] | None = None,
+    ):
+        super().__init__(initial_mean, samples, sigma, seed, bounds)
         if samples < 4:  # the better half of a step gives the new covariance
             raise InputError(f"samples: expected 4 or more for CMA-ES, got {samples}")
         self._first_mean, self._known = self.mean, ([], [])
@@ -63,7 +71,7 @@ class CMAES(Strategy):
 
     def ask(self) -> np.ndarray:
         self._asks += 1
-        self._asked = np.array([self._cma.ask() for _ in range(self.samples)]).clip(0.0, 1.0)
+        self._asked = self.bounds.clip(np.array([self._cma.ask() for _ in range(self.samples)]))
         return self._asked.copy()
 
     def _learn(self, thetas: np.ndarray, scores: np.ndarray) -> None:
@@ -72,18 +80,15 @@ class CMAES(Strategy):
         if scores.max() > scores.min():
             losses = dict(zip(map(tuple, thetas), -scores, strict=True))
             self._cma.tell([(theta, losses.get(tuple(theta), -scores.min())) for theta in self._asked])
-            self.mean = self._cma.mean.clip(0.0, 1.0)
+            self.mean = self.bounds.clip(self._cma.mean)
 
     def state_dict(self) -> dict[str, Any]:
         """The seed and all that was asked and told: doing it again leads to the same state, bit for bit."""
         done = {"known": self._known, "told": list(self._told), "asks": self._asks}
-        return {"mean": self.mean.tolist(), "seed": self._seed, **done}
+        return {**self._described(), "seed": self._seed, **done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if len(state["mean"]) != self.mean.size:
-            raise ValueError(
-                f"expected the state of a search over {self.mean.size} control values, got {len(state['mean'])}"
-            )
+        self._check_state(state)
         points, scores = state["known"]
         self._known = list(points), list(scores)
         self._start(state["seed"])
@@ -100,7 +105,7 @@ class CMAES(Strategy):
         self._seed, self._asks = seed, 0
         self._told, self._asked = [], np.empty((0, self._first_mean.size))
         self.mean, sigma, covariance = self._distribution()
-        bounds = np.tile([0.0, 1.0], (self.mean.size, 1))
+        bounds = np.stack([self.bounds.low, self.bounds.high], axis=1)
         settings = {"bounds": bounds, "seed": seed, "population_size": self.samples, "cov": covariance}
         self._cma = CMA(self.mean.copy(), sigma, **settings)
 
@@ -113,4 +118,4 @@ class CMAES(Strategy):
             return np.array(points[int(np.argmax(scores))]), self.sigma, None
         losses = [(np.array(point), -score) for point, score in zip(points, scores, strict=True)]
         mean, sigma, covariance = get_warm_start_mgd(losses, gamma=_BEST)
-        return mean.clip(0.0, 1.0), sigma, covariance
+        return self.bounds.clip(mean), sigma, covariance

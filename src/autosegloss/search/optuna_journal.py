@@ -45,17 +45,18 @@ def write_journal(trials: Sequence[Trial], folder: Path, study: str) -> None:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(draft)))
         written = optuna.create_study(storage=storage, study_name=study, direction="maximize")
+        numbers = [0.0, 1.0, *(number for trial in trials for number in trial.theta)]  # of some curves any
         for trial in trials:
-            written.add_trial(_frozen(trial))
+            written.add_trial(_frozen(trial, min(numbers), max(numbers)))
 
 
-def _frozen(trial: Trial) -> FrozenTrial:
-    """A trial as Optuna keeps it."""
+def _frozen(trial: Trial, low: float, high: float) -> FrozenTrial:
+    """A trial as Optuna keeps it, whose theta lies between two numbers."""
     from optuna.distributions import BaseDistribution, FloatDistribution
     from optuna.trial import TrialState, create_trial
 
     theta = {f"theta_{index}": number for index, number in enumerate(trial.theta)}
-    ranges: dict[str, BaseDistribution] = {name: FloatDistribution(0, 1) for name in theta}
+    ranges: dict[str, BaseDistribution] = {name: FloatDistribution(low, high) for name in theta}
     return create_trial(
         state=TrialState.FAIL if trial.score is None else TrialState.COMPLETE,
         value=trial.score,

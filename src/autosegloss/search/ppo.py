@@ -1,4 +1,4 @@
-"""PPO2 on the location mu of the truncated normal distribution (section 4.3 of the paper)."""
+"""PPO2 on the location mu of the distribution of theta (section 4.3 of the paper)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from autosegloss.errors import InputError, positive, unknown, whole_number
-from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.strategy import Strategy
 
 _Option = TypeVar("_Option")
@@ -48,7 +47,7 @@ def _zero_if_constant(advantages: Tensor, scores: Tensor) -> Tensor:
 
 
 class Parameterization(NamedTuple):
-    """The coordinates x of the gradient ascent: mu -> x, x -> mu, and the bounds of x."""
+    """The coordinates x of the gradient ascent for mu in [0, 1]: mu -> x, x -> mu, and the bounds of x."""
 
     from_mean: Callable[[Tensor], Tensor]
     to_mean: Callable[[Tensor], Tensor]
@@ -79,16 +78,18 @@ class PPO(Strategy):
     problem of eq. 14. The paper does not give the learning rate.
 
     Args:
-        initial_mean: mu_0 (D,), each number in [0, 1].
+        initial_mean: mu_0 (D,), each number within its bounds.
         samples: M, the number of thetas per step.
-        sigma: Standard deviation of the truncated normal distribution, fixed during the search.
+        sigma: Standard deviation of the normal distribution before truncation, fixed during the search.
         epsilon: Clipping range of the ratio, between 0 and 1.
         updates: Steps of Adam per step of the search.
         learning_rate: Learning rate of Adam.
         ratio: "joint" for the ratio of the whole vector, "coordinate" for one ratio per coordinate.
-        parameter: The coordinates of the ascent, "mean" for mu or "logit" for logit(mu).
+        parameter: The coordinates of the ascent, "mean" for mu or "logit" for logit(mu); where mu has no bounds it is
+            mu itself.
         advantage: "centred", or "standardised" to divide by the standard deviation as well.
         seed: Seed of the draws.
+        bounds: The interval of each number, (D, 2); None is [0, 1] for all.
 
     Raises:
         InputError: A setting is out of range, or an option is unknown.
@@ -114,8 +115,9 @@ class PPO(Strategy):
         parameter: str = "mean",
         advantage: str = "centred",
         seed: int = 0,
+        bounds: Sequence[Sequence[float]] | None = None,
     ):
-        super().__init__(initial_mean, samples, sigma, seed)
+        super().__init__(initial_mean, samples, sigma, seed, bounds)
         self.epsilon = positive("epsilon", epsilon)
         self.updates = whole_number("updates", updates, least=1)
         self.learning_rate = positive("learning_rate", learning_rate)
@@ -134,7 +136,7 @@ class PPO(Strategy):
             thetas: The thetas of the step, (M, D).
             advantages: A (M,).
         """
-        ratio = self._ratio(TruncatedNormal(mean, self.sigma).log_prob(thetas) - old_log_prob)
+        ratio = self._ratio(self.around(mean).log_prob(thetas) - old_log_prob)
         clipped = ratio.clamp(1 - self.epsilon, 1 + self.epsilon)
         gain = advantages[:, None]
         return torch.minimum(ratio * gain, clipped * gain).mean(0).sum()
@@ -145,16 +147,36 @@ class PPO(Strategy):
         if not advantages.any():
             return
         drawn = torch.from_numpy(thetas)
-        old_log_prob = TruncatedNormal(self.mean, self.sigma).log_prob(drawn)
-        x = self._parameterization.from_mean(torch.from_numpy(self.mean)).requires_grad_()
+        old_log_prob = self.around(self.mean).log_prob(drawn)
+        x = self._from_mean(torch.from_numpy(self.mean)).requires_grad_()
+        low, high = self._limits()
         adam = torch.optim.Adam([x], lr=self.learning_rate, maximize=True)
         for _ in range(self.updates):
             adam.zero_grad()
-            self.objective(self._parameterization.to_mean(x), old_log_prob, drawn, advantages).backward()
+            self.objective(self._to_mean(x), old_log_prob, drawn, advantages).backward()
             adam.step()
             with torch.no_grad():
-                x.clamp_(self._parameterization.low, self._parameterization.high)
-        self.mean = self._parameterization.to_mean(x).detach().numpy()
+                x.clamp_(low, high)
+        self.mean = self._to_mean(x).detach().numpy()
+
+    def _from_mean(self, mean: Tensor) -> Tensor:
+        """The coordinates x (D,) of mu (D,)."""
+        low, high = map(torch.from_numpy, self.bounds.finite)
+        return self._parameterization.from_mean((mean - low) / (high - low)).where(self._bounded, mean)
+
+    def _to_mean(self, x: Tensor) -> Tensor:
+        """mu (D,) of the coordinates x (D,)."""
+        low, high = map(torch.from_numpy, self.bounds.finite)
+        return (low + (high - low) * self._parameterization.to_mean(x)).where(self._bounded, x)
+
+    def _limits(self) -> tuple[Tensor, Tensor]:
+        """The bounds of x, (D,) each."""
+        unit, free = self._parameterization, torch.full_like(self._bounded, torch.inf, dtype=torch.float64)
+        return (-free).masked_fill(self._bounded, unit.low), free.masked_fill(self._bounded, unit.high)
+
+    @property
+    def _bounded(self) -> Tensor:
+        return torch.from_numpy(self.bounds.bounded)
 
 
 def _choose(kind: str, name: str, options: Mapping[str, _Option]) -> _Option:

@@ -10,7 +10,6 @@ from operator import attrgetter
 import numpy as np
 
 from autosegloss.errors import InputError
-from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.procedure import Ahead, Procedure
 from autosegloss.search.space import Space
 from autosegloss.search.strategy import Strategy
@@ -145,7 +144,7 @@ class Race(Procedure):
         """M points drawn around several in turn; the strategy has not asked for them."""
         rng, samples = np.random.default_rng(self.seed), self.strategy.samples
         turns = [centres[index % len(centres)] for index in range(samples)]
-        drawn = [TruncatedNormal(np.array(centre), self.strategy.sigma).sample(rng, 1)[0] for centre in turns]
+        drawn = [self.strategy.around(np.array(centre)).sample(rng, 1)[0] for centre in turns]
         return [replace(self.proposal(tuple(point.tolist())), point=()) for point in drawn]
 
     def _begin(self, ended: Sequence[Step]) -> None:

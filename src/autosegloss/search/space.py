@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autosegloss.errors import InputError, is_number
+from autosegloss.search.bounds import UNIT
 from autosegloss.search.trials import FlatTheta
 
 
@@ -45,6 +46,10 @@ class Space:
             return tuple(theta)
         low, high = self.scales
         return (*theta, min(1.0, max(0.0, math.log(scale / low) / math.log(high / low))))
+
+    def bounds(self, interval: tuple[float, float], size: int) -> list[tuple[float, float]]:
+        """The intervals of the coordinates of a point: of D = `size` numbers of theta, and of the scale."""
+        return [interval] * size + [UNIT] * (self.scales is not None)
 
     def theta(self, point: Sequence[float]) -> FlatTheta:
         """The theta (D,) of a point."""

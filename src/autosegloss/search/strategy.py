@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from autosegloss.errors import InputError, positive, whole_number
+from autosegloss.search.bounds import Bounds
 from autosegloss.search.history import History
 from autosegloss.search.policy import TruncatedNormal
 from autosegloss.search.trials import Choice
@@ -20,10 +22,11 @@ class Strategy(ABC):
     A subclass defines in `_learn` how mu moves.
 
     Args:
-        initial_mean: mu_0 (D,), each number in [0, 1].
+        initial_mean: mu_0 (D,), each number within its bounds.
         samples: M, the number of thetas per step.
-        sigma: Standard deviation of the truncated normal distribution, fixed during the search.
+        sigma: Standard deviation of the normal distribution before truncation, fixed during the search.
         seed: Seed of the draws.
+        bounds: The interval of each number, (D, 2), as the curve family has it; None is [0, 1] for all.
 
     Raises:
         InputError: A setting is out of range.
@@ -36,8 +39,16 @@ class Strategy(ABC):
         >>> strategy.tell(thetas, scores=thetas.mean(axis=1))
     """
 
-    def __init__(self, initial_mean: Sequence[float], samples: int = 32, sigma: float = 0.2, seed: int = 0):
-        self.mean = _checked_mean(initial_mean)
+    def __init__(
+        self,
+        initial_mean: Sequence[float],
+        samples: int = 32,
+        sigma: float = 0.2,
+        seed: int = 0,
+        bounds: Sequence[Sequence[float]] | None = None,
+    ):
+        self.bounds = Bounds(bounds, np.size(initial_mean))
+        self.mean = self._checked_mean(initial_mean)
         self.samples = whole_number("samples", samples, least=1)
         self.sigma = positive("sigma", sigma)
         self._rng = np.random.default_rng(whole_number("seed", seed, least=0))
@@ -46,14 +57,18 @@ class Strategy(ABC):
         """Begin with what is known, before the first `ask`: the best point takes the place of mu_0.
 
         Args:
-            points: (N, D), each number in [0, 1]; N of 1 or more.
+            points: (N, D), within the bounds; N of 1 or more.
             scores: Their scores (N,), of any scale; higher is better.
         """
-        self.mean = _checked_mean(points[int(np.argmax(scores))].tolist())
+        self.mean = self._checked_mean(points[int(np.argmax(scores))].tolist())
+
+    def around(self, mean: Tensor | np.ndarray) -> TruncatedNormal:
+        """The distribution with location `mean` (D,) that thetas are drawn from."""
+        return TruncatedNormal(mean, self.sigma, self.bounds)
 
     def ask(self) -> np.ndarray:
-        """Draw the thetas of the next step, (M, D), each number in [0, 1]."""
-        return TruncatedNormal(self.mean, self.sigma).sample(self._rng, self.samples)
+        """Draw the thetas of the next step, (M, D), within the bounds."""
+        return self.around(self.mean).sample(self._rng, self.samples)
 
     def tell(self, thetas: np.ndarray, scores: np.ndarray) -> None:
         """Learn from the scored trials of a step.
@@ -63,7 +78,7 @@ class Strategy(ABC):
             scores: Their scores under the target metric, (M',); higher is better.
 
         Raises:
-            ValueError: The shapes do not fit, a score is not finite, or a theta lies outside [0, 1].
+            ValueError: The shapes do not fit, a score is not finite, or a theta lies out of bounds.
         """
         thetas, scores = np.asarray(thetas, np.float64), np.asarray(scores, np.float64)
         if thetas.ndim != 2 or thetas.shape != (scores.size, self.mean.size) or scores.ndim != 1:
@@ -74,8 +89,8 @@ class Strategy(ABC):
             raise ValueError(f"expected 1 to {self.samples} finished trials, got {scores.size}")
         if not np.isfinite(scores).all():
             raise ValueError("expected finite scores: leave out the trials that failed")
-        if not ((thetas >= 0) & (thetas <= 1)).all():
-            raise ValueError("expected thetas in [0, 1]")
+        if not self.bounds.contain(thetas):
+            raise ValueError(f"expected thetas in {self.bounds}")
         self._learn(thetas, scores)
 
     @abstractmethod
@@ -92,19 +107,35 @@ class Strategy(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next `ask` depends on, in plain types that JSON stores exactly."""
-        return {"mean": self.mean.tolist(), "rng": self._rng.bit_generator.state}
+        return {**self._described(), "rng": self._rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict`, bit for bit.
 
         Raises:
-            ValueError: The state has another number D of control values.
+            InputError: The state is of a search over other control values.
         """
-        mean = np.array(state["mean"], np.float64)
-        if mean.shape != self.mean.shape:
-            raise ValueError(f"expected the state of a search over {self.mean.size} control values, got {mean.size}")
-        self.mean = mean
+        self._check_state(state)
+        self.mean = np.array(state["mean"], np.float64)
         self._rng.bit_generator.state = state["rng"]
+
+    def _described(self) -> dict[str, Any]:
+        """The mean, and how many coordinates have no bounds."""
+        return {"mean": self.mean.tolist(), "unbounded": int((~self.bounds.bounded).sum())}
+
+    def _check_state(self, state: dict[str, Any]) -> None:
+        expected, got = (
+            f"{len(each['mean'])} control values" + f", {each['unbounded']} without bounds" * bool(each["unbounded"])
+            for each in (self._described(), {"unbounded": 0, **state})
+        )
+        if expected != got:
+            raise InputError(f"expected the state of a search over {expected}, got {got}: start a new search")
+
+    def _checked_mean(self, initial_mean: Sequence[float]) -> np.ndarray:
+        mean = np.array(initial_mean, np.float64)
+        if mean.ndim != 1 or not mean.size or not self.bounds.contain(mean):
+            raise InputError(f"initial mean: expected a list of numbers in {self.bounds}, got {initial_mean}")
+        return mean
 
 
 class RandomSearch(Strategy):
@@ -120,10 +151,3 @@ class RandomSearch(Strategy):
             InputError: No trial has finished.
         """
         return history.best_samples(1)[0]
-
-
-def _checked_mean(initial_mean: Sequence[float]) -> np.ndarray:
-    mean = np.array(initial_mean, np.float64)
-    if mean.ndim != 1 or not mean.size or not ((mean >= 0) & (mean <= 1)).all():
-        raise InputError(f"initial mean: expected a list of numbers in [0, 1], got {initial_mean}")
-    return mean

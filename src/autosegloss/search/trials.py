@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 FlatTheta = tuple[float, ...]
-"""The control values of all curves as one vector (D,), each number in [0, 1]."""
+"""The control values of all curves as one vector (D,), each number in the interval of the curve family."""
 
 SEARCHED = "searched"
 """The name of a loss whose theta a strategy has proposed."""

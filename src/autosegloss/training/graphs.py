@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autosegloss.errors import InputError
+from autosegloss.training.auxiliary import auxiliary_of
 from autosegloss.training.freezing import FreezeEncoder
 from autosegloss.training.module import padded
 
@@ -33,6 +34,10 @@ class GraphNetwork(pl.Callback):
             raise InputError(f"a CUDA graph does not accumulate gradients: {without}, or the accumulation")
         if any(isinstance(callback, FreezeEncoder) for callback in vars(trainer)["callbacks"]):
             raise InputError(f"a CUDA graph does not learn to stop, or to begin: {without}, or freeze_encoder")
+        network = pl_module.network
+        assert isinstance(network, nn.Module)  # of a SegmentationModule
+        if auxiliary_of(network) is not None:
+            raise InputError(f"a CUDA graph gives the logits alone: {without}, or auxiliary")
         if pl_module.device.type != "cuda" or trainer.world_size > 1:
             raise InputError(f"a CUDA graph is of one GPU, this training is on {_where(trainer)}: {without}")
 

@@ -22,6 +22,8 @@ _HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 # By the training, not by the `_target_`.
 _READ_BESIDE = {"optimizer": {"head_multiplier", "min_lr"}, "network": {"weights", "normalisation"}, "loss": {"scale"}}
 _SET_BY_THE_PROGRAM = {
+    "auxiliary.classes": "data.source.classes",
+    "auxiliary.widths": "network",
     "data.device": "trainer.accelerator",
     "loss.ignore_index": "data.source.ignore_index",
     "network.classes": "data.source.classes",

@@ -18,6 +18,7 @@ from autosegloss.algebra.inputs import labels_are_classes
 from autosegloss.losses import LossSchedule
 from autosegloss.tasks import Task
 from autosegloss.tasks.multiclass import Multiclass
+from autosegloss.training.auxiliary import auxiliary_of
 from autosegloss.training.evidence import ImageSums
 
 MULTIPLE = 32  # encoders halve the image up to five times
@@ -31,7 +32,8 @@ class SegmentationModule(pl.LightningModule):
     `optimizer(network, max_steps)` returns the optimiser and its schedule per step. Batches are those of
     `SegmentationData`; images are padded to a multiple of 32 and the logits cropped back. Where labels have another
     size than their images, the logits are scaled to it before `task` makes labels of them. The labels are not checked
-    here: the data module checks them once, and a check at every step would wait for the GPU. The training loss is
+    here: the data module checks them once, and a check at every step would wait for the GPU. A network with an
+    auxiliary head adds the loss of its logits in trainings, see `autosegloss.training.auxiliary`. The training loss is
     logged as "loss" if there is a logger or a progress bar. A LossSchedule in the loss learns the step from the
     Trainer. While `image_sums` is set, it collects the sums of every image that is judged.
     """
@@ -63,8 +65,11 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
+        logits, head = self(images), auxiliary_of(self.network)
         with labels_are_classes():
-            loss = self.loss(self(images), labels)
+            loss = self.loss(logits, labels)
+            if head is not None:
+                loss = loss + head.weight * self.loss(at_images(head.take(), images), labels)
         if self.trainer.loggers or self.trainer.progress_bar_callback:  # a trial has neither
             self.log("loss", loss, prog_bar=True)
         return loss
@@ -96,9 +101,14 @@ def logits_of(network: nn.Module, images: Tensor) -> Tensor:
 
     Logits of another size than the padded images, as of networks that leave the scaling to others, are scaled to it.
     """
+    return at_images(network(padded(images)), images)
+
+
+def at_images(logits: Tensor, images: Tensor) -> Tensor:
+    """The logits (N, C, h, w) of padded images, scaled to their size and cropped to that of the images."""
     height, width = images.shape[2:]
-    given = padded(images)
-    return scaled(network(given), given.shape[2:])[..., :height, :width]
+    whole = height + -height % MULTIPLE, width + -width % MULTIPLE
+    return scaled(logits, whole)[..., :height, :width]
 
 
 def padded(images: Tensor) -> Tensor:

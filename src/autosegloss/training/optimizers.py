@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from autosegloss.errors import InputError, is_number
+from autosegloss.training.auxiliary import auxiliary_of
 from autosegloss.training.weights import ENCODERS
 
 MakeOptimizer = Callable[..., tuple[Optimizer, LRScheduler]]
@@ -66,13 +67,18 @@ def _refusals(key: str) -> Iterator[None]:
 def parameter_groups(network: nn.Module, lr: float, head_multiplier: float = 1) -> list[dict[str, Any]]:
     """The parameters of the encoder, and those of the head, which have `head_multiplier` times the rate.
 
-    A network without an encoder is one group with the rate `lr`.
+    A network without an encoder is one group with the rate `lr`. An auxiliary head with a multiplier of its own is a
+    third group.
     """
     if (encoder := encoder_of(network)) is None:
         return [{"params": list(network.parameters()), "lr": lr}]
-    known = {id(parameter) for parameter in encoder.parameters()}
+    groups: list[dict[str, Any]] = [{"params": list(encoder.parameters()), "lr": lr}]
+    auxiliary = auxiliary_of(network)
+    if auxiliary is not None and auxiliary.multiplier is not None:
+        groups.append({"params": list(auxiliary.parameters()), "lr": lr * auxiliary.multiplier})
+    known = {id(parameter) for group in groups for parameter in group["params"]}
     head = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    return [{"params": list(encoder.parameters()), "lr": lr}, {"params": head, "lr": lr * head_multiplier}]
+    return [*groups[:1], {"params": head, "lr": lr * head_multiplier}, *groups[1:]]
 
 
 def encoder_of(network: nn.Module) -> nn.Module | None:

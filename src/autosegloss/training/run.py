@@ -29,6 +29,7 @@ from autosegloss.metrics import segmentation_metrics
 from autosegloss.ranking import Evidence, save_evidence
 from autosegloss.ranking.evidence import EVIDENCE, HOLDOUT, TEST, VAL
 from autosegloss.training.advice import notes
+from autosegloss.training.auxiliary import add_auxiliary
 from autosegloss.training.checkpoint_files import discard_checkpoints, discard_finished
 from autosegloss.training.evidence import ImageSums
 from autosegloss.training.failures import record_failure
@@ -229,15 +230,16 @@ def make_network(cfg: DictConfig, channels: int, bands: int) -> nn.Module:
     architecture = instantiate(cfg.network)
     if not isinstance(architecture, partial):
         raise InputError("network._partial_ must be true: the number of classes follows from the data")
-    return build_network(architecture.func, classes=channels, bands=bands, **architecture.keywords)
+    network = build_network(architecture.func, classes=channels, bands=bands, **architecture.keywords)
+    if OmegaConf.select(cfg, "auxiliary") is not None:
+        add_auxiliary(network, instantiate(cfg.auxiliary), channels)
+    return network
 
 
 def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
     """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
-    target = instantiate(cfg.metric)
-    optional: dict[str, Formula] = {
-        formula.name: formula for formula in (*data.boundary.metrics, target)
-    }  # the target with options of its own
+    formulas = (*data.boundary.metrics, instantiate(cfg.metric))  # the target with options of its own
+    optional: dict[str, Formula] = {formula.name: formula for formula in formulas}
     members = {**dict.fromkeys(PAPER), **optional}
     return [metric or name for name, metric in members.items()]
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosegloss.errors import InputError
 from autosegloss.tasks import Task
 from autosegloss.tasks.multiclass import Multiclass
+from autosegloss.training.auxiliary import without_auxiliary
 from autosegloss.training.outcome import DATA, WEIGHTS
 from autosegloss.training.run import make_network
 from autosegloss.training.task import task_of
@@ -97,12 +98,13 @@ class TrainedRun:
             InputError: the weights cannot be read, or are those of another network.
         """
         config = self.config.copy()
+        config.auxiliary = None  # of trainings alone
         for source in ("encoder_weights", "weights"):
             if OmegaConf.select(config, f"network.{source}") is not None:
                 config.network[source] = None  # nothing to fetch or to read: all weights follow
         network = make_network(config, self.task.channels(num_classes), bands)
         name = f"{self.weights} of {self.folder}, with {num_classes} classes and {bands} bands,"
-        load_exactly(network, _state(self.weights), name)
+        load_exactly(network, without_auxiliary(_state(self.weights)), name)
         return network.eval().to(memory_format=torch.channels_last)
 
     def classes(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from autosegloss.training.task import task_of
 from ._task import Task, plain
 
 _SETTINGS = ("strategy", "steps", "samples", "sigma", "warmup", "finalists", "final", "final_seeds")
+_GROUPS = ("data", "network", "auxiliary", "optimizer", "schedule")
 
 
 def theta_card(task: Task, choice: Choice) -> ThetaCard:
@@ -45,7 +46,7 @@ def _provenance(task: Task, label: str) -> dict[str, Any]:
     return {
         "origin": f"{label}; the score is its {metric} on the hold-out images, at {scored_at(cfg.data)}",
         "search": {**{name: sweeper[name] for name in _SETTINGS}, "trial_max_steps": cfg.trainer.max_steps},
-        **{group: plain(cfg[group]) for group in ("data", "network", "optimizer", "schedule")},
+        **{group: plain(cfg[group]) for group in _GROUPS if cfg[group] is not None},
         "seed": cfg.seed,
         "versions": {name: version(name) for name in ("autosegloss", "torch", "pytorch-lightning")},
         "date": date.today().isoformat(),

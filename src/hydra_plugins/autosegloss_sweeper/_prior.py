@@ -98,8 +98,8 @@ def _found(folder: Path, metric: Formula, curve: CurveFamily) -> list[tuple[Flat
         ) from None
     if (operations, curves) != (metric.operations, curve):
         raise InputError(
-            f"prior={folder}: its thetas bend {', '.join(operations)} by curve '{curves.name}', those of "
-            f"{metric.name} bend {', '.join(metric.operations)} by curve '{curve.name}': choose another search"
+            f"prior={folder}: its thetas bend {', '.join(operations)} by the curve {curves}, those of "
+            f"{metric.name} bend {', '.join(metric.operations)} by the curve {curve}: choose another search"
         )
     scored = [trial for trial in History(folder).trials if trial.score is not None and trial.theta]
     ranked = sorted(scored, key=lambda trial: (trial.pause_at is None, trial.pause_at or 0, trial.score), reverse=True)

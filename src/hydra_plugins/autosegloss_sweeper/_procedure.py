@@ -38,8 +38,13 @@ def procedure_of(task: Task) -> Procedure:
     """
     settings = task.settings
     space = Space(settings.scales)
+    mean = task.initial_mean()
     strategy: Strategy = settings.strategy(
-        initial_mean=space.point(task.initial_mean()), samples=task.samples, sigma=settings.sigma, seed=settings.seed
+        initial_mean=space.point(mean),
+        samples=task.samples,
+        sigma=settings.sigma,
+        seed=settings.seed,
+        bounds=space.bounds(task.curve.interval, len(mean)),
     )
 
     def proposal(point: FlatTheta) -> Proposal:

@@ -18,7 +18,7 @@ class SweeperConf:
     strategy: Any = None
     steps: int | None = None  # T
     samples: int | None = None  # M, trials per step
-    sigma: float | None = None  # standard deviation of the truncated normal distribution that draws theta
+    sigma: float | None = None  # standard deviation of the normal distribution that draws theta
     seed: int = 0  # of the draws
     trial: list[str] = field(default_factory=list)  # overrides of the trials alone
     # Training steps at which trials pause, rising, e.g. [80, 160]: they make the search a race, in which all candidates
