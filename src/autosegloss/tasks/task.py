@@ -95,6 +95,13 @@ class Task(Registered, ABC):
         """The names of the classes that are scored, of those of the data; raises InputError if they do not fit."""
         return tuple(class_names)[-self.channels(len(class_names)) :]
 
+    def background(self, class_names: Sequence[str] | None) -> int | None:
+        """The class that classes="foreground" leaves out; None if the background is no class of the task.
+
+        Raises InputError if no class has its name.
+        """
+        return None
+
     def left_out(self, ignore_index: int | None) -> int | None:
         """The class that is in no average, as its id is the label to ignore; None if labels are no ids."""
         return None
