@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from helpers.spots import SpotsAndHalves, write_spots
+from helpers.spots import SpotsAndHalves, write_layers, write_spots
 from helpers.trained_runs import write_trained
 from omegaconf import OmegaConf
 from PIL import Image
@@ -60,8 +59,9 @@ def run(root, tmp_path_factory):
 @pytest.fixture(scope="module")
 def several(tmp_path_factory):
     settings = ["task=multilabel", *OWN, "loss=cross_entropy", "network.decoder_channels=16"]
-    folder, source = tmp_path_factory.mktemp("multilabel") / "run", "helpers.spots.SpotsAndHalves"
-    return trained(folder, *settings, channels=2, source=source)
+    root = write_layers(tmp_path_factory.mktemp("layers"))
+    folder = tmp_path_factory.mktemp("multilabel") / "run"
+    return trained(folder, *settings, "data=folder", f"data.root={root}", channels=2)
 
 
 def config_of(run: Path, **values):
@@ -288,24 +288,6 @@ def test_labels_of_several_classes_go_through_the_data_like_a_mask_each(settings
 def test_masks_with_one_class_a_pixel_are_no_labels_of_several(command):
     with pytest.raises(SystemExit, match=r"task=multilabel takes labels \(6, H, W\) of 0 and 1, .* got \(32, 32\)"):
         command("train", "task=multilabel")
-
-
-@pytest.mark.parametrize(("program", "arguments"), [(evaluate, []), (predict, ["images=."])])
-def test_several_classes_a_pixel_make_no_mask(several, tmp_path, program, arguments):
-    Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
-    arguments = [a.replace("=.", f"={tmp_path}/image.png") for a in arguments]
-    with pytest.raises(InputError, match="task=multilabel has no label a pixel"):
-        program.run([str(several), *arguments, f"out={tmp_path}/out"])
-
-
-def test_the_layers_of_the_documents_are_labels(tmp_path):
-    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), flags=re.S)[-1]
-    exec(block, space := {})
-    for name in ("spot", "left"):
-        Image.fromarray(np.array([[0, 255], [255, 255]], np.uint8)).save(tmp_path / f"{name}.png")
-    image, labels = space["load_layers"](tmp_path / "spot.png", [tmp_path / "spot.png", tmp_path / "left.png"])
-    assert image.shape == (3, 2, 2)
-    assert labels.tolist() == [[[0, 1], [1, 1]]] * 2
 
 
 # Real images

@@ -83,7 +83,7 @@ class Task(Registered, ABC):
         return logits, truth
 
     def as_classes(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, K, *S) of the labels that a pixel can have, and labels (N, *S); the task must be exclusive."""
+        """Logits (N, K, *S) of labels that exclude each other, and labels (N, *S)."""
         return logits, labels
 
     def cross_entropy(self, logits: Tensor, labels: Tensor, ignore_index: int | None) -> Tensor:
