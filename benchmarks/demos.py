@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--metrics", default="gacc,macc,miou,fwiou,biou,bf1")
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--only-collect", action="store_true", help="run nothing")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     searches = [(metric, int(seed)) for seed in options.seeds.split(",") for metric in options.metrics.split(",")]
     for metric, seed in searches:
         if not options.only_collect:

@@ -2,7 +2,6 @@
 
     python benchmarks/scales.py --out sgd.jsonl --part 0/2 &     # a second process does the other half: --part 1/2
     python benchmarks/scales.py --out adamw.jsonl --optimizer adamw --scales 1 --rates 3e-3 1e-2 3e-2
-    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --rates 1e-2 --thetas 300   # drawn thetas instead
     python benchmarks/scales.py --out msrc21.jsonl --rates 6e-3 6e-2 --head 10 -- data=folder ...  # for search.py
 
 Each run is a line of JSON; what is in the file is not repeated. The data and the network are those of the demo, without
@@ -15,7 +14,7 @@ import argparse
 import itertools
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +36,8 @@ from autosegloss.training.run import make_module
 CONF = Path(__file__).parent.parent / "conf"
 METRICS = ("miou", "fwiou", "gacc", "macc", "biou", "bf1")
 HANDMADE = ("cross_entropy", "wce", "dice", "lovasz", "jaccard", "focal")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+Judged = Iterable[Sequence[tuple[torch.Tensor, torch.Tensor]]]
 MARKS = (0.16, 0.32, 0.64, 1)  # of a training, when it is judged
 
 
@@ -68,9 +69,6 @@ def main() -> None:
 
 
 def _runs(options: argparse.Namespace) -> Iterator[Run]:
-    if options.thetas:
-        yield from _drawn(options)
-        return
     losses = dict(_known())
     for seed, scale, rate in itertools.product(options.seeds, options.scales, options.rates):
         for loss, overrides in losses.items():
@@ -87,26 +85,31 @@ def _known() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"released {metric}", (f"metric={metric}", "loss=searched", f"loss.theta={metric}")
 
 
-def _drawn(options: argparse.Namespace) -> Iterator[Run]:
-    """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn.
+class Drawn(NamedTuple):
+    """A theta to train with."""
 
-    SGD has scales drawn between a half and 8 with them; AdamW does not see a scale.
-    """
-    metrics, scaled = options.metrics, options.optimizer == "sgd"
-    starts = {metric: _starts(metric) for metric in metrics}
+    number: int
+    metric: str
+    theta: tuple[float, ...]
+
+    @property
+    def key(self) -> str:
+        return f"theta {self.metric} {self.number}"
+
+
+def drawn(metrics: Sequence[str], count: int) -> Iterator[Drawn]:
+    """Thetas around the identity, around the released card, and anywhere, in turn, of the metrics in turn."""
+    begin = {metric: starts(metric) for metric in metrics}
     rng = np.random.default_rng(0)
-    for index in range(options.thetas):
-        metric = metrics[index % len(metrics)]
-        identity, released = starts[metric]
-        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[index // len(metrics) % 3]
+    for number in range(count):
+        metric = metrics[number % len(metrics)]
+        identity, released = begin[metric]
+        centre, sigma = ((identity, 0.2), (released, 0.15), (identity, 5.0))[number // len(metrics) % 3]
         theta = TruncatedNormal(centre, sigma).sample(rng, 1)[0]
-        text = ",".join(repr(round(float(x), 4)) for x in theta)
-        own = f"metric={metric}", "loss=surrogate", f"theta=[{text}]"
-        scale = round(float(2 ** rng.uniform(-1, 3)), 3)
-        yield Run(f"theta {metric} {index}", own, scale if scaled else 1.0, options.rates[0], 0)
+        yield Drawn(number, metric, tuple(round(float(x), 4) for x in theta))
 
 
-def _starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
+def starts(metric: str) -> tuple[np.ndarray, np.ndarray]:
     """The identity and the released theta (D,) of a metric; a card with a curve for each operand gives the identity."""
     card, curve = ThetaCard.load(metric), CurveFamily.resolve("bezier")
     identity = thetas.identity(card.metric, curve).double()
@@ -123,20 +126,21 @@ def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     cfg = compose("search", own)
     torch.manual_seed(run.seed)
     data = instantiate(cfg.data)
-    module = make_module(cfg, data)
-    judges = {"holdout": data.val_dataloader(), "val": _validation(cfg)}
+    module = make_module(cfg, data).to(DEVICE)
+    judges = {"holdout": data.val_dataloader(), "val": validation(cfg)}
     start, seconds = time.perf_counter(), 0.0
     record: dict[str, Any] = {"key": run.key, **run._asdict(), "optimizer": optimizer, "marks": {}}
     optimiser, schedule = module.optimizer(module.network, max_steps=steps)
-    for step, (images, labels) in enumerate(_batches(data.train_dataloader())):
+    for step, (images, labels) in enumerate(batches(data.train_dataloader())):
         if step in marks:
             seconds += time.perf_counter() - start
-            record["marks"][step] = {name: _judged(module, loader) for name, loader in judges.items()}
+            record["marks"][step] = {name: judged(module, loader) for name, loader in judges.items()}
             module.train()
             start = time.perf_counter()
         if step == steps:
             break
-        logits = module(images)
+        labels = labels.to(DEVICE)
+        logits = module(images.to(DEVICE))
         loss = run.scale * module.loss(logits, labels)
         if step == 0 or step in marks:
             record["marks"].setdefault(step, {})["ratio"] = _ratio(loss / run.scale, logits, labels)
@@ -150,13 +154,13 @@ def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     return {**record, "fit_seconds": round(seconds, 2)}
 
 
-def _batches(loader: DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(loader: DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     for epoch in itertools.count():
         loader.sampler.set_epoch(epoch)
         yield from loader
 
 
-def _validation(cfg: DictConfig) -> DataLoader:
+def validation(cfg: DictConfig) -> DataLoader:
     other = cfg.copy()
     other.data.holdout = None
     return instantiate(other.data).val_dataloader()
@@ -170,12 +174,15 @@ def _ratio(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> fl
 
 
 @torch.no_grad()
-def _judged(module: SegmentationModule, loader: DataLoader) -> dict[str, float]:
+def judged(
+    module: SegmentationModule, loader: Iterable[Sequence[tuple[torch.Tensor, torch.Tensor]]]
+) -> dict[str, float]:
+    """The scores of a network on the batches of a loader."""
     module.eval()
     module.val_metrics.reset()
     for batch in loader:
         for images, labels in batch:
-            module.val_metrics.update(module(images).argmax(1), labels)
+            module.val_metrics.update(module(images.to(DEVICE)).argmax(1), labels.to(DEVICE))
     return {name.removeprefix("val/"): round(float(value), 5) for name, value in module.val_metrics.compute().items()}
 
 
@@ -191,8 +198,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scales", type=float, nargs="+", default=[1, 4, 16, 2, 8, 32])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--losses", nargs="+", help="a part of them, e.g. dice 'released miou'")
-    parser.add_argument("--thetas", type=int, default=0)
-    parser.add_argument("--metrics", nargs="+", default=METRICS, choices=METRICS)
     return parser.parse_args()
 
 

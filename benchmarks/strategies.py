@@ -1,6 +1,6 @@
 """Strategies compared in simulated searches on a fitted table of thetas, hundreds in minutes.
 
-    python benchmarks/scales.py --out thetas.jsonl --optimizer adamw --rates 1e-2 --thetas 4000 --metrics miou bf1
+    python benchmarks/thetas.py --out thetas.jsonl --metrics miou bf1       # on a GPU, some thousands an hour
     python benchmarks/strategies.py --pack thetas.jsonl                     # the table, benchmarks/thetas.json
     python benchmarks/strategies.py miou --repeats 100 --png strategies.png # the simulated searches
 
@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.linalg import cho_factor, cho_solve
 
+from autosegloss.curves import Bezier, Curve
 from autosegloss.search import (
     CMAES,
     PPO,
@@ -41,6 +43,7 @@ from autosegloss.search import (
 
 TABLE = Path(__file__).with_name("thetas.json")
 MARKS = (40, 80, 160, 250)
+AT = torch.linspace(0.02, 0.98, 9, dtype=torch.float64)  # arguments of the curves
 WIDTHS = (0.5, 0.8, 1.2, 2.0, 3.0)  # of the kernel, times the distance of two typical thetas
 NOISES = (0.03, 0.1, 0.3, 1.0)  # variance of what is left, in parts of the kernel's
 
@@ -74,24 +77,35 @@ class Process:
 
 
 class Landscape:
-    """The fitted scores of a metric: hold-out after each of MARKS, validation at the end."""
+    """The fitted scores of a metric: hold-out after each of MARKS, validation at the end.
+
+    What is fitted is -log(1 - score), by the values of the curves at AT: two thetas may lie far apart and bend alike.
+    """
 
     def __init__(self, rows: Sequence[dict]):
-        self.points = np.array([row["theta"] for row in rows])
-        values = np.array([[*row["holdout"], row["val"]] for row in rows])
-        self.processes = [Process(self.points, column) for column in values.T]
+        points = features([row["theta"] for row in rows])
+        values = -np.log1p(-np.array([[*row["holdout"], row["val"]] for row in rows]))
+        self.processes = [Process(points, column) for column in values.T]
         self.residuals = np.stack([process.unexplained for process in self.processes], axis=1)
         self.explained = 1 - (self.residuals**2).sum(0) / ((values - values.mean(0)) ** 2).sum(0)
 
     def scores(self, theta: Sequence[float]) -> np.ndarray:
         """Hold-out after each of MARKS (4), then validation."""
-        point = np.asarray(theta)[None]
+        point = features([theta])
         fitted = np.array([process(point)[0] for process in self.processes])
-        return fitted + self.residuals[zlib.crc32(point.tobytes()) % len(self.residuals)]
+        return -np.expm1(-fitted - self.residuals[zlib.crc32(point.tobytes()) % len(self.residuals)])
 
     def final(self, theta: Sequence[float]) -> float:
         """The fitted validation score, without what stays unexplained."""
-        return float(self.processes[-1](np.asarray(theta)[None])[0])
+        return float(-np.expm1(-self.processes[-1](features([theta]))[0]))
+
+
+def features(thetas: Sequence[Sequence[float]]) -> np.ndarray:
+    """The values of the Bezier curves of each theta at AT, (thetas, curves * len(AT))."""
+    family = Bezier()
+    rows = torch.tensor(np.asarray(thetas)).double().view(-1, family.num_parameters)
+    values = [Curve(family, family.control_points(row))(AT) for row in rows]
+    return torch.stack(values).view(len(thetas), -1).numpy()
 
 
 class Way(NamedTuple):
@@ -188,23 +202,17 @@ def _at(runs: Sequence[Sequence[tuple[int, float]]], budget: int) -> str:
 
 
 def _pack(paths: Sequence[str]) -> None:
-    """Write the table from the records of benchmarks/scales.py."""
-    from scales import _starts
+    """Write the table from the records of benchmarks/thetas.py."""
+    from scales import starts
 
     table: dict[str, dict] = {}
     for record in (json.loads(line) for path in paths for line in Path(path).read_text().splitlines()):
-        kind, metric, *_ = record["loss"].split()
-        marks = record["marks"]
-        if kind != "theta" or "val" not in marks.get(str(MARKS[-1]), {}):
-            continue
-        theta = json.loads(
-            next(each for each in record["overrides"] if each.startswith("theta=")).removeprefix("theta=")
-        )
-        scores = [marks[str(mark)]["holdout"][metric] for mark in MARKS]
+        metric = record["metric"]
+        scores = [record["holdout"][str(mark)][metric] for mark in MARKS]
         rows = table.setdefault(metric, {"starts": {}, "rows": []})["rows"]
-        rows.append({"theta": theta, "holdout": scores, "val": marks[str(MARKS[-1])]["val"][metric]})
+        rows.append({"theta": record["theta"], "holdout": scores, "val": record["val"][metric]})
     for metric, page in table.items():
-        page["starts"] = {n: t.tolist() for n, t in zip(("identity", "released"), _starts(metric), strict=True)}
+        page["starts"] = {n: t.tolist() for n, t in zip(("identity", "released"), starts(metric), strict=True)}
     lines = [
         f'"{m}": {{"starts": {json.dumps(p["starts"])}, "rows": [\n' + ",\n".join(map(json.dumps, p["rows"])) + "]}"
         for m, p in table.items()

@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.mutation_list import MUTATIONS, Mutation
+from helpers.mutation import Mutation
+from helpers.mutation_list import MUTATIONS
 
 ROOT = Path(__file__).parents[1]
 

@@ -46,6 +46,13 @@ def test_metrics():
     assert "all six" in run("metrics.py", "--shape", "1,3,16,16", "--rounds", "1")
 
 
+def test_numbers_of_other_tools_that_are_here():
+    """It ends in an error where one that is said to be ours is another."""
+    printed = run("tools.py", "--scenes", "4")
+    assert "| torchmetrics " in printed
+    assert "| segmentation-models-pytorch " in printed
+
+
 def test_parts_of_a_trial(tmp_path):
     run("search.py", *TINY, "data.holdout=8", "--json", str(tmp_path / "trial.json"))
     page = json.loads((tmp_path / "trial.json").read_text())

@@ -3,9 +3,11 @@
 import csv
 import errno
 import json
+import shutil
 
 import pytest
 import torch
+from helpers.members import slow
 from test_resume import OFTEN, breaks
 from torch.testing import assert_close
 
@@ -21,11 +23,20 @@ SHORT = [*OFTEN, "trainer.max_steps=8", "validate_every=2"]
 STOP = "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/miou,mode:max,patience:1,min_delta:1}"
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("begun") / "run"
+
+
 @pytest.fixture
-def begun(command, tmp_path):
-    """A training in `run` that has ended with an error after 7 steps."""
-    with pytest.raises(SystemExit, match=r"on purpose; go on with: python train.py resume=run$"):
-        command("train", *SHORT, breaks(7), "hydra.run.dir=run", tiny=False)
+def begun(command, tmp_path, kept):
+    """A training in `run` that has ended with an error after 7 steps; the tests share it, each has a copy."""
+    if not kept.exists():
+        with pytest.raises(SystemExit, match=r"on purpose; go on with: python train.py resume=run$"):
+            command("train", *SHORT, breaks(7), "hydra.run.dir=run", tiny=False)
+        shutil.copytree(tmp_path / "run", kept)
+    shutil.copytree(kept, tmp_path / "run", dirs_exist_ok=True)
+    (tmp_path / "broken").touch()
     return tmp_path / "run"
 
 
@@ -45,6 +56,7 @@ def test_another_configuration_is_refused_and_nothing_is_lost(command, begun):
     assert {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()} == kept
 
 
+@pytest.mark.slow
 def test_a_configuration_edited_by_hand_does_not_go_with_the_checkpoint(command, begun):
     overrides = begun / ".hydra/hydra.yaml"
     overrides.write_text(overrides.read_text().replace("trainer.max_steps=8", "trainer.max_steps=9"))
@@ -54,6 +66,7 @@ def test_a_configuration_edited_by_hand_does_not_go_with_the_checkpoint(command,
     assert [path.name for path in checkpoint_paths(begun)] == ["step_6.ckpt", "step_3.ckpt"]
 
 
+@pytest.mark.slow
 def test_settings_that_change_no_result_may_be_others(command, begun):
     command("train", "resume=run", "checkpoint.every_n_steps=1", "notes=true", "trainer.logger=false", tiny=False)
     assert Result.load(begun).step == 8
@@ -89,6 +102,7 @@ def test_a_folder_without_a_training_is_told(command, tmp_path, argument, messag
     assert refused(command, argument).startswith(message)
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_repeated(command, tmp_path):
     command("train", *SHORT, "hydra.run.dir=run", tiny=False)
     result = (tmp_path / "run/result.json").read_bytes()
@@ -97,6 +111,7 @@ def test_a_finished_training_is_not_repeated(command, tmp_path):
     assert (tmp_path / "run/result.json").read_bytes() == result
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_a_checkpoint_and_neither_the_training_nor_the_one_before(
     command, tmp_path, capsys, monkeypatch
 ):
@@ -137,6 +152,7 @@ def test_the_best_weights_are_the_result(command, tmp_path):
     assert any(not torch.equal(value, weights[name]) for name, value in torch.load(other).items())
 
 
+@pytest.mark.slow
 def test_a_training_that_stopped_early_says_so(command, tmp_path):
     printed = command("train", *SHORT, f"trainer.callbacks=[{STOP}]", "hydra.run.dir=run", tiny=False)
     assert "stopped early at step 4\n" in printed
@@ -148,11 +164,18 @@ def test_a_training_that_stopped_early_says_so(command, tmp_path):
     [
         (["monitor=mio"], "error: unknown monitor 'mio': choose one of miou, "),
         (["monitor=miou", "validate_every=8"], "error: monitor=miou chooses among several validations, and validate_"),
-        (["checkpoint.every_n_steps=0"], "error: checkpoint.every_n_steps: expected an integer of 1 or more, got 0"),
-        (["checkpoint.every_minutes=0"], "error: checkpoint.every_minutes: expected a number above 0, got 0"),
         (["checkpoint.keep_best=-1"], "error: checkpoint.keep_best must be a whole number of 0 or more, got -1"),
-        (["compile=maybe"], "error: compile must be true or false, got 'maybe'"),
-        (["checkpoint.resume=2"], "error: checkpoint.resume must be true or false, got 2"),
+        *slow(
+            [
+                (
+                    ["checkpoint.every_n_steps=0"],
+                    "error: checkpoint.every_n_steps: expected an integer of 1 or more, got 0",
+                ),
+                (["checkpoint.every_minutes=0"], "error: checkpoint.every_minutes: expected a number above 0, got 0"),
+                (["compile=maybe"], "error: compile must be true or false, got 'maybe'"),
+                (["checkpoint.resume=2"], "error: checkpoint.resume must be true or false, got 2"),
+            ]
+        ),
     ],
 )
 def test_settings_out_of_range_are_told(command, overrides, message):

@@ -31,11 +31,15 @@ def turns(*groups: str) -> list[dict[str, str]]:
     return [{group: names(group)[turn % len(names(group))] for group in groups} for turn in range(count)]
 
 
-@pytest.mark.parametrize("entry", ["train", "search"])
-@pytest.mark.parametrize("chosen", turns("metric", "curve", "data", "network", "optimizer", "schedule", "trainer"))
-def test_every_choice_composes(entry, chosen):
-    cfg = composed(entry, *(f"{group}={name}" for group, name in chosen.items()))
+@pytest.mark.parametrize(
+    ("turn", "chosen"),
+    [*enumerate(turns("metric", "curve", "data", "network", "optimizer", "schedule", "trainer"))],
+)
+def test_every_choice_composes(turn, chosen):
+    """A search has all groups of a training; the two take turns."""
+    cfg = composed(("search", "train")[turn % 2], *(f"{group}={name}" for group, name in chosen.items()))
     assert all(cfg[group] for group in chosen)
+    assert cfg.trainer.use_distributed_sampler is False  # the samplers shard by themselves
 
 
 @every_loss

@@ -74,7 +74,7 @@ def process(rank, folder):
         for formula in LOSSES:
             for sync in (True, False):
                 results[case, formula, sync] = loss_and_gradient(net, x, labels, formula, sync)
-        metrics, alone = segmentation_metrics(CLASSES), FormulaMetric("bf1", CLASSES)
+        metrics, alone = segmentation_metrics(CLASSES, confusion=True), FormulaMetric("bf1", CLASSES)
         for metric in (metrics, alone):
             metric.update(net(x).detach(), labels)
         results[case, "metrics"] = {**metrics.compute(), "alone": alone.compute()}
@@ -113,7 +113,7 @@ def test_without_synchronisation_they_have_another(results, formula):
 
 @pytest.mark.parametrize("case", CASES)
 def test_metrics_are_those_of_the_whole_data_set(results, case):
-    metrics, logits, labels = segmentation_metrics(CLASSES), network()(images()).detach(), CASES[case]()
+    metrics, logits, labels = segmentation_metrics(CLASSES, confusion=True), network()(images()).detach(), CASES[case]()
     metrics.update(logits, labels)
     expected = metrics.compute()
     for rank in range(WORLD):

@@ -1,12 +1,15 @@
 """No typed key is lost: what no part of the program reads is one line that names the nearest keys."""
 
+import re
+
 import pytest
 from helpers.commands import composed
 from helpers.members import CONF
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from autosegloss.cli.configs import compose_training
+from autosegloss.cli.errors import describe_error
 from autosegloss.cli.typed import check_hydra, check_read, check_typed
 from autosegloss.errors import InputError
 from autosegloss.training.keys import check_keys, shipped_keys
@@ -19,13 +22,40 @@ def config(*overrides: str, entry: str = "train"):
         return compose(entry, list(overrides))
 
 
+IN_VAIN = [  # one of each check
+    ("lr=0.1", "unknown key 'lr': nearest is optimizer.lr; "),
+    ("+lr=0.1", "unknown key 'lr': nearest is optimizer.lr; "),
+    ("+dry_run=true", "unknown key 'dry_run'"),
+    ("+hydra.foo=1", "unknown key 'hydra.foo': "),
+    ("theta=[0.1]", "theta is read by no part of this run: loss=surrogate reads it"),
+    ("classes=11", "classes is read by no part of this run: .*data.source.classes is a number"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), IN_VAIN)
+def test_a_key_that_nothing_reads_ends_the_training_before_it_begins(command, tmp_path, capsys, override, message):
+    with pytest.raises(SystemExit, match=f"^error: {message}") as ended:
+        command("train", *QUIET, override)
+    assert "\n" not in str(ended.value)
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "run/result.json").exists()
+
+
+def check(override: str) -> None:
+    """All checks of a training with one setting, as the program makes them."""
+    cfg, key = composed("train", [override]), override.partition("=")[0].lstrip("+")
+    with open_dict(cfg):
+        hydra = cfg.pop("hydra")
+    check_typed(cfg, [key], "train")
+    check_hydra(hydra.overrides.hydra)
+    check_read(cfg, [key])
+    check_keys(cfg)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("lr=0.1", "unknown key 'lr': nearest is optimizer.lr; "),
-        ("+lr=0.1", "unknown key 'lr': nearest is optimizer.lr; "),
         ("++lr=0.1", "unknown key 'lr': nearest is optimizer.lr; "),
-        ("+dry_run=true", "unknown key 'dry_run'"),
         ("trainer.max_step=5", "unknown key 'trainer.max_step': nearest are trainer.max_steps, "),
         ("+trainer.max_step=5", "unknown key 'trainer.max_step': nearest are trainer.max_steps, "),
         ("data.sorce.train=5", "unknown key 'data.sorce': nearest are data.source, "),
@@ -40,37 +70,30 @@ def config(*overrides: str, entry: str = "train"):
         ("+data.device=cuda", "data.device is set by the program, .* set trainer.accelerator instead"),
         ("+checkpoint.every=3", "unknown key 'checkpoint.every': nearest are checkpoint.every_"),
         ("+checkpoint.monitor=miou", "unknown key 'checkpoint.monitor': nearest are checkpoint.begin_with, monitor; "),
-        ("+hydra.foo=1", "unknown key 'hydra.foo': "),
         ("+hydra.run.dirr=there", "unknown key 'hydra.run.dirr': nearest are hydra.run.dir, "),
         ("+optimizer.learning_rate=1", "unknown key 'optimizer.learning_rate': nearest are optimizer.lr, "),
         ("+schedule.step=3", r"unknown key 'schedule.step': (?!.*schedule\.steps)"),
-        ("classes=11", "classes is read by no part of this run: .*data.source.classes is a number"),
-        ("theta=[0.1]", "theta is read by no part of this run: loss=surrogate reads it"),
         ("curve=linear", "curve is read by no part of this run: loss=surrogate reads it"),
         ("+data.download=true", "data.download is read by no part of this run"),
     ],
 )
-def test_a_key_that_nothing_reads_ends_the_training_before_it_begins(command, tmp_path, override, message):
-    with pytest.raises(SystemExit, match=f"^error: {message}") as ended:
-        command("train", *QUIET, override)
-    assert "\n" not in str(ended.value)
-    assert not (tmp_path / "run/result.json").exists()
+def test_a_key_that_nothing_reads_is_told_with_the_nearest(override, message):
+    with pytest.raises(Exception, match=r"\w") as refused:  # of Hydra, or our own
+        check(override)
+    assert re.match(message, told := describe_error(refused.value))
+    assert "\n" not in told
 
 
 def test_a_search_and_the_check_of_data_refuse_the_same(command, trainings):
+    with pytest.raises(SystemExit, match=r"^error: trials: unknown key 'lr': nearest is optimizer.lr"):
+        command("search", "+lr=0.1")
     for override in ("lr=0.1", "+lr=0.1"):
-        with pytest.raises(SystemExit, match=r"^error: (trials: )?unknown key 'lr': nearest is optimizer.lr"):
-            command("search", override)
         with pytest.raises(Exception, match="lr"):
             compose_training([override])
-    with pytest.raises(SystemExit, match=r"^error: unknown key 'hydra.foo'"):
-        command("search", "+hydra.foo=1")
-    for override in ("lr=0.1", "+lr=0.1"):
-        with pytest.raises(SystemExit, match=r"^error: comparison/cross-entropy/seed_0: unknown key 'lr'"):
-            command("search", f'hydra.sweeper.final=["{override}"]')
     assert trainings.directories == []
 
 
+@pytest.mark.slow
 def test_a_grid_refuses_the_same(command):
     with pytest.raises(SystemExit, match=r"^error: unknown key 'lr': nearest is optimizer.lr"):
         command("train", "hydra.mode=MULTIRUN", "+lr=0.1,0.2", "hydra.sweep.dir=grid")
@@ -91,8 +114,11 @@ def test_every_key_of_the_shipped_configuration_is_read(entry):
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_key_of_the_experiments_is_read(path):
-    check_keys(composed("search" if "search.py" in path.read_text() else "train", [f"experiment={path.stem}"]))
+def test_every_key_of_the_experiments_is_read_and_their_boundaries_are_of_five_pixels(path):
+    program = "search" if "search.py" in path.read_text() else "train"
+    cfg = composed(program, [f"experiment={path.stem}", "metric=biou"])
+    check_keys(cfg)
+    assert (cfg.data.boundary.width, cfg.data.boundary.tolerance, cfg.metric.width) == (5, 5, 5)
 
 
 def test_the_surrogates_read_what_is_typed_for_them():

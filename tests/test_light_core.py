@@ -54,6 +54,7 @@ def light(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_the_core_needs_no_other_packages(light, tmp_path):
     done = light("-X", "warn_default_encoding", str(PROGRAM), str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -40,27 +40,40 @@ def assert_same(one, other) -> None:
     assert_close(one[2], other[2], rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.fixture
-def broken(command, tmp_path):
-    """`broken(step, *overrides)`: an undisturbed run in `whole`, and one in `run` that ends with an error at `step`."""
+@pytest.fixture(scope="module")
+def wholes():
+    """{overrides: what a training with them has left}"""
+    return {}
 
-    def run(step: int, *overrides: str, whole: bool = True) -> None:
-        arguments = [*OFTEN, breaks(step), *overrides]
-        if whole:
-            (tmp_path / "broken").touch()
-            command("train", *arguments, "hydra.run.dir=whole", tiny=False)
-            (tmp_path / "broken").unlink()
+
+@pytest.fixture
+def whole(command, tmp_path, wholes):
+    """`whole(*overrides)`: what an undisturbed training leaves; the tests share it."""
+
+    def run(*overrides: str) -> tuple[dict, bytes, dict]:
+        if overrides not in wholes:
+            command("train", *OFTEN, *overrides, "hydra.run.dir=whole", tiny=False)
+            wholes[overrides] = left(tmp_path / "whole")
+        return wholes[overrides]
+
+    return run
+
+
+@pytest.fixture
+def broken(command):
+    """`broken(step, *overrides)`: a training in `run` that ends with an error at `step`."""
+
+    def run(step: int, *overrides: str) -> None:
         with pytest.raises(SystemExit, match="on purpose"):
-            command("train", *arguments, "hydra.run.dir=run", tiny=False)
+            command("train", *OFTEN, breaks(step), *overrides, "hydra.run.dir=run", tiny=False)
 
     return run
 
 
 SETTINGS = ["ema=0.9", "freeze_encoder=4", "loss=schedule", "loss.switch_at=5", "schedule=cosine", "schedule.warmup=5"]
 CASES = [
-    pytest.param(5, [], id="plain"),
-    pytest.param(10, ["monitor=miou", "checkpoint.keep_best=2"], id="best"),
-    pytest.param(7, [*SETTINGS, "monitor=miou", "early_stopping=9"], id="settings"),
+    pytest.param(5, [], id="plain", marks=pytest.mark.slow),
+    pytest.param(10, [*SETTINGS, "monitor=miou", "checkpoint.keep_best=2", "early_stopping=9"], id="settings"),
     pytest.param(4, ["optimizer=adamw", "schedule=onecycle", "ema=0.9"], id="adamw", marks=pytest.mark.slow),
     pytest.param(8, ["trainer.accumulate_grad_batches=2"], id="accumulated", marks=pytest.mark.slow),
     pytest.param(9, ["data.size=null", "data.crop=[32,32]", "data.source.size=48"], id="crop", marks=pytest.mark.slow),
@@ -68,32 +81,30 @@ CASES = [
 
 
 @pytest.mark.parametrize(("step", "overrides"), CASES)
-def test_a_training_that_goes_on_ends_as_an_undisturbed_one(command, broken, tmp_path, step, overrides):
+def test_a_training_that_goes_on_ends_as_an_undisturbed_one(command, whole, broken, tmp_path, step, overrides):
     broken(step, *overrides)
     assert checkpoint_paths(tmp_path / "run")
     command("train", "resume=run", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+    assert_same(left(tmp_path / "run"), whole(*overrides))
     assert not checkpoint_paths(tmp_path / "run")
 
 
-def test_a_training_that_saves_no_more_checkpoints_goes_on_with_its_random_state(command, broken, tmp_path):
-    broken(5)  # the network has dropout
-    command("train", "resume=run", "checkpoint.every_n_steps=null", "checkpoint.every_minutes=null", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
-
-
-def test_a_training_goes_on_at_the_beginning_of_an_epoch(command, broken, tmp_path):
-    broken(7)
+@pytest.mark.slow
+def test_a_training_that_saves_no_more_checkpoints_goes_on_at_the_beginning_of_an_epoch(
+    command, whole, broken, tmp_path
+):
+    broken(7)  # the network has dropout
     assert checkpoint_paths(tmp_path / "run")[0].name == "step_6.ckpt"
-    command("train", "resume=run", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+    command("train", "resume=run", "checkpoint.every_n_steps=null", "checkpoint.every_minutes=null", tiny=False)
+    assert_same(left(tmp_path / "run"), whole())
 
 
-def test_a_training_without_a_checkpoint_begins_again(command, broken, tmp_path):
+@pytest.mark.slow
+def test_a_training_without_a_checkpoint_begins_again(command, whole, broken, tmp_path):
     broken(2)
     assert not checkpoint_paths(tmp_path / "run")
     command("train", "resume=run", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+    assert_same(left(tmp_path / "run"), whole())
 
 
 @pytest.mark.slow
@@ -101,13 +112,13 @@ def test_a_training_without_a_checkpoint_begins_again(command, broken, tmp_path)
     "overrides", [["data.num_workers=2"], ["trainer=ddp", "trainer.devices=2"]], ids=["workers", "ddp"]
 )
 @pytest.mark.parametrize("step", [5, 7])
-def test_workers_and_processes_that_train_together_go_on(command, broken, tmp_path, overrides, step):
+def test_workers_and_processes_that_train_together_go_on(command, whole, broken, tmp_path, overrides, step):
     broken(step, *overrides)
     command("train", "resume=run", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+    assert_same(left(tmp_path / "run"), whole(*overrides))
 
 
-def test_a_damaged_checkpoint_is_left_out_and_the_one_before_taken(command, broken, tmp_path, capsys):
+def test_a_damaged_checkpoint_is_left_out_and_the_one_before_taken(command, whole, broken, tmp_path, capsys):
     broken(10)
     newest, before = checkpoint_paths(tmp_path / "run")
     content = bytearray(newest.read_bytes())
@@ -115,12 +126,12 @@ def test_a_damaged_checkpoint_is_left_out_and_the_one_before_taken(command, brok
     newest.write_bytes(content)
     capsys.readouterr()
     command("train", "resume=run", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+    assert_same(left(tmp_path / "run"), whole())
     assert before.name == "step_6.ckpt"
 
 
 def test_what_is_damaged_is_told_in_a_line_each(broken, command, tmp_path, capsys):
-    broken(10, whole=False)
+    broken(10)
     for path in checkpoint_paths(tmp_path / "run"):
         path.write_bytes(path.read_bytes()[:1000])
     from autosegloss.training.checkpoint_files import read_newest
@@ -132,17 +143,10 @@ def test_what_is_damaged_is_told_in_a_line_each(broken, command, tmp_path, capsy
     assert told[-1] == "note: no checkpoint in run can be read: the training begins again"
 
 
-@pytest.mark.parametrize("moment", [signal.SIGTERM, signal.SIGUSR1])
-def test_signals_of_a_cluster_save_a_checkpoint(command, tmp_path, moment):
+@pytest.mark.parametrize("moment", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
+def test_signals_of_a_cluster_save_a_checkpoint(command, whole, tmp_path, moment):
     common = [*OFTEN, "checkpoint.every_n_steps=null", breaks(5), "hydra.run.dir=run"]
     callbacks = f"trainer.callbacks=[{{_target_:helpers.acts.Signal,name:{moment.name}}}]"
-    command(
-        "train",
-        *common,
-        "trainer.callbacks=[{_target_:helpers.acts.Signal,name:SIGUSR2}]",
-        "hydra.run.dir=whole",
-        tiny=False,
-    )
     if moment == signal.SIGTERM:
         line = r"^interrupted after 1 of 11 steps; the weights are kept in \S+; go on with: python train.py resume=run$"
         with pytest.raises(SystemExit, match=line):
@@ -153,7 +157,7 @@ def test_signals_of_a_cluster_save_a_checkpoint(command, tmp_path, moment):
             command("train", *common, callbacks, tiny=False)
     assert [path.name for path in checkpoint_paths(tmp_path / "run")] == ["step_1.ckpt"]
     command("train", "resume=run", tiny=False)
-    assert_same(left(tmp_path / "run"), left(tmp_path / "whole"))
+    assert_same(left(tmp_path / "run"), whole())
 
 
 @pytest.mark.slow

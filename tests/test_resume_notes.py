@@ -9,6 +9,7 @@ NOTED = [*OFTEN, "trainer.max_steps=6", "trainer.accumulate_grad_batches=2", "hy
 NOTE = "note: trainer.accumulate_grad_batches=2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notes", ["true", "false"])
 def test_a_training_that_goes_on_keeps_the_description_of_its_data_and_repeats_no_note(
     command, tmp_path, capsys, notes
@@ -26,6 +27,7 @@ def test_a_training_that_finds_no_checkpoint_to_go_on_from_describes_its_data(co
     assert (tmp_path / "run/data.yaml").exists()
 
 
+@pytest.mark.slow
 def test_the_time_of_a_checkpoint_is_added_to_that_of_the_run(command, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("autosegloss.training.checkpoints.Checkpoints.seconds", 1000.0)

@@ -27,6 +27,7 @@ ROOMS = [
     "autosegloss.processes",
     "autosegloss.loss",
     "autosegloss.formula_metric",
+    "autosegloss.confusion_matrix",
     "autosegloss.metrics",
     "autosegloss.functional",
     "autosegloss.losses",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.laws import batch, value_and_gradient
 from helpers.loss_members import made
-from helpers.members import every_metric
+from helpers.members import every_metric, slow
 from hydra import compose, initialize_config_dir
 from torch import nn
 from torch.testing import assert_close
@@ -113,7 +113,9 @@ def test_a_card_keeps_the_scale_and_an_earlier_card_has_1(tmp_path):
     assert ThetaCard.load(tmp_path / "old.yaml").scale == 1
 
 
-@pytest.mark.parametrize("loss", ["dice", "wce", "naive", "searched_miou", "schedule", "searched_miou_bf1"])
+@pytest.mark.parametrize(
+    "loss", ["wce", "naive", "schedule", *slow([("dice",), ("searched_miou",), ("searched_miou_bf1",)])]
+)
 def test_loss_scale_serves_every_loss_of_conf(loss):
     logits, labels = batch((2, 16, 16))
     with initialize_config_dir(str(config_folder()), version_base="1.3"):

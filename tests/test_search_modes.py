@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 from conftest import SEARCH, TINY
 from helpers.members import slow
+from helpers.searches import refusal
 from omegaconf import OmegaConf
 
 from autosegloss.runtime import Ownership
@@ -21,15 +22,6 @@ TRIALS = [f"step_{step:04}/trial_{index:03}" for step in (0, 1) for index in (0,
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def refusal(command, *overrides: str, tiny: bool = True) -> str:
-    """The line that ends `python search.py` with these overrides."""
-    with pytest.raises(SystemExit) as ended:
-        command("search", *overrides, tiny=tiny)
-    assert str(ended.value).startswith("error: ")
-    assert "\n" not in str(ended.value)
-    return str(ended.value)
 
 
 SHOWN = [
@@ -98,41 +90,6 @@ def test_a_dry_run_does_not_guess_the_time_of_runs_that_are_unlike_the_trials(co
 @pytest.mark.parametrize("launcher", [["hydra/launcher=basic"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_a_dry_run_trains_for_a_moment_on_every_launcher(command, tmp_path, launcher):
     assert "All runs can be made. Nothing was kept" in command("search", *SEARCH, *launcher, "dry_run=true")
-    assert not list(tmp_path.iterdir())
-
-
-MISTAKES = [
-    (["dry_run=yes"], "dry_run must be true or false, got dry_run=yes"),
-    (['hydra.sweeper.warmup=["trainer.max_steps=abc"]'], "warmup: trainer.max_steps must be a whole number"),
-]
-OTHER_MISTAKES = [
-    (["hydra/sweeper=autosegloss"], "dry_run is for a search, .*: leave out dry_run, or choose"),
-    (['hydra.sweeper.warmup=["loss=dise"]'], "unknown loss 'dise': choose one of dice"),
-    (
-        ['hydra.sweeper.final=["+loss.power=2"]', "hydra.sweeper.finalists=1"],
-        "comparison/cross-entropy/seed_0: unknown key 'loss.power'",
-    ),
-    (
-        ["+hydra.sweeper.candidates.x=['los=dice']", "hydra.sweeper.finalists=1"],
-        "comparison/x/seed_0: unknown key 'los'",
-    ),
-    (["guard={iou: 0.01}"], "unknown metric of guard 'iou': choose one of .*"),
-    (["guard={macc: 0.01}"], "guard: macc is the metric that is searched for: guard others"),
-    (["guard=0.01"], "guard: expected metrics and what each may lose"),
-    (['+hydra.sweeper.comparison.x=["los=dice"]', SEEDED], "comparison/x/seed_0: unknown key 'los': nearest is loss"),
-    (['hydra.sweeper.comparison_common=["data.holdout=999"]', SEEDED], "comparison/.*: holdout=999 leaves"),
-    (
-        ['hydra.sweeper.comparison_common=["data.batch_size=99"]', SEEDED],
-        "comparison/.*: 16 training samples do not fill one batch of 99",
-    ),
-    (["trainer.max_steps=0"], "trials: trainer.max_steps must be a whole number of 1 or more, got 0"),
-]
-
-
-@pytest.mark.parametrize(("overrides", "message"), [*MISTAKES, *slow(OTHER_MISTAKES)])
-def test_a_dry_run_finds_a_mistake_in_any_run(command, tmp_path, trainings, overrides, message):
-    assert re.match(f"error: {message}", refusal(command, *SEARCH, "dry_run=true", *overrides))
-    assert not trainings.directories
     assert not list(tmp_path.iterdir())
 
 
@@ -227,27 +184,3 @@ def test_a_search_is_not_changed_nor_shared(command, tmp_path, interrupted, trai
     assert files(tmp_path / "found") == before
     assert not trainings.directories
     assert [path.name for path in tmp_path.iterdir()] == ["found"]
-
-
-NO_SEARCHES = [
-    ("nowhere", "resume=nowhere: there is no search in this folder"),
-    ("torn", "resume=torn: state.json cannot be read"),
-]
-OTHER_NO_SEARCHES = [
-    ("file", "resume=file: "),
-    ("empty", "resume=empty: there is no search in this folder"),
-    ("strange", "resume=strange: state.json cannot be read"),
-    ("", "resume must name the folder of a search, got 'resume='"),
-    ("empty,torn", "a search takes one value for each key, got resume=empty,torn"),
-]
-
-
-@pytest.mark.parametrize(("resume", "message"), [*NO_SEARCHES, *slow(OTHER_NO_SEARCHES)])
-def test_what_is_no_search_cannot_be_resumed(command, tmp_path, trainings, resume, message):
-    for name in ("empty", "torn", "strange"):
-        (tmp_path / name).mkdir()
-    for name, content in {"file": "", "torn/state.json": '{"overrides": [', "strange/state.json": "[]"}.items():
-        (tmp_path / name).write_text(content)
-    before = sorted(tmp_path.rglob("*"))
-    assert message in refusal(command, f"resume={resume}")
-    assert sorted(tmp_path.rglob("*")) == before

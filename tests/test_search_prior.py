@@ -1,5 +1,6 @@
 """A search that begins with what earlier ones have found, and the export of its trials."""
 
+import shutil
 from importlib.util import find_spec
 
 import pytest
@@ -17,17 +18,26 @@ RACE = [
     "hydra.sweeper.samples=4",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=1",
+    *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),
 ]
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("earlier") / "earlier"
+
+
 @pytest.fixture
-def earlier(command, trainings, tmp_path):
-    """A finished search in the folder `earlier`; its trials."""
-    command("search", *SEARCH, "hydra.sweep.dir=earlier")
-    trainings.directories.clear()
+def earlier(command, trainings, tmp_path, place):
+    """A finished search in the folder `earlier`, of which each test has a copy; its trials."""
+    if not place.exists():
+        command("search", *SEARCH, f"hydra.sweep.dir={place}")
+        trainings.directories.clear()
+    shutil.copytree(place, tmp_path / "earlier")
     return History(tmp_path / "earlier").trials
 
 
+@pytest.mark.slow
 def test_a_race_begins_with_the_best_thetas_of_an_earlier_search_and_with_cards(command, earlier, tmp_path):
     command("search", *RACE, "prior=[earlier,cards]", "hydra.sweep.dir=found")
     trials = History(tmp_path / "found").trials
@@ -39,12 +49,14 @@ def test_a_race_begins_with_the_best_thetas_of_an_earlier_search_and_with_cards(
     assert begun["card of gacc"].theta == pytest.approx(ThetaCard.load("gacc").theta["and"][0].tolist())
 
 
+@pytest.mark.slow
 def test_the_paper_s_search_begins_around_the_best_theta_of_an_earlier_one(command, earlier, tmp_path):
     command("search", *SEARCH, "prior=earlier", "hydra.sweep.dir=found")
     best = History(tmp_path / "earlier").best_samples(1)[0]
     assert History(tmp_path / "found").steps[0].mean == pytest.approx(best.theta)
 
 
+@pytest.mark.slow
 def test_a_search_that_goes_on_does_not_need_the_earlier_one_any_more(command, earlier, trainings, tmp_path):
     arguments = [*RACE, "prior=earlier"]
     command("search", *arguments, "hydra.sweep.dir=whole")
@@ -78,6 +90,7 @@ def test_other_sources_are_refused_in_one_line(command, trainings, setting, mess
     assert not trainings.directories
 
 
+@pytest.mark.slow
 def test_a_search_of_other_operations_is_refused(command, earlier, trainings):
     other = [override for override in RACE if not override.startswith("metric=")]
     with pytest.raises(
@@ -95,6 +108,7 @@ def test_the_export_for_optuna_names_the_missing_extra(command, trainings):
         command("search", *SEARCH, "export=optuna")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("optuna") is None, reason="needs the extra optuna")
 def test_the_journal_holds_every_trial_as_optuna_reads_it(command, trainings, tmp_path):
     import optuna

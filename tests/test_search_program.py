@@ -11,7 +11,6 @@ import pytest
 import torch
 import yaml
 from conftest import SEARCH, interrupt, start
-from helpers.members import slow
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
@@ -40,9 +39,24 @@ def failures(tmp_path: Path) -> list[dict]:
     return JsonLines(tmp_path / "found/failures.jsonl").read()
 
 
-def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
-    command("search", "metric=macc", "data.holdout=8", *SMALL, *FEW)
-    found = tmp_path / "found"
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("search")
+
+
+@pytest.fixture
+def searched(command, monkeypatch, place):
+    """The folder of a search and what it printed; the tests share it."""
+    printed = place / "printed.txt"
+    monkeypatch.chdir(place)
+    if not printed.exists():
+        printed.write_text(command("search", "metric=macc", "data.holdout=8", "guard={gacc: 0.5}", *SMALL, *FEW))
+    return place / "found", printed.read_text()
+
+
+@pytest.mark.slow
+def test_a_search_leaves_a_card_records_figures_and_a_table(searched):
+    found, _ = searched
     card = ThetaCard.load(found / "theta.yaml")
     assert card.metric.name == "macc"
     history = History(found)
@@ -55,9 +69,9 @@ def test_a_search_leaves_a_card_records_figures_and_a_table(command, tmp_path):
     assert kept == {"warmup", *(f"comparison/{name}/seed_0" for name in NAMES)}
 
 
-def test_a_search_recommends_one_of_all_losses_and_says_why(command, tmp_path):
-    out = command("search", "metric=macc", "data.holdout=8", "guard={gacc: 0.5}", *SMALL, *FEW)
-    found = tmp_path / "found"
+@pytest.mark.slow
+def test_a_search_recommends_one_of_all_losses_and_says_why(searched):
+    found, out = searched
     record = json.loads((found / "recommendation.json").read_text())
     assert (record["metric"], record["chosen_on"], record["scored_on"]) == ("macc", "holdout", "val")
     assert (record["guard"], record["baseline"]) == ({"gacc": 0.5}, "cross-entropy")
@@ -81,9 +95,10 @@ def test_a_search_recommends_one_of_all_losses_and_says_why(command, tmp_path):
     assert "## Test" in page
 
 
-def test_the_command_that_a_search_ends_with_trains_on_its_data_with_the_recommended_loss(command, tmp_path):
-    out = command("search", "metric=macc", "data.holdout=8", *SMALL, *FEW)
-    recommended = json.loads((tmp_path / "found/recommendation.json").read_text())["recommended"]
+@pytest.mark.slow
+def test_the_command_that_a_search_ends_with_trains_on_its_data_with_the_recommended_loss(command, searched):
+    found, out = searched
+    recommended = json.loads((found / "recommendation.json").read_text())["recommended"]
     assert "data.holdout=" not in out.partition("Train with it")[2]
     _, _, printed = out.partition("python train.py ")
     arguments = shlex.split(printed.splitlines()[0])
@@ -202,36 +217,6 @@ def test_failed_trials_are_tried_again_and_a_step_of_failures_stops_the_search(c
     shown = capsys.readouterr().err
     assert "The last lines of found/step_0000/trial_000/run.log:" in shown
     assert "ValueError" in shown
-
-
-MISTAKES = [
-    (["metric=miou,bf1"], "error: a search takes one value for each key, got metric=miou,bf1"),
-    (["hydra.sweeper.samples=0"], "error: hydra.sweeper.samples must be 1 or more, got 0"),
-    (["loss=dice"], "error: the loss does not depend on theta: a search trains with loss=surrogate"),
-    (["hydra.sweep.dir=old"], "error: .*old holds a search already: continue it with python search.py resume=old"),
-]
-OTHER_MISTAKES = [
-    (["theta=[0.5]"], "error: theta is what the search finds, got"),
-    (["curve=identity"], "error: curve 'identity' has no parameters to search"),
-    (["hydra.sweep.dir=file/found"], "error: the output folder .* cannot be written"),
-    (["hydra.sweeper.steps=0"], "error: hydra.sweeper.steps must be 1 or more, got 0"),
-    (["hydra.sweeper.sigma=-1"], "error: sigma: expected a number above 0"),
-    (["hydra/sweeper=ppo", "hydra.sweeper.strategy.ratio=join"], "error: unknown ratio 'join': choose one of joint"),
-    (['+hydra.sweeper.candidates.dise=["loss=dise"]'], "error: unknown loss 'dise': choose one of dice"),
-    (["data=folder", "data.source.root=nowhere"], "error: trials: no such folder: nowhere"),
-]
-
-
-@pytest.mark.parametrize(("overrides", "message"), [*MISTAKES, *slow(OTHER_MISTAKES)])
-def test_a_mistake_is_told_in_one_line_before_anything_is_trained(command, tmp_path, overrides, message):
-    (tmp_path / "file").write_text("not a folder")
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old/trials.jsonl").write_text('{"step": 0, "index": 0, "theta": [0.5], "score": 0.5, "scores": {}}\n')
-    tiny = not overrides[0].startswith("data=")
-    with pytest.raises(SystemExit, match=message) as ended:
-        command("search", *overrides, tiny=tiny)
-    assert "\n" not in str(ended.value)
-    assert not list(tmp_path.rglob("result.json"))
 
 
 @pytest.mark.slow

@@ -33,8 +33,7 @@ def data_of(bands: int = 3, **sizes) -> SegmentationData:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bands", [3, 4])
-@pytest.mark.parametrize("arch", sorted(MODEL_ARCHITECTURES_MAPPING))
+@pytest.mark.parametrize(("arch", "bands"), [("unet", 3), *((arch, 4) for arch in sorted(MODEL_ARCHITECTURES_MAPPING))])
 def test_every_architecture_learns_from_images_of_odd_sizes(arch, bands):
     network = smp_network(arch, bands=bands)
     module = SegmentationModule(network, nn.CrossEntropyLoss(), segmentation_metrics(6), optimizer=None)

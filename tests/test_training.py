@@ -104,6 +104,7 @@ def test_an_interrupt_keeps_the_weights_and_says_so(tmp_path):
     assert (tmp_path / "run/weights.pt").exists()
 
 
+@pytest.mark.slow
 def test_predictions_of_runs_are_drawn(command, tmp_path, monkeypatch):
     command("train", "hydra.run.dir=run", "trainer.enable_progress_bar=false")
     monkeypatch.setattr(sys, "argv", ["predictions.py", "out.png", "first=run", "second=run"])

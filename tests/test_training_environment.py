@@ -64,34 +64,45 @@ def scores(folder) -> dict[str, float]:
     return json.loads((folder / "result.json").read_text())["scores"]
 
 
+@pytest.fixture(scope="module")
+def kept():
+    return []
+
+
+@pytest.fixture
+def plain(command, tmp_path, kept):
+    """The scores of a training without a launcher; the tests share them."""
+    if not kept:
+        command("train", *QUIET, "hydra.run.dir=plain")
+        kept.append(scores(tmp_path / "plain"))
+    return kept[0]
+
+
 @pytest.mark.parametrize(
     "variables",
     [
-        slurm(),
-        {"PL_TRAINER_LIMIT_TRAIN_BATCHES": "1", "PL_TRAINER_FAST_DEV_RUN": "1"},
+        {**slurm(), "PL_TRAINER_LIMIT_TRAIN_BATCHES": "1", "PL_TRAINER_FAST_DEV_RUN": "1"},
         {"LOCAL_RANK": "1", "RANK": "1", "NODE_RANK": "1", "TORCHELASTIC_RUN_ID": "x"},
     ],
-    ids=["slurm", "arguments", "ranks"],
+    ids=["slurm and arguments", "ranks"],
 )
-def test_leftovers_of_another_program_change_nothing(command, tmp_path, environment, variables):
-    command("train", *QUIET, "hydra.run.dir=plain")
+def test_leftovers_of_another_program_change_nothing(command, plain, tmp_path, environment, variables):
     (tmp_path / "run").mkdir()
     torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6.4"}, tmp_path / "run/hpc_ckpt_7.ckpt")
     environment(**variables)
     assert "validation: " in command("train", *QUIET, "hydra.run.dir=run")
-    assert scores(tmp_path / "run") == scores(tmp_path / "plain")
-    logs = [(tmp_path / run / "log/metrics.csv").read_text() for run in ("run", "plain")]
-    assert len(logs[0].splitlines()) == len(logs[1].splitlines()) == 4
+    assert scores(tmp_path / "run") == plain
+    assert len((tmp_path / "run/log/metrics.csv").read_text().splitlines()) == 4
 
 
-def test_a_cluster_that_warns_a_training_neither_ends_nor_saves_nor_requeues_it(command, tmp_path, environment):
-    command("train", *QUIET, "hydra.run.dir=plain")
+@pytest.mark.slow
+def test_a_cluster_that_warns_a_training_neither_ends_nor_saves_nor_requeues_it(command, plain, tmp_path, environment):
     environment(**slurm())
     warned = (
         "trainer.callbacks=[{_target_:helpers.acts.Signal,name:SIGUSR1},{_target_:helpers.acts.Signal,name:SIGUSR2}]"
     )
     command("train", *QUIET, warned, "hydra.run.dir=run")
-    assert scores(tmp_path / "run") == scores(tmp_path / "plain")
+    assert scores(tmp_path / "run") == plain
     assert not list((tmp_path / "run").rglob("*.ckpt"))
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
@@ -126,6 +137,7 @@ def test_a_run_in_the_folder_of_another_leaves_nothing_of_it(command, tmp_path):
     assert not {"weights.pt", "result.json", "data.yaml"} & {path.name for path in (tmp_path / "run").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_from_the_weights_in_its_own_folder(command, tmp_path):
     command("train", *QUIET, "trainer.logger=false", "hydra.run.dir=run")
     first = torch.load(tmp_path / "run/weights.pt")

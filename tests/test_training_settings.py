@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import TINY
-from helpers.members import CONF
+from helpers.members import CONF, slow
 from helpers.recorder import Recorder
 from hydra import compose, initialize_config_dir
 from torch import nn
@@ -88,7 +88,7 @@ def test_a_training_without_progress_stops_early(tmp_path):
     assert seen.trainer.global_step < 20
 
 
-@pytest.mark.parametrize("switch_at", ["2", "0.5"])
+@pytest.mark.parametrize("switch_at", ["0.5", *slow([("2",)])])
 def test_the_loss_switches_at_its_step(tmp_path, switch_at):
     seen = trained(tmp_path, "loss=schedule", f"loss.switch_at={switch_at}", "trainer.max_steps=4")
     assert seen.losses == ["CrossEntropy", "CrossEntropy", "SurrogateLoss", "SurrogateLoss"]
@@ -137,7 +137,8 @@ def test_accumulated_gradients_of_a_linear_loss_are_those_of_the_large_batch():
 
 
 @pytest.mark.parametrize(
-    ("loss", "told"), [("searched_miou", 1), ("dice", 1), ("lovasz", 1), ("schedule", 1), ("cross_entropy", 0)]
+    ("loss", "told"),
+    [("searched_miou", 1), ("cross_entropy", 0), *slow([("dice", 1), ("lovasz", 1), ("schedule", 1)])],
 )
 def test_accumulation_is_noted_for_losses_of_a_batch(loss, told):
 

@@ -145,6 +145,7 @@ def test_a_file_takes_the_place_of_weights_to_fetch_and_says_how_images_are_norm
     assert_close(built("tiny", trained, bands=4).input_scale, torch.full((4, 1, 1), 57.63 / 127.5))
 
 
+@pytest.mark.slow
 def test_encoders_that_spoil_their_weights_are_told(tmp_path, capsys):
     for encoder, better in {
         "timm-efficientnet-b0": "tu-tf_efficientnet_b0",

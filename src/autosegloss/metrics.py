@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, ClassVar
 
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from autosegloss import formulas
+from autosegloss.confusion_matrix import ConfusionMatrix
 from autosegloss.errors import InputError
 from autosegloss.formula_metric import FormulaMetric
 from autosegloss.formulas import PAPER, Formula, resolve
@@ -16,6 +18,7 @@ from autosegloss.formulas import PAPER, Formula, resolve
 __all__ = [
     "BoundaryF1",
     "BoundaryIoU",
+    "ConfusionMatrix",
     "FormulaMetric",
     "FrequencyWeightedIoU",
     "GlobalAccuracy",
@@ -126,6 +129,7 @@ def segmentation_metrics(
     ignore_index: int | None = 255,
     metrics: Sequence[str | Formula] = PAPER,
     per_class: bool = False,
+    confusion: bool = False,
     **options: Any,
 ) -> MetricCollection:
     """The six metrics of the paper, or others, by name, updated together.
@@ -135,6 +139,7 @@ def segmentation_metrics(
         ignore_index: label of pixels that count for nothing; None counts all pixels.
         metrics: metrics by name or as formulas.
         per_class: each metric returns its class scores (C,), nan for undefined classes, instead of their average.
+        confusion: a `ConfusionMatrix` (C, C) comes with them, by the name "confusion".
         options: of `FormulaMetric`, such as `task`, `classes` and `aggregate`, for all of them.
 
     Returns:
@@ -159,7 +164,12 @@ def segmentation_metrics(
     groups = defaultdict(list)
     for formula in members:  # formulas that keep the same sums count them once
         groups[formula.summed_as()].append(formula.name)
-    return MetricCollection(
-        {formula.name: FormulaMetric(formula, num_classes, ignore_index, per_class, **options) for formula in members},
-        compute_groups=list(groups.values()),
-    )
+    together: dict[str, Metric | MetricCollection] = {
+        formula.name: FormulaMetric(formula, num_classes, ignore_index, per_class, **options) for formula in members
+    }
+    if confusion:
+        groups["confusion"].append("confusion")
+        averaging = signature(FormulaMetric).parameters.keys() - signature(ConfusionMatrix).parameters.keys()
+        of_pairs = {name: value for name, value in options.items() if name not in averaging}
+        together["confusion"] = ConfusionMatrix(num_classes, ignore_index, **of_pairs)
+    return MetricCollection(together, compute_groups=list(groups.values()))

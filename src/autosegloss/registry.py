@@ -74,8 +74,9 @@ class Registered:
         return {"name": self.name, **({"class": _full_name(type(self))} if foreign else {}), **self.options()}
 
     def __repr__(self) -> str:
-        """The member as it is made, without options that are None; a dataclass that does not take this has its own."""
-        options = (f"{name}={value!r}" for name, value in self.options().items() if value is not None)
+        """The member as it is made, without options that are off; a dataclass that does not take this has its own."""
+        given = ((name, value) for name, value in self.options().items() if value is not None and value is not False)
+        options = (f"{name}={value!r}" for name, value in given)
         return f"{type(self).__qualname__}({', '.join(options)})"
 
     def options(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Theta = dict[str, Tensor]
 
 
 def size(formula: Formula, curve: CurveFamily) -> int:
-    """D, the length of the flat theta: one curve of K numbers per operation."""
+    """D, the length of the flat theta (Theta of eq. 14): one curve of K numbers per operation, none shared (eq. 9)."""
     return len(formula.operations) * curve.num_parameters
 
 

@@ -49,6 +49,7 @@ def test_another_folder(tmp_path):
         CamVid(tmp_path).samples("val")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("CAMVID_ROOT" not in os.environ, reason="set CAMVID_ROOT to a CamVid folder to run this")
 def test_the_real_data_set():
     source = CamVid()

@@ -16,17 +16,17 @@ def data_of(*overrides):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_built_with_the_seed_of_the_run(name):
-    data = data_of(f"data={name}", "seed=7")
+def test_it_is_built_with_the_seed_of_the_run_and_its_folder_is_named_in_one_place(name):
+    root = [] if name == "shapes" else ["data.root=/somewhere"]
+    data = data_of(f"data={name}", "seed=7", *root)
     assert isinstance(data, SegmentationData)
     assert data.seed == 7
     hash(data.source)  # decoded data are cached under it
+    assert not root or data.source.root == "/somewhere"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "shapes"])
-def test_its_folder_is_named_in_one_place(name):
-    assert data_of(f"data={name}", "data.root=/somewhere").source.root == "/somewhere"
-    assert data_of(f"data={name}", "data.root=/somewhere", "data.source.root=/else").source.root == "/else"
+def test_the_folder_of_a_source_may_be_another():
+    assert data_of("data=voc", "data.root=/somewhere", "data.source.root=/else").source.root == "/else"
 
 
 @pytest.mark.parametrize("name", ["voc", "cityscapes"])
@@ -35,13 +35,6 @@ def test_at_full_size_windows_are_cut_out_and_whole_images_judged(name):
     assert data.size is None
     assert data.crop in [(512, 512), (512, 1024)]
     assert data.eval_batch_size == 1
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "trainer").glob("*.yaml")))
-def test_no_trainer_shards_the_data_a_second_time(name):
-    """The samplers shard by themselves."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        assert compose("train", [f"trainer={name}"]).trainer.use_distributed_sampler is False
 
 
 def test_shapes_yields_a_batch():

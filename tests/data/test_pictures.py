@@ -220,7 +220,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, written):
     path = tmp_path / written
     SAVED[written](path)
     content = bytearray(path.read_bytes())
-    for position in range(0, len(content), 7):
+    for position in range(0, len(content), 13):
         damaged = content.copy()
         damaged[position] ^= 0xFF
         path.write_bytes(damaged)

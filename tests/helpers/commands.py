@@ -2,7 +2,9 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from functools import lru_cache
 
 from helpers.members import CONF
 from hydra import compose, initialize_config_dir
@@ -20,6 +22,13 @@ def typed(script: str) -> Iterator[tuple[str, list[str]]]:
             yield program.removesuffix(".py"), [argument for argument in arguments[:-1] if "=" in argument]
 
 
+def experiment_commands(name: str) -> list[tuple[str, list[str]]]:
+    """(program, overrides) of every command in the header of an experiment."""
+    text = (CONF / "experiment" / f"{name}.yaml").read_text()
+    header = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#")]
+    return list(typed("\n".join(re.sub(r"^ [A-Z][\w /-]*: *(?=python|for)", "", line) for line in header)))
+
+
 def single_runs(overrides: list[str]) -> Iterator[list[str]]:
     """Overrides of single runs that between them take every value of a multirun."""
     pairs = [override.split("=", 1) for override in overrides]
@@ -28,7 +37,12 @@ def single_runs(overrides: list[str]) -> Iterator[list[str]]:
         yield [f"{key}={options[min(run, len(options) - 1)]}" for (key, _), options in zip(pairs, values, strict=True)]
 
 
-def composed(program: str, overrides: list[str]):
+def composed(program: str, overrides: Iterable[str]):
     """The config of a program with these overrides."""
+    return deepcopy(_composed(program, tuple(overrides)))
+
+
+@lru_cache
+def _composed(program: str, overrides: tuple[str, ...]):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(program, list(overrides), return_hydra_config=True)

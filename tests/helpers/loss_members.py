@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import pytest
 import torch
-from helpers.members import CONF
+from helpers.members import CONF, slow
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import nn
@@ -14,7 +14,9 @@ SURROGATES = [name for name in NAMES if name.startswith("searched") or name in (
 GROUPS = ["+metric=miou", "+curve=bezier", "+theta=null", "+classes=all"]
 COUNTS = (40, 10, 30)  # pixels of the classes in a training set
 
-every_loss = pytest.mark.parametrize("name", NAMES)
+QUICK = [name for name in NAMES if not name.startswith("searched_") or name in ("searched_miou", "searched_bf1")]
+every_loss = pytest.mark.parametrize("name", [*QUICK, *slow([(name,) for name in NAMES if name not in QUICK])])
+"""Of the cards, which are one loss with several thetas, the quick suite takes two."""
 
 
 @lru_cache

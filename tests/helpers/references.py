@@ -37,11 +37,20 @@ def _band(true, num_classes, ignore, extent):
     return band
 
 
-def _edge(m, valid, size):
-    """Pixels of m with a valid pixel outside m in their window."""
+def _edge(m, valid, size, border=1):
+    """Pixels of m with a valid pixel outside m in their window; with border=0 also those near the border."""
     m = m & valid
-    inner = ndimage.minimum_filter((m | ~valid).astype(np.uint8), size, mode="constant", cval=1)
+    inner = ndimage.minimum_filter((m | ~valid).astype(np.uint8), size, mode="constant", cval=border)
     return m & (inner == 0)
+
+
+def _overlap_of_edges(pred, true, c, num_classes, ignore, extent):
+    edges = [
+        [_edge(x == c, t != ignore, 2 * extent + 1, border=0) for x, t in zip(m, true, strict=True)]
+        for m in (pred, true)
+    ]
+    p, t = map(np.array, edges)
+    return (p & t).sum(), (p | t).sum(), t.sum()
 
 
 def _boundaries(pred, true, c, num_classes, ignore, extent):
@@ -108,6 +117,7 @@ SUMS = {
     "miou": _overlap,
     "fwiou": _overlap,
     "biou": _in_band,
+    "biou_cheng": _overlap_of_edges,
     "bf1": _boundaries,
     "nsd": _boundaries,
     "dice": _counts,
@@ -123,6 +133,7 @@ AVERAGES = {
     "miou": lambda sums: _mean([i / u if u else None for i, u, _ in sums]),
     "fwiou": lambda sums: _weighted([(i / max(u, 1), t) for i, u, t in sums]),
     "biou": lambda sums: _mean([i / u if u else None for i, u, _ in sums]),
+    "biou_cheng": lambda sums: _mean([i / u if u else None for i, u, _ in sums]),
     "bf1": lambda sums: _mean([_f1(s) for s in sums]),
     "nsd": lambda sums: _mean([_surface_dice(s) for s in sums]),
     "dice": _of_counts(lambda tp, fp, fn: 2 * tp / (2 * tp + fp + fn)),

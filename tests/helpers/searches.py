@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import ROOT, TINY, alone
 
@@ -149,3 +150,12 @@ def findings(directory: Path) -> dict[str, list[str]]:
             f"{run}: {json.loads((directory / run / 'result.json').read_text())['scores']}" for run in runs(directory)
         ],
     }
+
+
+def refusal(command, *overrides: str, tiny: bool = True) -> str:
+    """The line that ends `python search.py` with these overrides."""
+    with pytest.raises(SystemExit) as ended:
+        command("search", *overrides, tiny=tiny)
+    assert str(ended.value).startswith("error: ")
+    assert "\n" not in str(ended.value)
+    return str(ended.value)

@@ -1,4 +1,4 @@
-"""Folders of runs with weights, written without a training."""
+"""Folders of runs with weights: written without a training, or trained for a moment."""
 
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict
 
 from autosegloss.training.outcome import Result
-from autosegloss.training.run import make_network
+from autosegloss.training.run import make_network, train
+
+OWN = ["data.size=null", "data.batch_size=4", "data.augment.scale=[1,1]", "trainer.max_steps=40"]
 
 
 def write_trained(
@@ -36,4 +38,16 @@ def write_trained(
     torch.save(make_network(config, classes, 3).state_dict(), folder / "weights.pt")
     if scores is not None:
         Result(scores, test or {}, 1.0, scored_at="the masks' own size").save(folder)
+    return folder
+
+
+def trained(folder: Path, *overrides: str, channels: int, source: str | None = None) -> Path:
+    """The folder of a training with these settings, on the data set of a class in the place of their own."""
+    aside = ["notes=false", "logger=none", "evidence=true", "trainer.enable_progress_bar=false"]
+    write_trained(folder, *overrides, *aside, classes=channels, shapes=False)
+    config = OmegaConf.load(folder / ".hydra/config.yaml")
+    if source:
+        config.data.source = {"_target_": source}
+        OmegaConf.save(config, folder / ".hydra/config.yaml")
+    train(config, folder)
     return folder

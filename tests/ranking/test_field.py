@@ -13,7 +13,7 @@ from autosegloss.formulas import Formula, resolve
 from autosegloss.ranking import Field, resampled_scores, resamples
 from autosegloss.ranking.field import over_seeds
 
-IMAGES, DRAWS = 40, 200
+IMAGES, DRAWS = 40, 60
 
 
 def field(**runs) -> Field:

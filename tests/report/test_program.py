@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from helpers.run_folders import write_run
+from helpers.run_folders import write_run, write_search
 
 from autosegloss.cli.report import main, run
 from autosegloss.errors import InputError
+from autosegloss.report.archive import Archive
+from autosegloss.report.paper import paper_figure
 
 
 @pytest.fixture
@@ -30,8 +32,29 @@ def test_it_prints_or_writes(tmp_path, capsys):
     assert printed.startswith("# Table 2")
     run(["table", "2", str(tmp_path), "--out", str(tmp_path / "table.md")])
     assert (tmp_path / "table.md").read_text() == printed
-    run(["table", "2", "--csv"])
-    assert capsys.readouterr().out.startswith("section,row,column,n,ours,std,release\n")
+    run(["table", "2", "--format", "csv"])
+    assert capsys.readouterr().out.startswith("section,row,column,n,ours,std,paper,release\n")
+    run(["table", "2", "--out", str(tmp_path / "table.html")])
+    assert (tmp_path / "table.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_terminal_shows_a_table(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run(["table", "5"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("\x1b[1mTable 5")
+    assert "┃" in shown
+
+
+def test_figure_3_is_drawn_from_searches(tmp_path):
+    write_search(tmp_path / "p0", 0, "PPO", [[0.1, 0.3], [0.4, 0.6], [0.2, 0.2]])
+    write_search(tmp_path / "r0", 0, "RandomSearch", [[0.2, 0.4]])
+    (axes,) = paper_figure("3", Archive.of([tmp_path])).axes
+    lines = {line.get_label(): line.get_xydata().T.tolist() for line in axes.lines}
+    assert lines["PPO2, n = 1"] == [[1, 2, 3], pytest.approx([20, 50, 50])]
+    assert lines["random, n = 1"] == [[1], pytest.approx([30])]
+    run(["figure", "3", str(tmp_path), "--out", str(tmp_path / "fig3.svg")])
+    assert (tmp_path / "fig3.svg").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
@@ -39,14 +62,20 @@ def test_it_prints_or_writes(tmp_path, capsys):
     [
         (["8"], "unknown table '8': choose one of"),
         (["2", "no/such"], "there is no folder no/such: give folders of"),
-        (["2", "--out", "/dev/null/table.md"], r"the table cannot be written \(.*\): choose another place with --out"),
+        (["2", "--out", "/dev/null/table.md"], r"/dev/null/table.md cannot be written \(.*\): choose another place"),
+        (["figure", "9", "--out", "a.png"], "unknown figure '9': choose one of 3"),
+        (
+            ["figure", "3", "--out", "a.png"],
+            "no search fits Figure 3.*: no folders were given. Give folders of experiment",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(program, arguments, message):
+    arguments = arguments if arguments[0] == "figure" else ["table", *arguments]
     with pytest.raises(InputError, match=message):
-        run(["table", *arguments])
+        run(arguments)
     with pytest.raises(SystemExit, match=f"^error: {message}") as ended:
-        program("table", *arguments)
+        program(*arguments)
     assert "\n" not in str(ended.value)
 
 

@@ -40,7 +40,7 @@ def shares(ce: float, searched: float) -> dict[str, float]:
 
 def test_the_record_has_the_scores_of_the_table_and_those_of_the_choice(tmp_path):
     found = verdict(**shares(0.6, 0.75))
-    write_recommendation(tmp_path, found, {"cross-entropy": 1.0, "dice": 2.0, "searched": 1.0}, "32x32")
+    write_recommendation(tmp_path, {250: found}, {"cross-entropy": 1.0, "dice": 2.0, "searched": 1.0}, "32x32")
     record = json.loads((tmp_path / "recommendation.json").read_text())
     assert (record["recommended"], record["best_lower_bound"]) == ("searched", "searched")
     assert (record["metric"], record["chosen_on"], record["scored_on"]) == ("miou", "holdout", "val")
@@ -67,7 +67,7 @@ def test_the_record_has_the_scores_of_the_table_and_those_of_the_choice(tmp_path
 )
 def test_the_page_says_what_is_recommended_and_why(tmp_path, given, name, words):
     found = verdict(**given)
-    (table,) = write_recommendation(tmp_path, found, dict.fromkeys(LEVELS, 1.0), "32x32")
+    (table,) = write_recommendation(tmp_path, {250: found}, dict.fromkeys(LEVELS, 1.0), "32x32")
     page = (tmp_path / "comparison.md").read_text()
     assert page.startswith(f"Recommended: **{name}**; {found.reason()}.\n")
     assert re.match(words, found.reason())
@@ -99,7 +99,7 @@ def test_a_simpler_loss_that_is_as_good_is_named_beside_the_better_one():
 
 def test_a_broken_guard_is_told_in_the_table_and_in_the_record(tmp_path):
     found = verdict(guard={"gacc": 0.05}, **shares(0.7, 0.6))
-    (table,) = write_recommendation(tmp_path, found, dict.fromkeys(LEVELS, 1.0), "32x32")
+    (table,) = write_recommendation(tmp_path, {250: found}, dict.fromkeys(LEVELS, 1.0), "32x32")
     cells = {row[0]: row[-1] for row in table.rows}
     assert cells["cross-entropy"] == "kept"
     lost = found.splits["holdout"]["searched"].differences["gacc"].value
@@ -112,7 +112,7 @@ def test_a_broken_guard_is_told_in_the_table_and_in_the_record(tmp_path):
 
 def test_a_table_of_the_images_of_the_choice_says_so(tmp_path):
     (table,) = write_recommendation(
-        tmp_path, verdict(table="holdout", **shares(0.6, 0.7)), dict.fromkeys(LEVELS, 1.0), "32x32"
+        tmp_path, {250: verdict(table="holdout", **shares(0.6, 0.7))}, dict.fromkeys(LEVELS, 1.0), "32x32"
     )
     assert table.title == "Hold-out"
     assert "These images have chosen the recommended loss" in table.caption
@@ -125,7 +125,7 @@ def test_a_metric_that_is_not_defined_is_null_in_the_record(tmp_path):
     formulas = {name: resolve(name) for name in ("miou", "bf1")}
     field = Field({"cross-entropy": {0: evidence}}, formulas, draws=10)
     found = Verdict.of(Contest(field, "miou", LEVELS, {}), ["cross-entropy"], {"val": field}, "val")
-    write_recommendation(tmp_path, found, {"cross-entropy": 1.0}, "32x32")
+    write_recommendation(tmp_path, {250: found}, {"cross-entropy": 1.0}, "32x32")
     (candidate,) = json.loads((tmp_path / "recommendation.json").read_text())["candidates"]
     assert candidate["scores"]["bf1"] is None
     assert math.isnan(found.splits["val"]["cross-entropy"].scores["bf1"].value)

@@ -45,23 +45,23 @@ def test_settings_that_differ_beside_the_choices_are_part_of_the_name(written, t
     assert names(tmp_path / "0") == ["dice"]
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "checkpoint.every_minutes=1",
-        "checkpoint.keep_best=3",
-        "trainer.log_every_n_steps=1",
-        "+trainer.default_root_dir=elsewhere",
-        "trials_per_gpu=2",
-        "notes=false",
-        "logger=tensorboard",
-        "validate_every=100",  # as the other, which refers to trainer.max_steps
-        "callbacks=pictures",
-    ],
-)
-def test_what_changes_no_result_is_no_part_of_the_name(written, tmp_path, setting):
+SAME = [  # settings that change no result
+    "checkpoint.every_minutes=1",
+    "checkpoint.keep_best=3",
+    "trainer.log_every_n_steps=1",
+    "+trainer.default_root_dir=elsewhere",
+    "trials_per_gpu=2",
+    "notes=false",
+    "logger=tensorboard",
+    "validate_every=100",  # as the other, which refers to trainer.max_steps
+    "callbacks=pictures",
+]
+
+
+def test_what_changes_no_result_is_no_part_of_the_name(written, tmp_path):
+    """A setting that was part of it would stand in the name beside the others."""
     written("0", "loss=dice", "trainer.max_steps=100")
-    written("1", "loss=dice", "trainer.max_steps=100", setting, seed=1)
+    written("1", "loss=dice", "trainer.max_steps=100", *SAME, seed=1)
     assert names(tmp_path) == ["dice"]
 
 
@@ -119,6 +119,15 @@ def test_the_test_split_and_another_metric(written, tmp_path, capsys):
     assert "Test" in shown
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with the folder `runs` of one run and one that is empty."""
+    root = tmp_path_factory.mktemp("mistakes")
+    write_trained(root / "runs/0", scores=SCORES)
+    (root / "empty").mkdir()
+    return root
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -132,10 +141,8 @@ def test_the_test_split_and_another_metric(written, tmp_path, capsys):
         (["runs", "out=runs/0/result.json"], r"cannot be written .*: choose another place with out=DIR"),
     ],
 )
-def test_a_mistake_is_one_line(written, tmp_path, monkeypatch, arguments, message):
-    written("runs/0")
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path)
+def test_a_mistake_is_one_line(runs, monkeypatch, arguments, message):
+    monkeypatch.chdir(runs)
     with pytest.raises(InputError, match=message):
         run(arguments)
 

@@ -38,7 +38,7 @@ class Activation(ABC):
 
 
 class Softmax(Activation):
-    """p_c = exp(z_c) / sum_k exp(z_k)."""
+    """p_c = exp(z_c) / sum_k exp(z_k) (eq. 7)."""
 
     def probs(self, logits: Tensor, valid: Tensor) -> Tensor:
         return soft_map(logits, valid)

@@ -47,7 +47,7 @@ def equal(m: Tensor, number: float) -> Tensor:
 
 def holds(m: Tensor) -> bool:
     """Whether a bool tensor holds anywhere."""
-    return bool(m.any()) if m.device.type != "cpu" else np.count_nonzero(m.numpy()) > 0
+    return bool(m.any()) if m.device.type != "cpu" else bool(np.count_nonzero(m.numpy()))
 
 
 def count(m: Tensor) -> Tensor:

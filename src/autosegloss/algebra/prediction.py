@@ -132,7 +132,7 @@ class _Source:
 
 
 class TrueClassMap(Map):
-    """g(m) at the classes of a one-hot map, 0 elsewhere: the AND of both, as the one-hot map is not bent."""
+    """g(m) at the classes of a one-hot map, 0 elsewhere: h_AND of eq. 9, as g leaves a one-hot map as it is."""
 
     crisp = False
 
@@ -151,7 +151,7 @@ class TrueClassMap(Map):
 
 
 class SoftUnion(Map):
-    """OR(p, b) = g(p) + (1 - g(p)) b of a prediction and a crisp map b, for a curve with g(0) = 0 and g(1) = 1."""
+    """h_OR(p, b) = g(p) + (1 - g(p)) b (eq. 9) of a prediction and a crisp map b, with g(0) = 0 and g(1) = 1."""
 
     crisp = False
 

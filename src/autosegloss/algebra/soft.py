@@ -19,8 +19,9 @@ from autosegloss.curves import Curve
 class SoftLogic(Logic):
     """The truth tables interpolated and bent (eq. 7-9), on maps in [0, 1]: the surrogate.
 
-    AND(a, b) = g(a) g(b) and OR(a, b) = g(a) + g(b) - g(a) g(b), with the curve g of the operation. An operation has
-    one curve for both operands, or two, one per operand; an operation without a curve is not bent.
+    AND(a, b) = g(a) g(b) and OR(a, b) = g(a) + g(b) - g(a) g(b) (eq. 9: h_AND, h_OR), with the curve g(.; theta) of the
+    operation; XOR = OR - AND. An operation has one curve for both operands, or two, one per operand; without a curve it
+    is not bent (eq. 8).
 
     Labels are not bent, as g(0) = 0 and g(1) = 1. With soft labels y, which would be, AND(a, y) = min(g(a), y) and
     OR(a, y) = max(g(a), y): for y of 0 and 1 the same as above, and never above or below y, so that scores stay in

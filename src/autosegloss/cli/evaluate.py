@@ -28,7 +28,7 @@ from autosegloss.evaluation.judging import ALL, file_predictions, judged_parts, 
 from autosegloss.evaluation.measure import Judged, Measured, measure
 from autosegloss.evaluation.writing import Evaluation
 from autosegloss.files import short_path
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, resolve
+from autosegloss.formulas import PAPER, resolve
 from autosegloss.ranking import resamples
 from autosegloss.tasks import Task
 from autosegloss.tasks.multiclass import Multiclass
@@ -48,6 +48,7 @@ SETTINGS: dict[str, Any] = {
     "ignore_index": "255",
     "width": 0.02,
     "tolerance": 0.0075,
+    "rims": "false",
     "bootstrap": 1000,
     "seed": 0,
     "out": None,
@@ -125,8 +126,8 @@ def _of_files(chosen: Arguments) -> tuple[Evaluation, Path]:
     classes = _classes(settings["classes"], truth, ignored, task.usual_classes)
     if not task.exclusive:
         classes = in_layers(classes, ignored)
-    boundary = Boundary(settings["width"], settings["tolerance"])
-    options = {"biou": BoundaryIoU(boundary.width), "bf1": BoundaryF1(boundary.tolerance)}
+    boundary = Boundary(settings["width"], settings["tolerance"], yaml.safe_load(settings["rims"]))
+    options = {formula.name: formula for formula in boundary.metrics}
     formulas = [options.get(name) or resolve(name) for name in PAPER]
     images = _tracked(file_predictions(predictions, truth, classes), None)
     measured = measure(images, formulas, classes.names, ignored, task)

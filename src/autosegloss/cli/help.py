@@ -145,7 +145,7 @@ EVALUATE = Help(
         "decode=argmax": "argmax; rankseg, for the IoU of an image (extra rankseg). threshold=P: with task=binary",
         "other=RUN2": "a second run on the same images: paired test of the difference",
         "predictions=DIR": "masks in files instead of RUN, beside those in truth=DIR; classes=N or "
-        "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075",
+        "classes=[sky,road], or a classes.yaml in truth=DIR; ignore_index=255 width=0.02 tolerance=0.0075 rims=false",
         "bootstrap=1000": "resamples of the images for the intervals, drawn with seed=0",
         "out=DIR": "where the files go; RUN/evaluation/SPLIT without it. device=auto: cpu, cuda, ...",
     },
@@ -237,14 +237,14 @@ DATA = Help(
 )
 
 REPORT = Help(
-    "autosegloss report table N [RUNS ...] [--csv] [--out FILE]",
-    "Prints a table of the paper, filled with the scores of runs beside those of the authors' release.",
-    {"N": "2 to 7, or fig3", "RUNS": "folders of train or search, or above these"},
+    "autosegloss report table|figure N [RUNS ...] [--format md|html|csv] [--out FILE]",
+    "Prints a table of the paper: its numbers, those of the authors' release, and the scores of your runs.",
+    {"N": "table 2 to 7, or fig3; figure 3", "RUNS": "folders of train or search, or above these"},
     {
-        "autosegloss report table 2": "the release's numbers alone",
+        "autosegloss report table 2": "the published numbers alone",
         "autosegloss report table 2 outputs/train": "beside those of your runs",
         "autosegloss report table 5 searches": "a table of searches",
-        "autosegloss report table 2 outputs/train --csv": "a line per cell",
-        "autosegloss report table 2 outputs/train --out table.md": "into a file",
+        "autosegloss report table 2 outputs/train --out table.html": "into a file, also .md or .csv",
+        "autosegloss report figure 3 searches --out fig3.png": "PPO2 and random search",
     },
 )

@@ -95,7 +95,9 @@ def _predict(trained: TrainedRun, files: dict[Path, Path], out: Path, settings: 
     network = trained.network(len(names), data.source.channels).to(device)
     options = {key: settings[key] for key in ("window", "overlap", "flip")}
     predictor = Predictor(network, device, data.resize, **options, task=trained.task)
-    save = partial(_indices, colours) if trained.task.exclusive else save_layers
+    save: Callable[[np.ndarray, Path], None] = save_layers
+    if trained.task.exclusive:
+        save = partial(_indices, colours)
     if settings["values"]:
         save = _table_values(data.source, names).save
     read, faults = _reader(data.source, settings), []

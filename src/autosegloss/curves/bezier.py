@@ -19,9 +19,11 @@ _STEP = 2.0**-20
 
 @dataclass(frozen=True)
 class Bezier(CurveFamily):
-    """Bezier curve of n quadratic pieces (eq. 12-13), inner points B_k = 1 - prod_{j<=k} (1 - theta_j), k = 1 .. 2n-1.
+    """Bezier curve of n quadratic pieces (eq. 12-13), inner points B_i = 1 - prod_{j<=i} (1 - theta_j), i = 1 .. 2n-1.
 
-    Each pair (u, v) of theta is relative to the remaining distance to (1, 1), which keeps g increasing (eq. 11).
+    The points of piece k are B_2k, B_2k+1, B_2k+2; B_0 = (0, 0) and B_2n = (1, 1) are fixed (eq. 10). Each pair
+    theta_i = (u, v) is the share of the remaining distance, (B_i - B_{i-1}) / (B_2n - B_{i-1}), so that any theta in
+    [0, 1] keeps u and v in order, and g increasing (eq. 11).
 
     Args:
         pieces: n.
@@ -55,7 +57,7 @@ class Bezier(CurveFamily):
         return 2 * self.num_inner + (0 if self.truth_table else 2)
 
     def identity(self) -> Tensor:
-        """theta_k = 1 / (2n + 1 - k): equal steps along the diagonal; free ends start at (0, 1)."""
+        """theta_i = 1 / (2n + 1 - i): equal steps along the diagonal, g(y) = y; free ends start at (0, 1)."""
         k = torch.arange(1, self.num_inner + 1, dtype=torch.float64)
         u = 1 / (self.num_inner + 2 - k)
         v = u if self.monotone else k / (self.num_inner + 1)

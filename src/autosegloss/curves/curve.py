@@ -47,8 +47,8 @@ class Curve:
     def read(self, y: Tensor, g: Tensor, slope: Tensor, work: Tensor) -> None:
         """Write g(y) and g'(y) elementwise; g, slope and work have the shape of y and share no memory.
 
-        Each y belongs to the piece with start < y <= end; y = 0 belongs to the first. Most probabilities of a pixel
-        are low. So the CPU picks the few y beyond a knot; on a GPU that choice would wait for the device.
+        Each y belongs to the piece with start < y <= end (eq. 13c); y = 0 belongs to the first. Most probabilities of a
+        pixel are low. So the CPU picks the few y beyond a knot; on a GPU that choice would wait for the device.
         """
         if self.straight:
             g.copy_(y)
@@ -67,7 +67,7 @@ class Curve:
 
     @cached_property
     def fixes_endpoints(self) -> bool:
-        """Whether g(0) = 0 and g(1) = 1."""
+        """Whether g(0) = 0 and g(1) = 1 (eq. 10)."""
         return self.family.fixes_endpoints
 
     @cached_property
@@ -109,11 +109,12 @@ class Curve:
 
 
 class Piece(NamedTuple):
-    """The quadratic Bezier piece through (u0, v0), (u1, v1), (u2, v2), as the coefficients of its root.
+    """The quadratic Bezier piece of (u0, v0), (u1, v1), (u2, v2), B_2k to B_2k+2 of eq. 12, as terms of its root.
 
-    With w = u2 - u0, a = (u1 - u0) / w and b = 1 - a, u(t) = y has the root t = (y - u0) / (w a + r), where
-    r^2 = w^2 (a^2 + (b^2 - a^2) (y - u0) / w) is written as square + rate (y - pole). The pole is the end of the piece
-    at which r is least: both terms are positive, so that nothing cancels. g = v + t (bend + t bow), g' = v'(t) / 2 r.
+    Eq. 13a, u(s) = y, is solved for s, here t; eq. 13b is then g = v(t). With w = u2 - u0, a = (u1 - u0) / w and
+    b = 1 - a the root is t = (y - u0) / (w a + r), where r^2 = w^2 (a^2 + (b^2 - a^2) (y - u0) / w) is written as
+    square + rate (y - pole). The pole is the end of the piece at which r is least: both terms are positive, so that
+    nothing cancels. g = v + t (bend + t bow), g' = v'(t) / 2 r.
     """
 
     start: float

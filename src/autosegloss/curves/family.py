@@ -1,4 +1,4 @@
-"""The contract of a curve family: g(y; theta) bends the operands of AND and OR (section 3.2 of the paper)."""
+"""The contract of a curve family: g(y; theta) bends the operands of AND and OR (section 4.1 of the paper)."""
 
 from __future__ import annotations
 

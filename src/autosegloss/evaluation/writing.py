@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autosegloss.evaluation import html
 from autosegloss.evaluation.bootstrap import Difference, resampled_class_scores, resampled_scores
 from autosegloss.evaluation.figures import (
     confusion_figure,
@@ -26,7 +25,7 @@ from autosegloss.evaluation.judging import names_of
 from autosegloss.evaluation.measure import Measured
 from autosegloss.files import write_whole
 from autosegloss.ranking import LEVEL, Interval, interval
-from autosegloss.report import TextTable, save
+from autosegloss.report import TextTable, html, save
 
 LISTED = 10  # of the worst images, and of the confusions, on the page
 

@@ -2,6 +2,7 @@
 
 from autosegloss.formulas.accuracy import GlobalAccuracy, MeanAccuracy
 from autosegloss.formulas.boundary import BoundaryF1, BoundaryIoU
+from autosegloss.formulas.cheng import ChengBoundaryIoU
 from autosegloss.formulas.dice import Dice
 from autosegloss.formulas.fbeta import FBeta
 from autosegloss.formulas.formula import LOSS_RULES, Formula, Statistics, Sums, ratio
@@ -19,6 +20,7 @@ __all__ = [
     "PAPER",
     "BoundaryF1",
     "BoundaryIoU",
+    "ChengBoundaryIoU",
     "Dice",
     "FBeta",
     "Formula",

@@ -165,7 +165,7 @@ AGGREGATES: dict[str, Callable[[Average, Formula, Sequence[Sums], Sequence[Tenso
 def make_average(
     default: str,
     there: str,
-    classes: str | Sequence[int] | None,
+    classes: str | Sequence[int | str] | None,
     class_weights: Sequence[float] | None,
     absent: str | None,
     aggregate: str,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from autosegloss.algebra import Logic, Map
+from autosegloss.errors import InputError
 from autosegloss.formulas.formula import Formula, Statistics, Sums, ratio
 from autosegloss.formulas.iou import MeanIoU
 from autosegloss.formulas.lengths import Spacing, checked_spacing, window
@@ -25,24 +27,28 @@ class BoundaryIoU(MeanIoU):
             With `spacing` millimetres.
         spacing: millimetres of a pixel: a number, or one for each axis, as (D, H, W) or (H, W). Images take the last
             two of three, as slices of a volume.
+        rims: True lets a class end where ignored pixels begin, as the authors' release does: for masks that part
+            objects by a rim of ignored pixels, as PASCAL VOC's, which else have no boundary.
 
     Raises:
-        InputError: for another width or spacing.
+        InputError: for another width, spacing or rims.
     """
 
     name: ClassVar[str] = "biou"
     classwise: ClassVar[bool] = False  # the band is that of all classes
     width: float = 5
     spacing: Spacing | None = None
+    rims: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spacing", checked_spacing("width", self.width, self.spacing))
+        _check_rims(self.rims)
 
-    __repr__ = Formula.__repr__  # without a spacing that is None
+    __repr__ = Formula.__repr__  # without options that are off
 
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = window(self.width, true.shape[2:], self.spacing)
-        band = (true ^ true.erode(size, valid)).any_class()
+        band = (true ^ true.erode(size, pooled_over(valid, self.rims))).any_class()
         return super().statistics(logic, pred, true, valid & band)
 
 
@@ -56,9 +62,10 @@ class BoundaryF1(Formula):
         tolerance: whole pixels, or below 1 a fraction of the diagonal of the tensors, as the width of `BoundaryIoU`;
             with `spacing` millimetres.
         spacing: millimetres of a pixel: a number, or one for each axis, as for `BoundaryIoU`.
+        rims: True lets a class end where ignored pixels begin, in the truth and in the prediction.
 
     Raises:
-        InputError: for another tolerance or spacing.
+        InputError: for another tolerance, spacing or rims.
     """
 
     name: ClassVar[str] = "bf1"
@@ -66,16 +73,19 @@ class BoundaryF1(Formula):
     classwise: ClassVar[bool] = True
     tolerance: float = 5
     spacing: Spacing | None = None
+    rims: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spacing", checked_spacing("tolerance", self.tolerance, self.spacing))
+        _check_rims(self.rims)
 
-    __repr__ = Formula.__repr__  # without a spacing that is None
+    __repr__ = Formula.__repr__  # without options that are off
 
     def statistics(self, logic: Logic, pred: Map, true: Map, valid: Tensor) -> Statistics:
         size = window(self.tolerance, true.shape[2:], self.spacing)
-        pred = logic.xor("boundary", pred, pred.erode(3, valid)).within(valid)
-        true = (true ^ true.erode(3, valid)).within(valid)
+        seen = pooled_over(valid, self.rims)
+        pred = logic.xor("boundary", pred, pred.erode(3, seen)).within(valid)
+        true = (true ^ true.erode(3, seen)).within(valid)
         matched = logic.and_("precision_and", pred, true.dilate(size))
         found = logic.and_("recall_and", true, pred.dilate(size))
         return {
@@ -90,3 +100,13 @@ class BoundaryF1(Formula):
         precision = ratio(sums["matched"], sums["pred"])
         recall = ratio(sums["found"], sums["true"])
         return ratio(2 * precision * recall, precision + recall)
+
+
+def pooled_over(valid: Tensor, rims: bool) -> Tensor:
+    """The pixels that MinPool looks at: with rims also ignored ones, in which no class holds."""
+    return torch.ones_like(valid) if rims else valid
+
+
+def _check_rims(rims: bool) -> None:
+    if not isinstance(rims, bool):
+        raise InputError(f"rims must be True or False, got {rims!r}")

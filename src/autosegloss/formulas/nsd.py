@@ -22,6 +22,7 @@ class SurfaceDice(BoundaryF1):
     Args:
         tolerance: pixels, a fraction of the diagonal, or with `spacing` millimetres, as in `BoundaryF1`.
         spacing: millimetres of a pixel: a number, or one for each axis.
+        rims: True lets a class end where ignored pixels begin, as in `BoundaryF1`.
 
     Source: S. Nikolov et al., Deep learning to achieve clinically applicable segmentation of head and neck anatomy for
     radiotherapy (2018).

@@ -118,7 +118,9 @@ class Sums:
         """The sums (K, C); `keep` keeps the slopes."""
         alone = self._alone() if keep else None
         kept = None if alone is None else empty_like(self.logits, self.dtype, self.device)
-        slopes = Slopes(kept, [torch.empty_like(self.labels, dtype=self.dtype) for _ in self.at_labels if keep])
+        shape = self.logits[:, 0].shape
+        at_labels = [torch.empty(shape, dtype=self.dtype, device=self.device) for _ in self.at_labels if keep]
+        slopes = Slopes(kept, at_labels)
         total = torch.zeros(self.count, self.logits.shape[1], dtype=accumulation_dtype(self.device), device=self.device)
         buffers = Buffers(5, self.logits, self.dtype, self.device)
         for block in blocks(self.logits.shape, self.device):
@@ -145,7 +147,7 @@ class Sums:
             for layer in self.layers:
                 kept = None if slopes.everywhere is None or layer.straight else block.of(slopes.everywhere)
                 layer.add_gradient(d, p, block, work, weights, kept)
-            if by_label is not None:
+            if self.labels is not None and by_label is not None:
                 d.scatter_add_(1, block.of(self.labels).unsqueeze(1), block.of(by_label).unsqueeze(1))
             block.of(result).copy_(self.activation.gradient_(d, p))
         return result

@@ -41,6 +41,7 @@ class Layer:
             return result
         result.zero_()
         for k, term in self.terms:
+            assert term.mask is not None, "a term without a mask shares no layer"
             mask = block.of(term.mask)
             if (index := _picked(mask, p.shape)) is not None:
                 _add(total, k, _read_picked(term, p, index, work))

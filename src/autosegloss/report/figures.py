@@ -82,6 +82,31 @@ def search_figure(history: History, metric: str = "score") -> Figure:
     return figure
 
 
+def best_so_far_figure(series: Mapping[str, Sequence[Sequence[float | None]]], title: str = "") -> Figure:
+    """Draw how the best of searches rises, a line per search; searches of one kind share their colour.
+
+    Args:
+        series: {kind: for each search the highest score up to each step, in [0, 1], None before the first}.
+        title: the line above the panel.
+
+    Returns:
+        A figure with one panel: search steps from 1 on to the right, percent upwards.
+    """
+    figure = _figure(6.6, 3.8)
+    axes = figure.subplots()
+    for (colour, style), (kind, searches) in zip(STYLES, series.items(), strict=False):
+        for number, scores in enumerate(searches):
+            percent = [np.nan if score is None else 100 * score for score in scores]
+            label = "_" if number else f"{kind}, n = {len(searches)}"
+            axes.plot(range(1, len(scores) + 1), percent, style, color=colour, lw=1.6, marker=".", label=label)
+    _label(axes, "search step", "highest mean score so far (percent)")
+    axes.set_title(title, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", color="#e6e6e6", lw=0.8)
+    axes.legend(loc="lower right", frameon=False, fontsize=8.5)
+    return figure
+
+
 Curves = Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]
 """For each logical operation its curves by label, each as two arrays (n,): y and g(y), both in [0, 1]."""
 

@@ -1,36 +1,47 @@
-"""A page of score tables, our scores beside those of the authors' release, as Markdown and as CSV."""
+"""A page of score tables, ours below those of the paper and of its release: for a terminal, Markdown, HTML, CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from autosegloss.report.cell import Cell, number_text
+from rich.console import Group
+from rich.text import Text
+
+from autosegloss.report import html
+from autosegloss.report.cell import OURS, Cell, number_text
 from autosegloss.report.text_table import TextTable
 
 Rows = Mapping[str, Mapping[str, Cell]]
 """Cells by label of the row and name of the column."""
+
+PUBLISHED = ("paper", "release")
 
 
 @dataclass(frozen=True)
 class Page:
     """A title, sections with a table each, and notes.
 
+    Each row of a section has a line for the numbers of the paper, of its release, and ours, where there are any. The
+    metric that the loss of a row is made for is underlined.
+
     Args:
         title: the title of the page.
         columns: the names of the columns, for all sections.
-        released: the columns that have a column with the release's scores beside them.
         sections: rows by name of the section.
         notes: sentences below the tables.
+        best_within: numbers so close to the highest of their column and source, in percent points, are bold; None
+            marks no best.
     """
 
     title: str
     columns: Sequence[str]
-    released: Sequence[str]
     sections: Mapping[str, Rows]
     notes: Sequence[str]
+    best_within: float | None = None
 
     def markdown(self) -> str:
         """The page as Markdown; its columns are aligned, so that a terminal shows it well."""
@@ -38,29 +49,81 @@ class Page:
         notes = "".join(f"- {note}\n" for note in self.notes)
         return "\n".join(filter(None, (f"# {self.title}\n", *tables, notes)))
 
+    def html(self) -> str:
+        """The page as HTML."""
+        tables = [self._table(name, rows).html() for name, rows in self.sections.items()]
+        lines = [line for note in self.notes for line in note.splitlines()]
+        return html.page(self.title, [*tables, *map(html.sentence, lines)])
+
+    def __rich__(self) -> Group:
+        """The page as rich draws it."""
+        tables = [self._table(name, rows) for name, rows in self.sections.items()]
+        return Group(Text(self.title, "bold"), *tables, *(Text(f"- {note}") for note in self.notes))
+
     def csv(self) -> str:
-        """A line per cell: section, row, column, n, ours, its standard deviation, the release's; in percent."""
+        """A line per cell: section, row, column, n, ours, its standard deviation, the published; in percent."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["section", "row", "column", "n", "ours", "std", "release"])
+        writer.writerow(["section", "row", "column", "n", OURS, "std", *PUBLISHED])
         for section, rows in self.sections.items():
             for label, cells in rows.items():
                 for column in self.columns:
                     cell = cells[column]
-                    numbers = (number_text(number, digits=4) for number in (cell.mean, cell.std, cell.release))
-                    writer.writerow([section, label, column, cell.count, *numbers])
+                    numbers = (cell.mean, cell.std, *map(cell.number, PUBLISHED))
+                    texts = (number_text(number, digits=4) for number in numbers)
+                    writer.writerow([section, label, column, cell.count, *texts])
         return stream.getvalue()
 
     def _table(self, section: str, rows: Rows) -> TextTable:
-        header = ["", "n"]
-        for name in self.columns:
-            header += [name, "release"] if name in self.released else [name]
-        return TextTable(header, [self._row(label, cells) for label, cells in rows.items()], title=section)
+        lines = list(_lines(rows))
+        named = any(line.source != OURS for line in lines)
+        header = ["", *(["numbers"] if named else []), "n", *self.columns]
+        texts = [
+            [line.label, *([line.source] if named else []), line.runs, *line.texts(self.columns)] for line in lines
+        ]
+        first = len(header) - len(self.columns)
+        bold, underlined = set[tuple[int, int]](), set[tuple[int, int]]()
+        for column, name in enumerate(self.columns, start=first):
+            bold |= {(row, column) for row in self._best(lines, name)}
+            underlined |= {(row, column) for row, line in enumerate(lines) if line.cells[name].target}
+        return TextTable(header, texts, title=section, left=range(first - 1), bold=bold, underlined=underlined)
 
-    def _row(self, label: str, cells: Mapping[str, Cell]) -> list[str]:
-        counts = {cell.count for cell in cells.values()}
-        row = [label, "-".join(map(str, sorted({min(counts), max(counts)})))]
-        for name in self.columns:
-            release = [number_text(cells[name].release, digits=2)] if name in self.released else []
-            row += [cells[name].text(digits=2), *release]
-        return row
+    def _best(self, lines: Sequence[_Line], column: str) -> Iterator[int]:
+        """The indices of the lines with the highest number of a column, and of those near it, source by source."""
+        if self.best_within is None:
+            return
+        for source in {line.source for line in lines}:
+            numbers = {
+                row: line.cells[column].number(source) for row, line in enumerate(lines) if line.source == source
+            }
+            known = {row: number for row, number in numbers.items() if isinstance(number, float)}
+            for row, number in known.items():
+                if len(known) > 1 and round(max(known.values()) - number, 2) <= self.best_within:
+                    yield row
+
+
+class _Line(NamedTuple):
+    """The numbers of one source in a row; the first line of a row has its label."""
+
+    label: str
+    source: str
+    cells: Mapping[str, Cell]
+
+    @property
+    def runs(self) -> str:
+        """The number of our runs, or the least and the greatest; "" for published numbers."""
+        counts = sorted({cell.count for cell in self.cells.values()})
+        return "-".join(map(str, {counts[0]: 0, counts[-1]: 0})) if self.source == OURS else ""
+
+    def texts(self, columns: Sequence[str]) -> list[str]:
+        """The numbers of the columns."""
+        return [self.cells[name].text(2, self.source) for name in columns]
+
+
+def _lines(rows: Rows) -> Iterator[_Line]:
+    """The lines of all rows; a row without any number has an empty line for ours."""
+    for label, cells in rows.items():
+        sources = [source for source in PUBLISHED if any(source in cell.published for cell in cells.values())]
+        if not sources or any(cell.count for cell in cells.values()):
+            sources.append(OURS)
+        yield from (_Line("" if place else label, source, cells) for place, source in enumerate(sources))

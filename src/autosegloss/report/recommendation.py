@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from autosegloss.files import write_whole
 from autosegloss.ranking import Mean, Verdict
@@ -18,31 +19,46 @@ _TITLES = {HOLDOUT: "Hold-out", VAL: "Validation", TEST: "Test"}
 _SEEN = "These images have chosen the recommended loss; there is no validation split that no choice has seen."
 
 
-def write_recommendation(directory: Path, verdict: Verdict, scales: Mapping[str, float], at: str) -> list[TextTable]:
+def write_recommendation(
+    directory: Path, budgets: Mapping[int, Verdict], scales: Mapping[str, float], at: str
+) -> list[TextTable]:
     """Write recommendation.json, comparison.md and comparison.png.
 
     Args:
         directory: The folder of the search.
-        verdict: What was found.
+        budgets: {training steps: what was found}, the budget that counts first.
         scales: {candidate: the factor before the loss}.
         at: The size that all scores were measured at, in words.
 
     Returns:
         One table per split that is to be shown, for the console.
     """
-    record = verdict.record()
-    for candidate in record["candidates"]:
-        candidate["scale"] = scales[candidate["name"]]
+    (whole, verdict), *others = budgets.items()
+    record = {"steps": whole, **_record(verdict, scales)}
+    for steps, other in others:
+        record["sooner"] = {"steps": steps, **_record(other, scales)}
     write_whole(directory / RECOMMENDATION, json.dumps(record, indent=1, allow_nan=False))
-    shown = [verdict.table, *(split for split in verdict.splits if split == TEST)]
-    tables = [verdict_table(verdict, split, scales, at) for split in shown]
-    words = f"Recommended: **{verdict.recommendation.name}**; {verdict.reason()}.\n"
-    write_whole(directory / "comparison.md", "\n".join([words, *(table.markdown() for table in tables)]))
+    tables, parts = [], []
+    for steps, each in budgets.items():
+        after = f" after {steps} steps" if others else ""
+        shown = [each.table, *(split for split in each.splits if split == TEST)]
+        own = [verdict_table(each, split, scales, at, f"{_TITLES[split]}{after}") for split in shown]
+        words = f"Recommended{after}: **{each.recommendation.name}**; {each.reason()}.\n"
+        parts += [words, *(table.markdown() for table in own)]
+        tables += own
+    write_whole(directory / "comparison.md", "\n".join(parts))
     save(gains_figure(verdict), directory / "comparison.png")
     return tables
 
 
-def verdict_table(verdict: Verdict, split: str, scales: Mapping[str, float], at: str) -> TextTable:
+def _record(verdict: Verdict, scales: Mapping[str, float]) -> dict[str, Any]:
+    record = verdict.record()
+    for candidate in record["candidates"]:
+        candidate["scale"] = scales[candidate["name"]]
+    return record
+
+
+def verdict_table(verdict: Verdict, split: str, scales: Mapping[str, float], at: str, title: str) -> TextTable:
     """The candidates on a split: means over seeds, the difference to the baseline, the guard; in percent."""
     target, base = verdict.contest.target, verdict.contest.baseline
     standings = verdict.splits[split]
@@ -63,7 +79,7 @@ def verdict_table(verdict: Verdict, split: str, scales: Mapping[str, float], at:
     return TextTable(
         header=header,
         rows=rows,
-        title=_TITLES[split],
+        title=title,
         caption=_caption(verdict, split, at),
         bold={(place, 0), (place, column)},
         column_styles={column: "cyan"},

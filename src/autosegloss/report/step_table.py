@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autosegloss.errors import InputError
 from autosegloss.report.archive import Archive
 from autosegloss.report.cell import Cell
 from autosegloss.report.conditions import deviations
@@ -14,6 +15,9 @@ from autosegloss.report.page import Page
 from autosegloss.report.runs import SearchFolder
 from autosegloss.report.selection import Selection
 from autosegloss.search import History
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 StepScores = Mapping[str, float | None]
 """Scores in [0, 1] of one step: "mean", "best mean" and "best trial" (see `_step_scores`)."""
@@ -40,16 +44,41 @@ class StepTable:
     def page(self, archive: Archive) -> Page:
         """The table, filled with the searches that meet the conditions of a series, averaged over their seeds."""
         selection, columns = Selection(archive.searches), dict[str, list[Cell]]()
-        for name, conditions in self.series.items():
-            searches = selection.row(partial(self._deviations, {**self.match, **conditions}))
-            columns |= _columns(name, [_step_scores(History(search.path)) for search in searches])
+        for name, searches in self._searches(selection).items():
+            columns |= _columns(name, searches)
         steps = range(max(map(len, columns.values()), default=0))
         rows = {
             f"step {step + 1}": {name: (cells[step : step + 1] or [Cell()])[0] for name, cells in columns.items()}
             for step in steps
         }
         notes = [*self.notes, *selection.notes("searches", archive)]
-        return Page(self.title, list(columns), (), {"Scores": rows}, notes)
+        return Page(self.title, list(columns), {"Scores": rows}, notes)
+
+    def figure(self, archive: Archive) -> Figure:
+        """A line per search that meets the conditions of a series: the highest mean score up to each step.
+
+        Raises:
+            InputError: no search does.
+        """
+        from autosegloss.report.figures import best_so_far_figure  # it imports matplotlib
+
+        selection = Selection(archive.searches)
+        searches = self._searches(selection)
+        if not any(searches.values()):
+            notes = "; ".join(selection.notes("searches", archive)) or "no folders were given"
+            raise InputError(f"no search fits {self.title}: {notes}. Give folders of experiment=fig3")
+        lines = {name: [[step["best mean"] for step in steps] for steps in each] for name, each in searches.items()}
+        return best_so_far_figure(lines, self.title)
+
+    def _searches(self, selection: Selection[SearchFolder]) -> dict[str, list[list[StepScores]]]:
+        """For each series the scores of its searches, step by step."""
+        return {
+            name: [
+                _step_scores(History(search.path))
+                for search in selection.row(partial(self._deviations, {**self.match, **conditions}))
+            ]
+            for name, conditions in self.series.items()
+        }
 
     def _deviations(self, match: Mapping[str, Any], search: SearchFolder) -> list[str] | None:
         return None if deviations(match, search.config) else deviations(self.where, search.config)

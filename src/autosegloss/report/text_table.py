@@ -1,4 +1,4 @@
-"""A table of texts, drawn for a terminal or as Markdown."""
+"""A table of texts, drawn for a terminal, as Markdown or as HTML."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from autosegloss.report import html
+
 
 @dataclass(frozen=True)
 class TextTable:
-    """A header and rows of texts; `Console.print` of rich draws it, `markdown` writes it.
+    """A header and rows of texts; `Console.print` of rich draws it, `markdown` and `html` write it.
 
     Args:
         header: the titles of the columns.
@@ -21,6 +23,7 @@ class TextTable:
         caption: the line below the table.
         left: indices of the columns that are aligned to the left; the others are aligned to the right.
         bold: (row, column) of each cell in bold.
+        underlined: (row, column) of each cell that is underlined.
         column_styles: rich styles by index of the column; Markdown ignores styles.
         row_styles: rich styles by index of the row.
 
@@ -37,6 +40,7 @@ class TextTable:
     caption: str = ""
     left: Collection[int] = (0,)
     bold: Collection[tuple[int, int]] = ()
+    underlined: Collection[tuple[int, int]] = ()
     column_styles: Mapping[int, str] = field(default_factory=dict)
     row_styles: Mapping[int, str] = field(default_factory=dict)
 
@@ -47,14 +51,14 @@ class TextTable:
             justify: JustifyMethod = "left" if column in self.left else "right"
             table.add_column(Text(name), justify=justify, style=self.column_styles.get(column))
         for index, row in enumerate(self.rows):
-            texts = (Text(text, "bold" if (index, column) in self.bold else "") for column, text in enumerate(row))
+            texts = (Text(text, self._style(index, column)) for column, text in enumerate(row))
             table.add_row(*texts, style=self.row_styles.get(index))
         return table
 
     def markdown(self) -> str:
         """The title as a heading, the table with columns padded to one width, and the caption."""
         marked = [
-            [f"**{text}**" if (index, column) in self.bold else text for column, text in enumerate(row)]
+            [self._marked(index, column, text) for column, text in enumerate(row)]
             for index, row in enumerate(self.rows)
         ]
         header, *rows = ([text.replace("|", r"\|") for text in line] for line in (self.header, *marked))
@@ -63,6 +67,24 @@ class TextTable:
         table = "\n".join(self._line(line, widths) for line in (header, rule, *rows))
         heading = f"## {self.title}" if self.title else ""
         return "\n\n".join(filter(None, (heading, table, self.caption))) + "\n"
+
+    def html(self) -> str:
+        """The title as a heading, the table and the caption, for `autosegloss.report.html.page`."""
+        marks = {"b": self.bold, "u": self.underlined}
+        marked = {*self.bold, *self.underlined}
+        tags = {cell: [tag for tag, cells in marks.items() if cell in cells] for cell in marked}
+        heading = [html.heading(self.title)] if self.title else []
+        caption = [html.sentence(self.caption)] if self.caption else []
+        return "\n".join([*heading, html.table(self.header, self.rows, tags=tags), *caption])
+
+    def _style(self, row: int, column: int) -> str:
+        marks = {"bold": self.bold, "underline": self.underlined}
+        return " ".join(style for style, cells in marks.items() if (row, column) in cells)
+
+    def _marked(self, row: int, column: int, text: str) -> str:
+        """Markdown has no underline of its own, and shows the HTML tag."""
+        text = f"**{text}**" if (row, column) in self.bold else text
+        return f"<u>{text}</u>" if text and (row, column) in self.underlined else text
 
     def _line(self, texts: Sequence[str], widths: Sequence[int]) -> str:
         padded = [

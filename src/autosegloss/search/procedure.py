@@ -75,7 +75,10 @@ class Procedure(ABC):
 
 
 class Algorithm1(Procedure):
-    """The search of the paper (algorithm 1): T steps of M thetas, each trained as long as the others."""
+    """The search of the paper (algorithm 1) for max_Theta xi(Theta) (eq. 14): T steps of M thetas, trained alike.
+
+    The inner problem of eq. 14, omega*(Theta), is the training of a trial; xi is its score on held-out images.
+    """
 
     def ask(self, ended: Sequence[Step]) -> list[Proposal]:
         return [] if len(ended) >= self.steps else self._points()

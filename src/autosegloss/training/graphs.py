@@ -39,6 +39,7 @@ class GraphNetwork(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any) -> None:
         if self._done:
             return
+        _allow_streams_to_differ()
         network = pl_module.network
         assert isinstance(network, nn.Module)  # of a SegmentationModule
         with trainer.precision_plugin.train_step_context():
@@ -83,6 +84,12 @@ def graph_training(network: nn.Module, images: Tensor) -> None:
         for buffer, value in zip(network.buffers(), before, strict=True):  # the passes before the capture change them
             buffer.copy_(value)
     network.forward = lambda images: replay(images) if network.training else eager(images)
+
+
+def _allow_streams_to_differ() -> None:
+    """Have torch, from 2.11 on, say nothing of gradients that a graph leaves on a stream of its own: graphs wait."""
+    if warn := getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None):
+        warn(False)
 
 
 def _where(trainer: pl.Trainer) -> str:

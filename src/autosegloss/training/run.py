@@ -23,7 +23,7 @@ from autosegloss.data.description import describe
 from autosegloss.data.notes import check_masks
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
-from autosegloss.formulas import PAPER, BoundaryF1, BoundaryIoU, Formula
+from autosegloss.formulas import PAPER, Formula
 from autosegloss.formulas.average import class_names_are
 from autosegloss.losses import Scaled
 from autosegloss.metrics import segmentation_metrics
@@ -237,8 +237,9 @@ def make_network(cfg: DictConfig, channels: int, bands: int) -> nn.Module:
 def target_metrics(cfg: DictConfig, data: SegmentationData) -> list[str | Formula]:
     """The six metrics of the paper and the target, with the boundaries of the data and the options of the target."""
     target = instantiate(cfg.metric)
-    boundaries = BoundaryIoU(data.boundary.width), BoundaryF1(data.boundary.tolerance)
-    optional = {formula.name: formula for formula in (*boundaries, target)}  # the target with options of its own
+    optional: dict[str, Formula] = {
+        formula.name: formula for formula in (*data.boundary.metrics, target)
+    }  # the target with options of its own
     members = {**dict.fromkeys(PAPER), **optional}
     return [metric or name for name, metric in members.items()]
 

@@ -93,7 +93,12 @@ def _phases_left(search: Search, around: Mapping[str, DictConfig]) -> Iterator[P
         others = sum(str(path.parent.relative_to(directory)) not in around for path in directory.glob(_FINALS))
         runs = (task.settings.finalists + 1) * (task.settings.final_seeds - 1) - others
         final = next(cfg for name, cfg in around.items() if name.startswith("comparison/"))
-        yield Phase("finalists", max(1, runs), final.trainer.max_steps, _costs_alike(task.cfg, final))
+        alike = _costs_alike(task.cfg, final)
+        yield Phase("finalists", max(1, runs), final.trainer.max_steps, alike)
+        if steps := task.settings.sooner:
+            done = len(list(directory.glob(f"sooner_{steps}/*/*/{RESULT}")))
+            every = (task.settings.finalists + 1) * task.settings.final_seeds
+            yield Phase(f"after {steps} steps", max(1, every - done), steps, alike)
 
 
 def _costs_alike(trial: DictConfig, other: DictConfig) -> bool:

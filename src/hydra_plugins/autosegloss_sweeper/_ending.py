@@ -94,10 +94,16 @@ class Recommending:
         shown = _surrogate(verdict, candidates)
         card = candidate_card(task, by_name[shown], verdict.chosen_score(shown))
         scales = {each.name: each.scale for each in candidates}
-        tables = write_recommendation(task.directory, verdict, scales, finals.scored_at)
+        later, sooner = task.cfg.trainer.max_steps, task.settings.sooner
+        budgets = {later: verdict, **({sooner: finals.sooner} if sooner and finals.sooner else {})}
+        tables = write_recommendation(task.directory, budgets, scales, finals.scored_at)
         card.save(task.card_path)
         write_figures(task.directory, history, card)
         lines = [*unfinished(task, finals.incomplete), f"Recommended: {name}; {verdict.reason()}."]
+        if finals.sooner:
+            lines.append(
+                f"After {sooner} of {later} steps: {finals.sooner.recommendation.name}; {finals.sooner.reason()}."
+            )
         loss = card_overrides(short_path(task.card_path))
         if name != shown:
             lines.append(f"{short_path(task.card_path)} holds the best surrogate, {shown}.")

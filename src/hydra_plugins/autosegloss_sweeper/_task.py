@@ -64,6 +64,7 @@ class Task:
             raise InputError("the loss does not depend on theta: a search trains with loss=surrogate")
         steps, samples = _at_least("steps", settings.steps, 1), _at_least("samples", settings.samples, 1)
         _check(settings)
+        _check_sooner(settings, cfg.trainer.max_steps)
         _check_export(cfg.export)
         given = plain(cfg.guard) if isinstance(cfg.guard, DictConfig) else cfg.guard
         guard = guard_of(given, metric.name, measured_by(metric))
@@ -124,6 +125,20 @@ def _check(settings: SweeperConf) -> None:
             raise InputError(f"hydra.sweeper.{name} must be above 0, or null, got {value}")
     if not 0 < settings.min_finished <= 1:
         raise InputError(f"hydra.sweeper.min_finished must be above 0 and at most 1, got {settings.min_finished}")
+
+
+def _check_sooner(settings: SweeperConf, whole: int) -> None:
+    if settings.sooner is None:
+        return
+    if not settings.finalists:
+        raise InputError(
+            "hydra.sweeper.sooner: expected null with hydra.sweeper.finalists=0: its budget is for finalists"
+        )
+    if not 0 < settings.sooner < whole:
+        raise InputError(
+            f"hydra.sweeper.sooner: expected training steps from 1 to {whole - 1}, less than trainer.max_steps={whole}"
+            f", or null, got {settings.sooner}"
+        )
 
 
 def _check_export(name: Any) -> None:

@@ -42,6 +42,7 @@ class SweeperConf:
     finalists: int = 0
     final: list[str] = field(default_factory=list)  # overrides of the trainings of candidates
     final_seeds: int = 3
+    sooner: int | None = None  # a shorter budget, in training steps: the finalists are trained for that long, too
     # {row: overrides} of the table without finalists. FOUND stands for the found card, RELEASED as above.
     comparison: dict[str, list[str] | None] = field(default_factory=dict)
     comparison_common: list[str] = field(default_factory=list)

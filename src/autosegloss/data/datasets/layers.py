@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,8 @@ def save_layers(labels: np.ndarray, path: Path) -> None:
     """Write labels uint8 (C, H, W) of 0 and 1 as a TIFF with C bands, which `Layers` reads."""
     values, planes = (labels, "separate") if len(labels) > 1 else (labels[0], None)
     with whole_file(path) as draft:
-        form = {"photometric": PHOTOMETRIC.MINISBLACK, "planarconfig": planes, "metadata": None}
-        imwrite(draft, values, compression="zlib", **form)
+        write = partial(imwrite, draft, values, photometric=PHOTOMETRIC.MINISBLACK, compression="zlib", metadata=None)
+        write(planarconfig=planes)
 
 
 def in_layers(classes: Classes, ignore_index: int | None) -> Classes:

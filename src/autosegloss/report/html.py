@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #ffffff; --text: #20242c; --faint: #5b6472; --line: #d9dde3; --bar: #9cc7e3; }
@@ -39,16 +40,34 @@ def figure(file: str, what: str) -> str:
     return f'<p><img src="{escape(file)}" alt="{escape(what)}"></p>'
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], bars: Sequence[int] = ()) -> str:
-    """A table of texts; a cell of the columns `bars`, a number in percent, has a bar of this length behind it."""
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bars: Sequence[int] = (),
+    tags: Mapping[tuple[int, int], Sequence[str]] = MappingProxyType({}),
+) -> str:
+    """A table of texts.
+
+    Args:
+        header: the titles of the columns.
+        rows: for each row one text per column.
+        bars: indices of columns of numbers in percent; each has a bar of its length behind it.
+        tags: HTML tags around the text, as ["b", "u"], by (row, column).
+    """
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "\n".join(f"<tr>{''.join(_cell(text, i in bars) for i, text in enumerate(row))}</tr>" for row in rows)
+    lines = [
+        "".join(_cell(text, i in bars, tags.get((number, i), ())) for i, text in enumerate(row))
+        for number, row in enumerate(rows)
+    ]
+    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
     return f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
 
 
-def _cell(text: str, bar: bool) -> str:
+def _cell(text: str, bar: bool, tags: Sequence[str]) -> str:
     style = f' class="bar" style="--share: {float(text):.1f}%"' if bar and text else ""
-    return f"<td{style}>{escape(text)}</td>"
+    opened = "".join(f"<{tag}>" for tag in tags)
+    closed = "".join(f"</{tag}>" for tag in reversed(tags))
+    return f"<td{style}>{opened}{escape(text)}{closed}</td>"
 
 
 def page(title: str, parts: Sequence[str]) -> str:
