@@ -5,6 +5,7 @@
     python benchmarks/loss.py --dtype bfloat16                    # logits as they are under autocast
     python benchmarks/loss.py --pages kept                        # see below
     python benchmarks/loss.py --device cuda
+    python benchmarks/loss.py --shapes 8,1,512,512 8,2,512,512    # one channel: a binary task
 
 "dense" is the formula on dense maps, by autograd, as it is written; the surrogates compute the same sums. "dice
 formula" is the metric of CONTRIBUTING.md, which knows nothing of how its sums are computed. Each loss takes turns with
@@ -58,7 +59,9 @@ def main() -> None:
 def _page(options: argparse.Namespace, shape: str) -> dict:
     """The rows of one shape: seconds, bytes, and their ratios to cross-entropy."""
     rows = {}
-    for name in [name for name in _losses() if not options.losses or name.split(",")[0] in (BASE, *options.losses)]:
+    for name in [
+        name for name in _losses(shape) if not options.losses or name.split(",")[0] in (BASE, *options.losses)
+    ]:
         timed = _in_a_process(options, shape, name, PAGES[options.pages])
         counted = timed if options.device != "cpu" else _in_a_process(options, shape, name, GIVEN_BACK, "--rounds", "1")
         ratio = statistics.median(a / b for a, b in zip(timed["seconds"], timed["base_seconds"], strict=True))
@@ -86,7 +89,7 @@ def _alone(options: argparse.Namespace, name: str) -> dict:
     """Rounds of cross-entropy and another loss in turn; the first warms up."""
     torch.set_num_threads(options.threads)
     device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-    losses = _losses()
+    losses = _losses(options.shapes[0])
     scenery = scene([int(n) for n in options.shapes[0].split(",")], device, dtype)
     rounds = [(measure(losses[BASE], *scenery), measure(losses[name], *scenery)) for _ in range(options.rounds + 1)][1:]
     base, other = zip(*rounds, strict=True)
@@ -102,13 +105,13 @@ def _alone(options: argparse.Namespace, name: str) -> dict:
 
 
 def scene(sizes: list[int], device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Random logits, and labels in blocks of 16 pixels with some noise, 5 % of them ignored."""
+    """Random logits, and labels in blocks of 16 pixels with some noise, 5 % of them ignored, but for one channel."""
     generator = torch.Generator().manual_seed(0)
     n, c, h, w = sizes
-    labels = torch.randint(c, (n, -(-h // 16), -(-w // 16)), generator=generator)
+    labels = torch.randint(max(c, 2), (n, -(-h // 16), -(-w // 16)), generator=generator)
     labels = labels.repeat_interleave(16, 1).repeat_interleave(16, 2)[:, :h, :w].contiguous()
     noise = torch.rand(n, h, w, generator=generator)
-    labels = torch.where(noise < 0.05, 255, labels)
+    labels = labels.float()[:, None] if c == 1 else torch.where(noise < 0.05, 255, labels)
     return 2 * torch.randn(n, c, h, w, generator=generator).to(device, dtype), labels.to(device)
 
 
@@ -125,18 +128,20 @@ def measure(loss: Loss, logits: Tensor, labels: Tensor) -> tuple[float, int]:
     return time.perf_counter() - start, _peak(logits.device) - before
 
 
-def _losses() -> dict[str, Loss]:
+def _losses(shape: str) -> dict[str, Loss]:
+    binary = int(shape.split(",")[1]) == 1
+    task, ignored = ("binary", {}) if binary else ("multiclass", {"ignore_index": 255})
     losses: dict[str, Loss] = {
-        BASE: torch.nn.CrossEntropyLoss(ignore_index=255),
-        "Dice": DiceLoss("multiclass", ignore_index=255),
-        "Jaccard": JaccardLoss("multiclass", ignore_index=255),
-        "Lovász": LovaszLoss("multiclass", ignore_index=255),
+        BASE: torch.nn.BCEWithLogitsLoss() if binary else torch.nn.CrossEntropyLoss(ignore_index=255),
+        "Dice": DiceLoss(task, **ignored),
+        "Jaccard": JaccardLoss(task) if binary else JaccardLoss(task, ignore_index=255),
+        "Lovász": LovaszLoss(task, **ignored),
     }
     for name in PAPER:
-        surrogate = SurrogateLoss.from_pretrained(name)
+        surrogate = SurrogateLoss.from_pretrained(name, task=task)
         losses[name] = surrogate
         losses[f"{name}, dense"] = lambda logits, labels, loss=surrogate: _dense(loss, logits, labels)
-    losses["dice formula"] = SurrogateLoss(DiceFormula(), theta=[0.3] * 6)
+    losses["dice formula"] = SurrogateLoss(DiceFormula(), theta=[0.3] * 6, task=task)
     return losses
 
 

@@ -18,10 +18,28 @@ def run(script, *arguments):
 
 
 def test_losses(tmp_path):
-    run("loss.py", "--shapes", "2,3,16,16", "--losses", "macc", "--rounds", "1", "--json", str(tmp_path / "loss.json"))
-    (page,) = json.loads((tmp_path / "loss.json").read_text())
+    run(
+        "loss.py",
+        "--shapes",
+        "2,3,16,16",
+        "2,1,16,16",
+        "--losses",
+        "macc",
+        "--rounds",
+        "1",
+        "--json",
+        str(tmp_path / "loss.json"),
+    )
+    page, binary = json.loads((tmp_path / "loss.json").read_text())
     assert list(page["losses"]) == ["cross-entropy", "macc", "macc, dense"]
-    assert all(row["seconds"] > 0 for row in page["losses"].values())
+    assert list(binary["losses"]) == list(page["losses"])
+    assert all(row["seconds"] > 0 for one in (page, binary) for row in one["losses"].values())
+
+
+def test_an_example_of_volumes():
+    example = ROOT / "examples/volumes.py"
+    printed = run(example, "--steps", "1", "--train", "2", "--test", "1")
+    assert [line.split()[0] for line in printed.splitlines()] == ["ce", "dice", "ce+nsd"]
 
 
 def test_compiled_steps():

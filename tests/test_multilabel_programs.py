@@ -1,18 +1,11 @@
 """Several classes a pixel (task=multilabel) from the configuration to the files."""
 
-import re
-
-import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from helpers.spots import SpotsAndHalves
 from helpers.trained_runs import OWN, trained
-from PIL import Image
 
-from autosegloss.cli import evaluate, predict
 from autosegloss.data import SegmentationData
-from autosegloss.errors import InputError
 from autosegloss.formulas import MeanIoU
 from autosegloss.metrics import FormulaMetric
 from autosegloss.ranking import load_evidence
@@ -55,21 +48,3 @@ def test_labels_of_several_classes_go_through_the_data_like_a_mask_each(settings
 def test_masks_with_one_class_a_pixel_are_no_labels_of_several(command):
     with pytest.raises(SystemExit, match=r"task=multilabel takes labels \(6, H, W\) of 0 and 1, .* got \(32, 32\)"):
         command("train", "task=multilabel")
-
-
-@pytest.mark.parametrize(("program", "arguments"), [(evaluate, []), (predict, ["images=."])])
-def test_several_classes_a_pixel_make_no_mask(several, tmp_path, program, arguments):
-    Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
-    arguments = [a.replace("=.", f"={tmp_path}/image.png") for a in arguments]
-    with pytest.raises(InputError, match="task=multilabel has no label a pixel"):
-        program.run([str(several), *arguments, f"out={tmp_path}/out"])
-
-
-def test_the_layers_of_the_documents_are_labels(tmp_path):
-    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs/data.md").read_text(), flags=re.S)[-1]
-    exec(block, space := {})
-    for name in ("spot", "left"):
-        Image.fromarray(np.array([[0, 255], [255, 255]], np.uint8)).save(tmp_path / f"{name}.png")
-    image, labels = space["load_layers"](tmp_path / "spot.png", [tmp_path / "spot.png", tmp_path / "left.png"])
-    assert image.shape == (3, 2, 2)
-    assert labels.tolist() == [[[0, 1], [1, 1]]] * 2

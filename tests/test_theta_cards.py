@@ -96,7 +96,8 @@ def test_a_card_comes_back_as_it_went(tmp_path_factory, formula, curve, data):
     }
     path = tmp_path_factory.mktemp("cards") / "theta.yaml"
     score = data.draw(st.none() | st.floats(0, 1))
-    card = ThetaCard(formula, curve, theta, "present", score, {"data": "Köln", "steps": [1, 2], "seed": 3}, scale=0.7)
+    classes = data.draw(st.sampled_from(["present", "foreground", [1, 2], ["car"]]))
+    card = ThetaCard(formula, curve, theta, classes, score, {"data": "Köln", "steps": [1, 2], "seed": 3}, scale=0.7)
     card.save(path)
     loaded = ThetaCard.load(path)
     assert (loaded.metric, loaded.curve) == (formula, curve)

@@ -37,13 +37,14 @@ class FormulaMetric(Metric):
         ignore_index: label of pixels that count for nothing, and of a class that is in no average; None: all count.
         per_class: return the class scores instead of their average.
         task: "multiclass", "binary" or "multilabel", or an object of `autosegloss.tasks` with a threshold.
-        classes: the ids of the classes that are averaged, as [1, 2, 3] to leave out a background; None takes those that
-            are defined, "present" those in the truth, "all" all, of which absent ones score 0.
+        classes: the ids or names of the classes that are averaged; None takes those that are defined, "foreground" all
+            of these but the background, "present" those in the truth, "all" all, of which absent ones score 0.
         class_weights: (C,) factors of the classes in the average, or of the ids that `classes` lists, in their order.
         absent: of classes that are not defined: "skip" (None) leaves them out, "zero" scores them 0 and "one" 1.
         aggregate: "batch" scores the sums of the data set; "image" averages over images, "image,class" over pairs of an
             image and a class, "worst image" takes the lowest image. Images with nothing to score do not count.
         from_logits: False takes probabilities in the place of logits.
+        class_names: (C,) names of the classes by their ids, which `classes` may list then.
 
     Raises:
         InputError: for other options, or a formula that does not keep to its contract.
@@ -67,11 +68,12 @@ class FormulaMetric(Metric):
         ignore_index: int | None = 255,
         per_class: bool = False,
         task: str | Task = "multiclass",
-        classes: str | Sequence[int] | None = None,
+        classes: str | Sequence[int | str] | None = None,
         class_weights: Sequence[float] | None = None,
         absent: str | None = None,
         aggregate: str = "batch",
         from_logits: bool = True,
+        class_names: Sequence[str] | None = None,
         **kwargs: Any,
     ):
         formula = resolve(formula)
@@ -87,8 +89,8 @@ class FormulaMetric(Metric):
         self.num_classes, self.per_class = self.task.num_classes(num_classes), per_class
         self.ignore_index, self.from_logits = check_ignore_index(ignore_index), from_logits
         self._first_look = FirstLook(exclusive=False)
-        left_out = self.task.left_out(ignore_index)
-        options = (classes, class_weights, absent, aggregate, tuple(CLASS_RULES), left_out)
+        named = self.task.left_out(ignore_index), self.task.background, class_names
+        options = (classes, class_weights, absent, aggregate, tuple(CLASS_RULES), *named)
         self.average = make_average("defined", "defined", *options)
         self.average.check(self.num_classes)
         if per_class and aggregate != "batch":

@@ -35,8 +35,8 @@ Read = Callable[[Mapping[str, Tensor], Tensor, Truth], Sums]
 class SurrogateLoss(ScaledLoss):
     """The surrogate of a metric: 1 - score, read softly (eq. 7-9), with AND and OR bent by curves of parameters theta.
 
-    Over "all" classes an absent class scores 0, so that even a perfect prediction has a loss where classes are missing.
-    A batch without anything to score (all ignored; for boundaries also a single class) has loss 0 and gradient 0.
+    Over "all" classes an absent class scores 0: where one is missing, even a perfect prediction has a loss. A batch
+    without anything to score (all ignored; for boundaries also a single class) has loss 0 and gradient 0.
     torch.compile takes it whole (`fullgraph=True`). It can be differentiated once; `dense` can be so twice, and its
     operations take its place where theta requires a gradient and where torch.func transforms the loss.
 
@@ -44,25 +44,24 @@ class SurrogateLoss(ScaledLoss):
         formula: a metric by name ("miou") or a formula, e.g. `BoundaryIoU(width=6)`.
         theta: (D,) numbers, of Bezier curves in [0, 1], or by operation name; None bends nothing.
         curve: a curve family by name ("bezier", "linear", "identity") or as an object, e.g. `Bezier(pieces=3)`.
-        ignore_index: label of pixels that count for nothing; None counts all pixels. The id of a class leaves the class
-            out of the average, too: where it is predicted at other pixels, their classes lose.
-        classes: average over "all" classes (1/C, as the paper), over those "present" in the batch, or over a list of
-            ids, as [1, 2, 3] to leave out a background. Ids are those of the labels.
-        num_classes: the number of channels that logits must have; None takes any.
-        sync_statistics: sum the statistics over the processes of torch.distributed, so that data-parallel training
-            optimises the loss of the whole batch (with gradients averaged over processes, as DDP does). Each process
-            must call the loss equally often: under torch's `Join`, or on one rank alone, it waits for the others.
+        ignore_index: label of pixels that count for nothing; None counts all. The id of a class leaves the class out of
+            the average, too: where it is predicted at other pixels, their classes lose.
+        classes: average over "all" classes (1/C, as the paper), those "present" in the batch, the "foreground" (all but
+            the background), or a list of ids or names. Ids are those of the labels.
+        num_classes: the channels that logits must have; None takes any.
+        sync_statistics: sum the statistics over the processes of torch.distributed, so that DDP optimises the loss of
+            the whole batch. Each must call the loss equally often: under `Join`, or on one rank alone, it waits.
         scale: a factor before the loss; "ce" has the first batch set it, so that the gradient by the logits is as large
-            as cross-entropy's (see `ScaledLoss`), and a learning rate that suits cross-entropy suits this loss better.
-        task: "multiclass", "binary" (one logit a pixel) or "multilabel", or an object of `autosegloss.tasks`;
-            docs/tasks.md shows the logits and labels of each.
+            as cross-entropy's, see `ScaledLoss`.
+        task: "multiclass", "binary" (one logit a pixel), "multilabel", or an object of `autosegloss.tasks`.
         class_weights: (C,) factors of the classes in the average, or of the ids that `classes` lists, in their order.
-        absent: of classes without a pixel in the truth: "skip" leaves them out, "zero" scores them 0 and "one" 1,
-            without a gradient; None goes by `classes`.
-        aggregate: "batch" scores the sums of the whole batch, as the metric does those of a data set; "image" averages
-            over images, "image,class" over pairs of both, "worst image" takes the lowest. Images without anything to
-            score do not count; they are computed one by one, and not summed over processes.
-        from_logits: False takes probabilities in the place of logits; what is no probability is refused.
+        absent: classes without a pixel in the truth are left out ("skip"), or score 0 ("zero") or 1 ("one"), without a
+            gradient; None goes by `classes`.
+        aggregate: "batch" scores the sums of the whole batch; "image" averages over images, "image,class" over pairs of
+            both, "worst image" takes the lowest. Images without anything to score do not count; images are computed
+            one by one, and not summed over processes.
+        from_logits: False takes probabilities, and refuses what is none.
+        class_names: (C,) names of the classes by their ids, for names in `classes`.
 
     Raises:
         InputError: for options, theta, logits or labels of another form.
@@ -87,7 +86,7 @@ class SurrogateLoss(ScaledLoss):
         theta: Sequence[float] | Tensor | Mapping[str, Any] | None = None,
         curve: str | CurveFamily = "bezier",
         ignore_index: int | None = 255,
-        classes: str | Sequence[int] = "all",
+        classes: str | Sequence[int | str] = "all",
         num_classes: int | None = None,
         sync_statistics: bool = False,
         scale: float | str = 1.0,
@@ -96,6 +95,7 @@ class SurrogateLoss(ScaledLoss):
         absent: str | None = None,
         aggregate: str = "batch",
         from_logits: bool = True,
+        class_names: Sequence[str] | None = None,
     ):
         super().__init__(scale, ignore_index)
         self.formula: Formula = resolve(formula)
@@ -104,8 +104,8 @@ class SurrogateLoss(ScaledLoss):
         self.found_for = self.task.name  # the task of the theta card, if there is one
         self.num_classes = None if num_classes is None else self.task.num_classes(num_classes)
         self.classes, self.from_logits, self.sync_statistics = classes, from_logits, sync_statistics
-        left_out = self.task.left_out(ignore_index)
-        self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES, left_out)
+        named = self.task.left_out(ignore_index), self.task.background, class_names
+        self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES, *named)
         if self.num_classes is not None:
             self.average.check(self.num_classes)
         for name, rows in thetas.read(theta, self.formula, self.curve).items():
@@ -211,6 +211,7 @@ class SurrogateLoss(ScaledLoss):
         logits, truth = self.task.batch(logits, labels, self.ignore_index, valid)
         if self.num_classes is not None:
             check_channels(logits, self.num_classes)
+        truth = truth.laid_out()
         if self.from_logits:
             self._first_look.at(logits)
             return logits, truth
@@ -240,5 +241,5 @@ class SurrogateLoss(ScaledLoss):
 
     def extra_repr(self) -> str:
         names = ("curve", "classes", "ignore_index", "sync_statistics")
-        options = [*(f"{name}={getattr(self, name)!r}" for name in names), f"scale={round(float(self.scale), 6)!r}"]
-        return ", ".join([str(self.formula), *options])
+        options = [f"{name}={getattr(self, name)!r}" for name in names]
+        return ", ".join([str(self.formula), *options, f"scale={round(float(self.scale), 6)!r}"])

@@ -15,6 +15,7 @@ from autosegloss.curves import CurveFamily
 from autosegloss.errors import InputError, unknown
 from autosegloss.files import write_whole
 from autosegloss.formulas import LOSS_RULES, Formula, from_entry, resolve
+from autosegloss.formulas.average import FOREGROUND
 from autosegloss.scale import checked_scale
 from autosegloss.tasks import Task
 from autosegloss.theta import Theta, by_name
@@ -32,7 +33,7 @@ class ThetaCard:
         metric: the formula that the loss is a surrogate of.
         curve: the curve family.
         theta: parameters (R, K) by operation name: R = 1 curve for both operands, or R = 2, one per operand.
-        classes: the average of the loss, "all" or "present".
+        classes: the average of the loss, "all", "present" or "foreground", or a list of ids or names.
         score: the score of the found loss, in [0, 1]; None if it is not known.
         provenance: where theta comes from, in plain types.
         scale: the factor before the loss; a card of an earlier version has 1.
@@ -48,7 +49,7 @@ class ThetaCard:
     metric: Formula
     curve: CurveFamily
     theta: Theta
-    classes: str = "all"
+    classes: str | list[int | str] = "all"
     score: float | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
@@ -56,8 +57,8 @@ class ThetaCard:
 
     def __post_init__(self):
         self.metric, self.curve = resolve(self.metric), CurveFamily.resolve(self.curve)
-        if self.classes not in LOSS_RULES:
-            raise unknown("class average", self.classes, LOSS_RULES)
+        if isinstance(self.classes, str) and self.classes not in (*LOSS_RULES, FOREGROUND):
+            raise unknown("class average", self.classes, [*LOSS_RULES, FOREGROUND])
         self.scale = checked_scale(self.scale)
         if self.task not in Task.members:
             raise unknown("task", str(self.task), Task.members)

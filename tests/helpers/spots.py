@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from autosegloss.data import Sample, Source
+from autosegloss.data.datasets.layers import save_layers
 
 SIZE = 32
 COUNTS = {"train": 12, "val": 4, "test": 4}
@@ -34,6 +35,19 @@ def write_spots(root: Path, foreground: int = 1) -> Path:
             for kind, pixels in (("images", image), ("masks", (foreground * spots).astype(np.uint8))):
                 (root / split / kind).mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(root / split / kind / f"{number}.png")
+    return root
+
+
+def write_layers(root: Path) -> Path:
+    """Write the folder of `SpotsAndHalves`, whose masks have a band for each class."""
+    for split, count in COUNTS.items():
+        for kind in ("images", "masks"):
+            (root / split / kind).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            image, labels = _load(1000 * len(split) + number)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / split / "images" / f"{number}.png")
+            save_layers(labels.numpy(), root / split / "masks" / f"{number}.tif")
+    (root / "classes.txt").write_text("spot\nleft\n")
     return root
 
 

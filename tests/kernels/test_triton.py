@@ -124,7 +124,7 @@ def case(shape, formula, curve=Bezier(), rows=1, layout=lambda x: x, dtype=torch
 
 case((2, 5, 13, 17), BoundaryF1(tolerance=2))
 case((1, 3, 14, 15), BoundaryF1(), Bezier(3))
-case((1, 2, 14, 14), BoundaryF1(tolerance=3), Linear())
+case((1, 3, 14, 14), BoundaryF1(tolerance=3), Linear())
 case((1, 40, 9, 10), BoundaryF1(tolerance=1), Bezier(1), rows=2)
 case((2, 4, 11, 13), BoundaryF1(tolerance=2), layout=channels_last, dtype=torch.bfloat16)
 case((1, 3, 12, 13), resolve("miou+bf1"))

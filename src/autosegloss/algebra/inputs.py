@@ -20,7 +20,7 @@ from autosegloss.algebra.checks import (
     outside,
 )
 from autosegloss.algebra.maps import ClassSets, Map, Union
-from autosegloss.algebra.morphology import Window, pooled
+from autosegloss.algebra.morphology import Window, equal, pooled
 from autosegloss.algebra.sums import Sum
 from autosegloss.transforms import traced
 
@@ -45,8 +45,7 @@ class LabelMap(Map):
         self._counts: tuple[Tensor, Tensor] | None = None
 
     def dense(self) -> Tensor:
-        classes = torch.arange(self.num_classes, device=self.labels.device).view(-1, *[1] * (self.labels.ndim - 1))
-        return (self.labels.unsqueeze(1) == classes) & self.mask
+        return torch.stack([equal(self.labels, c) for c in range(self.num_classes)], dim=1) & self.mask
 
     def within(self, mask: Tensor) -> LabelMap:
         check_mask(mask, self.shape)

@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.morphology import Window, dilate, erode, masked
+from autosegloss.algebra.morphology import Window, count, dilate, erode, masked
 from autosegloss.algebra.sums import Sum
 
 
@@ -58,7 +58,8 @@ class Map(ABC):
 
     def total(self, mask: Tensor) -> Sum:
         """Sum over images and the pixels of mask (N, 1, *S), bool -> (C,): counts of a crisp map are exact (int64)."""
-        return Sum(((1, masked(self.dense(), mask).sum(dim=(0, *range(2, len(self.shape))))),))
+        within = masked(self.dense(), mask)
+        return Sum(((1, count(within) if self.crisp else within.sum(dim=(0, *range(2, len(self.shape))))),))
 
     def __and__(self, other: Map) -> Map:
         """AND of crisp maps."""

@@ -167,7 +167,9 @@ class SoftUnion(Map):
         return SoftUnion(self.m.within(mask), where)
 
     def total(self, mask: Tensor) -> Sum:
-        """Sum of g(p) everywhere, and of 1 - g(p) where b holds."""
+        """Sum of g(p) where b does not hold, and of 1 where it does."""
+        if isinstance(self.where, DenseMap):
+            return self.m.within(~self.where.values).total(mask) + self.where.total(mask)
         ((_, everywhere),) = self.m.total(mask).terms
         ((_, there),) = self.m.total_where(self.where, mask).terms
         return Sum(((1, everywhere), (-1, there), *self.where.total(mask).terms))

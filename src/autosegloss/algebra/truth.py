@@ -11,6 +11,9 @@ from torch import Tensor
 from autosegloss.algebra.inputs import LabelMap
 from autosegloss.algebra.maps import DenseMap, Map, map_of_labels
 
+FEW = 2
+"""Classes up to which labels are laid out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -32,6 +35,13 @@ class Truth:
         """A corner of the first image."""
         space = (slice(side),) * (self.valid.ndim - 2)
         return self._part(slice(1), space)
+
+    def laid_out(self) -> Truth:
+        """Labels of few classes as a dense map on a CPU, where its sums cost less than work at each label."""
+        few = isinstance(self.true, LabelMap) and self.true.num_classes <= FEW
+        if not few or self.valid.device.type != "cpu":
+            return self
+        return Truth(DenseMap(self.true.dense()), self.valid)
 
     def packed(self) -> tuple[tuple[Tensor, Tensor], Callable[[Tensor, Tensor], Truth]]:
         """The tensors of the truth, and what makes a truth of such tensors again."""

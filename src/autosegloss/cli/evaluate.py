@@ -19,6 +19,7 @@ from autosegloss.cli.help import EVALUATE
 from autosegloss.data import Boundary
 from autosegloss.data.datasets.class_files import TABLE_FILE, classes_in
 from autosegloss.data.datasets.class_table import Classes, plain_classes
+from autosegloss.data.datasets.layers import in_layers
 from autosegloss.data.datasets.source import SPLITS
 from autosegloss.errors import InputError, unknown
 from autosegloss.evaluation.bootstrap import differences
@@ -123,6 +124,8 @@ def _of_files(chosen: Arguments) -> tuple[Evaluation, Path]:
     ignored = yaml.safe_load(settings["ignore_index"])
     task = Task.resolve(settings["task"] or Multiclass.name)
     classes = _classes(settings["classes"], truth, ignored, task.usual_classes)
+    if not task.exclusive:
+        classes = in_layers(classes, ignored)
     boundary = Boundary(settings["width"], settings["tolerance"], yaml.safe_load(settings["rims"]))
     options = {formula.name: formula for formula in boundary.metrics}
     formulas = [options.get(name) or resolve(name) for name in PAPER]

@@ -18,6 +18,7 @@ from autosegloss.cli.errors import run_program
 from autosegloss.cli.help import PREDICT
 from autosegloss.data.datasets.folder import Folder
 from autosegloss.data.datasets.images import ImageReader, read_image
+from autosegloss.data.datasets.layers import SUFFIX, save_layers
 from autosegloss.data.datasets.source import Source
 from autosegloss.errors import InputError
 from autosegloss.evaluation.mask_files import (
@@ -76,6 +77,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"{key} is not given: set {key}=PATH")
     images, out = Path(settings["images"]).expanduser(), Path(settings["out"]).expanduser()
     files = image_files(images)
+    if not trained.task.exclusive:
+        files = {image: name.with_suffix(SUFFIX) for image, name in files.items()}
     check_out(images, files, out)
     faults = _predict(trained, files, out, settings)
     print(f"masks: {len(files) - len(faults)} in {short_path(out)}")
@@ -92,7 +95,11 @@ def _predict(trained: TrainedRun, files: dict[Path, Path], out: Path, settings: 
     network = trained.network(len(names), data.source.channels).to(device)
     options = {key: settings[key] for key in ("window", "overlap", "flip")}
     predictor = Predictor(network, device, data.resize, **options, task=trained.task)
-    save = _table_values(data.source, names).save if settings["values"] else partial(_indices, colours)
+    save: Callable[[np.ndarray, Path], None] = save_layers
+    if trained.task.exclusive:
+        save = partial(_indices, colours)
+    if settings["values"]:
+        save = _table_values(data.source, names).save
     read, faults = _reader(data.source, settings), []
     console = Console(stderr=True)
     for path, name in track(files.items(), "images", console=console, transient=True, disable=not console.is_terminal):

@@ -47,8 +47,8 @@ def differences(one: Measured, other: Measured, counts: Tensor) -> dict[str, Dif
     Raises:
         InputError: the two were not judged on the same images.
     """
-    same = one.names == other.names and torch.equal(one.confusion.sum(dim=1), other.confusion.sum(dim=1))
-    if not same:
+    (true, _), (also, _) = one.shares, other.shares
+    if one.names != other.names or true.shape != also.shape or not torch.allclose(true, also, equal_nan=True):
         raise InputError(
             "the two runs are not judged on the same masks, so that they cannot be paired: judge both on one data set "
             "with data=NAME data.root=ROOT, and data.score_at=masks"

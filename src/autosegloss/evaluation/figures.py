@@ -95,12 +95,6 @@ def worst_figure(images: Sequence[Judged], titles: Sequence[str], class_names: S
     return figure
 
 
-def shares(confusion: Tensor) -> tuple[Tensor, Tensor]:
-    """The shares (C,) of the classes in the truth and in the prediction."""
-    total = confusion.sum().double()
-    return confusion.sum(dim=1) / total, confusion.sum(dim=0) / total
-
-
 def most_confused(confusion: Tensor, class_names: Sequence[str], count: int) -> list[tuple[str, str, int]]:
     """The largest cells off the diagonal as (true, predicted, pixels), the largest first."""
     off = confusion.clone().fill_diagonal_(0)

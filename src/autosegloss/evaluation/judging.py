@@ -47,7 +47,7 @@ def network_predictions(
         network: images (1, B, H, W) -> logits (1, C, H, W).
         data: of images and masks.
         split: "val", "test", "train" or "all".
-        task: what the logits mean; a pixel must have one label.
+        task: what the logits mean.
         decode: from logits to labels.
         device: where the network computes.
     """
@@ -58,7 +58,7 @@ def network_predictions(
         for index in indices:
             image, label = dataset[SampleKey(index)]
             with torch.inference_mode():
-                logits = scaled(logits_of(network, image[None]), label.shape).float()
+                logits = scaled(logits_of(network, image[None]), label.shape[-2:]).float()
                 calibration = Calibration.of(*task.as_classes(logits, label[None]), data.ignore_index)
                 predicted = decode(logits).to(torch.int32)
             load = partial(_image, samples[index])

@@ -119,9 +119,18 @@ class TableValues:
 
 
 def save_overlay(image: Tensor, mask: np.ndarray, colours: np.ndarray, path: Path) -> None:
-    """Write the mask over its image (B, H, W) on the scale 0..255; JPEG, so that it is not taken for a mask."""
-    scene = Image.fromarray(as_rgb(image).permute(1, 2, 0).numpy())
-    _save(Image.blend(scene, Image.fromarray(colours[mask]), _OPACITY), path, "JPEG", quality=90)
+    """Write the mask over its image (B, H, W) on the scale 0..255; JPEG, so that it is not taken for a mask.
+
+    Of a mask (C, H, W) of several classes a pixel the colours are averaged; where there is none the image stays.
+    """
+    scene = as_rgb(image).permute(1, 2, 0).numpy()
+    if mask.ndim == 3:
+        count = mask.sum(axis=0, dtype=np.int64)[..., None]
+        mixed = np.tensordot(mask.transpose(1, 2, 0), colours.astype(np.float64), 1) / np.maximum(count, 1)
+        shown = np.where(count > 0, mixed, scene).astype(np.uint8)
+    else:
+        shown = colours[mask]
+    _save(Image.blend(Image.fromarray(scene), Image.fromarray(shown), _OPACITY), path, "JPEG", quality=90)
 
 
 def class_colours(num_classes: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from autosegloss.errors import InputError
 from autosegloss.evaluation.calibration import Calibration
 from autosegloss.formulas import Formula, MeanIoU
 from autosegloss.formulas.exact import exact_class_scores, exact_score, exact_sums
+from autosegloss.formulas.formula import values
 from autosegloss.tasks import Task
 from autosegloss.tasks.multiclass import Multiclass
 
@@ -29,7 +30,8 @@ SHOWN = 6  # images, the worst ones, whose predictions are kept to be drawn
 class Judged(NamedTuple):
     """An image with its truth and its prediction.
 
-    name: identifies it. truth, predicted: integers (1, H, W). calibration: of its logits, if there are any. load: reads
+    name: identifies it. truth, predicted: integers (1, H, W), or (1, C, H, W) where classes do not exclude each other.
+    calibration: of its logits, if there are any. load: reads
     the image (B, H, W), uint8 or float32 on the scale 0..255, if there is one.
     """
 
@@ -51,9 +53,11 @@ class Measured:
         names: of the n images.
         sums: {metric: {statistic: int64 (n, C)}}.
         labels: the names of the K labels of masks: the classes, and the background of a binary task.
-        confusion: int64 (K, K), pixels by true label (row) and predicted label (column).
+        shares: (2, C), the share of each class in the pixels of the truth and of the prediction.
+        confusion: int64 (K, K), pixels by true label (row) and predicted label (column); None if labels do not exclude
+            each other.
         calibrations: of each image; empty without logits.
-        worst: the images of the lowest mIoU, the worst first.
+        worst: the images of the lowest mIoU, the worst first; empty if a pixel has no single label to be drawn.
     """
 
     formulas: Sequence[Formula]
@@ -62,7 +66,8 @@ class Measured:
     names: Sequence[str]
     sums: Mapping[str, Mapping[str, Tensor]]
     labels: Sequence[str]
-    confusion: Tensor
+    shares: Tensor
+    confusion: Tensor | None
     calibrations: Sequence[Calibration]
     worst: Sequence[Judged]
 
@@ -127,25 +132,20 @@ def measure(
         formulas: the metrics.
         labels: the names of the labels of masks.
         ignore_index: the label of pixels that count nowhere.
-        task: what the labels mean; a pixel must have one.
+        task: what the labels mean.
 
     Raises:
         InputError: there is no image, a label or a prediction is no class (the message names the image), or the labels
             do not fit the task.
     """
     classes = task.scored(labels)
-    if not task.exclusive:
-        raise InputError(
-            f"task={task.name} has no label a pixel to judge in detail: result.json has the scores of the run, and "
-            "autosegloss.metrics any other"
-        )
     sums, worst = list[_ImageSums](), list[tuple[float, int, Judged]]()
     calibrations = []
     for index, image in enumerate(images):
         sums.append(own := _image_sums(image, formulas, len(labels), ignore_index, task))
         if image.calibration is not None:
             calibrations.append(image.calibration)
-        if not math.isnan(own.miou):
+        if task.exclusive and not math.isnan(own.miou):
             keep = heapq.heappush if len(worst) < SHOWN else heapq.heappushpop
             keep(worst, (-own.miou, -index, _on_host(image)))
     if not sums:
@@ -157,18 +157,26 @@ def measure(
         [own.name for own in sums],
         {each.name: _stacked([own.sums[each.summed_as()] for own in sums]) for each in formulas},
         labels,
-        sum((own.confusion for own in sums), torch.zeros(())).long(),
+        _shares(torch.stack([own.pixels for own in sums])),
+        torch.stack([own.confusion for own in sums if own.confusion is not None]).sum(dim=0)
+        if task.exclusive
+        else None,
         calibrations,
         [image for *_, image in sorted(worst, reverse=True)],
     )
 
 
 class _ImageSums(NamedTuple):
-    """The sums of one image, by `Formula.summed_as` of the metrics; its confusion matrix (K, K) and its mIoU."""
+    """The sums of one image, by `Formula.summed_as` of the metrics.
+
+    pixels: int64 (3, C), those of each class in the truth and in the prediction, and those that count. confusion: its
+    matrix (K, K), if labels exclude each other.
+    """
 
     name: str
     sums: dict[str, dict[str, Tensor]]
-    confusion: Tensor
+    pixels: Tensor
+    confusion: Tensor | None
     miou: float
 
 
@@ -181,10 +189,26 @@ def _image_sums(
         raise InputError(f"{image.name}: {error}") from error
     distinct = {each.summed_as(): each for each in (*formulas, MeanIoU())}
     sums = {key: _exact_sums(each, pred, truth) for key, each in distinct.items()}
-    cells = (image.truth * labels + image.predicted)[truth.valid.squeeze(1)]
-    confusion = torch.bincount(cells.cpu(), minlength=labels**2).view(labels, labels)
+    confusion = _confusion(image, labels, truth.valid) if task.exclusive else None
     miou = float(exact_score(MeanIoU(), sums[MeanIoU().summed_as()], task.left_out(ignore_index)))
-    return _ImageSums(image.name, sums, confusion, miou)
+    return _ImageSums(image.name, sums, _pixels(pred, truth), confusion, miou)
+
+
+def _confusion(image: Judged, labels: int, valid: Tensor) -> Tensor:
+    cells = (image.truth * labels + image.predicted)[valid.squeeze(1)]
+    return torch.bincount(cells.cpu(), minlength=labels**2).view(labels, labels)
+
+
+def _pixels(pred: Map, truth: Truth) -> Tensor:
+    valid = truth.valid
+    found = (values({"pixels": m.total(valid)})["pixels"].cpu() for m in (truth.true, pred))
+    return torch.stack([*found, valid.sum(dim=(0, 2, 3)).cpu().expand(pred.shape[1])])
+
+
+def _shares(pixels: Tensor) -> Tensor:
+    """The shares (2, C) of classes in the truth and in the prediction, of the pixels (n, 3, C) of images."""
+    true, predicted, counted = pixels.sum(dim=0).double()
+    return torch.stack([true, predicted]) / counted
 
 
 def _exact_sums(formula: Formula, pred: Map, truth: Truth) -> dict[str, Tensor]:

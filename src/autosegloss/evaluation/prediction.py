@@ -32,10 +32,10 @@ class Predictor:
         overlap: of neighbouring windows, a share of their side in [0, 1). Where windows overlap their logits are
             averaged, those near the middle of a window with more weight.
         flip: average the logits of an image and of its mirror image.
-        task: what the logits mean; a pixel must have one label.
+        task: what the logits mean.
 
     Raises:
-        InputError: `window` or `overlap` is out of range, or a pixel has any number of labels.
+        InputError: `window` or `overlap` is out of range.
     """
 
     network: nn.Module
@@ -49,21 +49,17 @@ class Predictor:
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
             raise InputError(f"overlap: expected a share of a window from 0 to below 1, got {self.overlap}")
-        if not self.task.exclusive:
-            raise InputError(
-                f"task={self.task.name} has no label a pixel, as a mask needs it: take the logits of the network, as "
-                "docs/using.md shows"
-            )
         if self.window < 0 or 0 < self.window < 32:
             raise InputError(f"window: expected 32 pixels or more, or 0 for the whole image, got {self.window}")
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Tensor:
-        """The classes uint8 (H, W) of an image (B, H, W), uint8 or float32 on the scale 0..255."""
+        """The classes uint8 (H, W) of an image (B, H, W), uint8 or float32 on the scale 0..255; of a task whose classes
+        do not exclude each other (C, H, W) of 0 and 1."""
         seen = self.resize.uncut(image) if self.resize else image
         bands = sliding_logits(self._logits, seen, self.window, self.overlap) if self.window else [self._logits(seen)]
         if seen.shape == image.shape:
-            return torch.cat([_labels(band, self.task) for band in bands])
+            return torch.cat([_labels(band, self.task) for band in bands], dim=-2)
         return scaled_labels(torch.cat(list(bands), dim=1), (image.shape[1], image.shape[2]), self.task)
 
     def _logits(self, part: Tensor) -> Tensor:
@@ -122,14 +118,14 @@ def _weight(size: int) -> Tensor:
 
 
 def _labels(logits: Tensor, task: Task) -> Tensor:
-    """The labels uint8 (H, W) of logits (C, H, W)."""
+    """The labels uint8 (H, W), or (C, H, W), of logits (C, H, W)."""
     return task.predicted(logits[None])[0].to(torch.uint8).cpu()
 
 
 def scaled_labels(logits: Tensor, size: tuple[int, int], task: Task = _MULTICLASS) -> Tensor:
-    """The labels uint8 (H', W') of logits (C, H, W) scaled to `size` (H', W'), computed a few rows at a time.
+    """The labels uint8 (H', W'), or (C, H', W'), of logits (C, H, W) scaled to `size` (H', W').
 
-    The same as `autosegloss.training.module.predicted`, up to rounding.
+    They are computed a few rows at a time.     The same as `autosegloss.training.module.predicted`, up to rounding.
     """
     height, (rows, columns) = logits.shape[1], size
     place = ((torch.arange(rows, device=logits.device) + 0.5) * height / rows - 0.5).clamp(min=0)
@@ -140,4 +136,4 @@ def scaled_labels(logits: Tensor, size: tuple[int, int], task: Task = _MULTICLAS
         band = logits[:, upper[few]] * (1 - share[few]) + logits[:, lower[few]] * share[few]
         band = F.interpolate(band[None], (len(few), columns), mode="bilinear", align_corners=False)[0]
         labels.append(_labels(band, task))
-    return torch.cat(labels)
+    return torch.cat(labels, dim=-2)

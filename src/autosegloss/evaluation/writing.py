@@ -19,7 +19,6 @@ from autosegloss.evaluation.figures import (
     confusion_figure,
     most_confused,
     reliability_figure,
-    shares,
     worst_figure,
 )
 from autosegloss.evaluation.judging import names_of
@@ -61,11 +60,9 @@ class Evaluation:
         write_whole(folder / "scores.json", json.dumps(self._record(intervals), indent=1))
         write_whole(folder / "classes.csv", _csv(classes))
         write_whole(folder / "images.csv", _csv(images))
-        labels = measured.labels
-        confusion = [["true \\ predicted", *labels]]
-        confusion += [[name, *row] for name, row in zip(labels, measured.confusion.tolist(), strict=True)]
-        write_whole(folder / "confusion.csv", _csv(confusion))
-        save(confusion_figure(measured.confusion, labels), folder / "confusion.png")
+        if measured.confusion is not None:
+            write_whole(folder / "confusion.csv", _csv(_confusion(measured.confusion, measured.labels)))
+            save(confusion_figure(measured.confusion, measured.labels), folder / "confusion.png")
         if measured.calibration:
             save(reliability_figure(measured.calibration), folder / "reliability.png")
         if measured.worst:
@@ -118,9 +115,10 @@ class Evaluation:
         parts = [html.table(["", ""], about), html.heading("Scores")]
         parts += [html.table(scores.header, scores.rows, bars=[1]), html.sentence(scores.caption)]
         parts += [html.heading("Classes"), html.table(*_texts(classes), bars=range(3, len(classes[0]) - 2))]
-        parts += [html.heading("Confusion"), html.figure("confusion.png", "confusion matrix")]
-        cells = most_confused(measured.confusion, measured.labels, LISTED)
-        parts += [html.table(["true", "predicted", "pixels"], [[t, p, f"{n:,}"] for t, p, n in cells])]
+        if measured.confusion is not None:
+            cells = most_confused(measured.confusion, measured.labels, LISTED)
+            parts += [html.heading("Confusion"), html.figure("confusion.png", "confusion matrix")]
+            parts += [html.table(["true", "predicted", "pixels"], [[t, p, f"{n:,}"] for t, p, n in cells])]
         if measured.calibration:
             parts += [html.heading("Calibration"), html.figure("reliability.png", "reliability diagram")]
         if measured.worst:
@@ -137,12 +135,17 @@ def _classes(measured: Measured, counts: Tensor) -> list[list[Any]]:
     drawn = resampled_class_scores(measured, of_iou, counts)
     header = ["class", "share of truth", "share of prediction", *(f.name for f in columns)]
     rows: list[list[Any]] = [[*header, f"{of_iou.name} low", f"{of_iou.name} high"]]
-    true, predicted = shares(measured.confusion)
+    true, predicted = measured.shares
     for c, name in enumerate(measured.class_names):
         scores = [float(measured.class_scores[f.name][c]) for f in columns]
-        label = measured.labels.index(name)
-        rows.append([name, float(true[label]), float(predicted[label]), *scores, *interval(drawn[:, c])])
+        rows.append([name, float(true[c]), float(predicted[c]), *scores, *interval(drawn[:, c])])
     return rows
+
+
+def _confusion(pixels: Tensor, labels: Sequence[str]) -> list[list[Any]]:
+    """A header and a row per true label."""
+    rows = [[name, *row] for name, row in zip(labels, pixels.tolist(), strict=True)]
+    return [["true \\ predicted", *labels], *rows]
 
 
 def _images(measured: Measured, names: Sequence[str]) -> list[list[Any]]:

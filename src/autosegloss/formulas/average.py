@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,20 @@ from autosegloss.errors import InputError, is_number, is_whole, unknown
 from autosegloss.formulas.formula import Formula, Sums, ratio
 
 ABSENT = ("skip", "zero", "one")
+FOREGROUND = "foreground"
+"""All classes but the background."""
+
+_names: ContextVar[Sequence[str] | None] = ContextVar("names", default=None)
+
+
+@contextmanager
+def class_names_are(names: Sequence[str]) -> Iterator[None]:
+    """Let losses and metrics made meanwhile know the classes of the data by their names."""
+    token = _names.set(names)
+    try:
+        yield
+    finally:
+        _names.reset(token)
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Average:
         aggregate: "batch" scores the sums of all images; "image" averages the scores of single images, "image,class"
             those of all pairs of an image and a class, "worst image" takes the lowest.
         left_out: the class that is in no average, as its id is the label to ignore.
+        background: the class that is out of this average, which takes all others.
     """
 
     rule: str
@@ -37,22 +54,33 @@ class Average:
     there: str | None = None
     aggregate: str = "batch"
     left_out: int | None = None
+    background: int | None = None
+
+    def chosen(self, num_classes: int) -> tuple[int, ...] | None:
+        """The ids of the classes that are averaged; None for all."""
+        if self.background is None:
+            return self.ids
+        return tuple(c for c in range(num_classes) if c not in (self.background, self.left_out))
 
     def check(self, num_classes: int) -> None:
         """Raise InputError for ids or weights that do not fit the number of classes."""
-        if self.ids is not None and max(self.ids) >= num_classes:
-            raise InputError(f"classes: expected ids below {num_classes}, got {max(self.ids)}")
-        count = num_classes if self.ids is None else len(self.ids)
+        ids = self.chosen(num_classes)
+        if ids == ():
+            raise InputError(f"classes='{FOREGROUND}': of {num_classes} classes none is left beside the background")
+        if ids is not None and max(ids) >= num_classes:
+            raise InputError(f"classes: expected ids below {num_classes}, got {max(ids)}")
+        count = num_classes if ids is None else len(ids)
         if self.weights is not None and len(self.weights) != count:
-            which = "one a class" if self.ids is None else "one for each of `classes`"
+            which = "one a class" if ids is None else "one for each of `classes`"
             raise InputError(f"class_weights: expected {count} numbers, {which}, got {len(self.weights)}")
 
     def selected(self, sums: Sums) -> Sums:
         """The sums, of C classes, of those that are averaged; raises InputError as `check` does."""
         self.check(len(sums["true"]))
-        if self.ids is None:
+        ids = self.chosen(len(sums["true"]))
+        if ids is None:
             return counted(sums, self.left_out)
-        index = indices(self.ids, sums["true"].device)
+        index = indices(ids, sums["true"].device)
         return {name: value[index] for name, value in sums.items()}
 
     def score(self, formula: Formula, images: Sequence[Sums], count: Sequence[Tensor] | None = None) -> Tensor:
@@ -93,7 +121,7 @@ class Average:
         if self.weights is None:
             return None
         weights = self.weights
-        if self.ids is None and is_class(self.left_out, len(weights)):
+        if self.ids is None and self.background is None and is_class(self.left_out, len(weights)):
             weights = weights[: self.left_out] + weights[self.left_out + 1 :]
         device = sums["true"].device
         soft = next((value for value in sums.values() if value.is_floating_point()), None)
@@ -137,50 +165,65 @@ AGGREGATES: dict[str, Callable[[Average, Formula, Sequence[Sums], Sequence[Tenso
 def make_average(
     default: str,
     there: str,
-    classes: str | Sequence[int] | None,
+    classes: str | Sequence[int | str] | None,
     class_weights: Sequence[float] | None,
     absent: str | None,
     aggregate: str,
     rules: Sequence[str],
     left_out: int | None = None,
+    background: Callable[[Sequence[str] | None], int | None] = lambda names: None,
+    class_names: Sequence[str] | None = None,
 ) -> Average:
     """The average of the options of a loss or a metric; raises InputError for options of another form.
 
     Args:
         default: the rule without an option.
         there: the rule of the classes that are there.
-        classes: a rule by name, or the ids of the classes.
+        classes: a rule by name, "foreground", or the ids or names of the classes.
         class_weights: numbers of 0 or more.
         absent: "skip" leaves out classes that are not there, "zero" scores them 0, "one" scores them 1.
         aggregate: a name of AGGREGATES.
         rules: the names of rules that `classes` may be.
         left_out: the class that is in no average.
+        background: from class names, which may be None, to the class that "foreground" leaves out, if the task has one.
+        class_names: of the classes by their ids; None takes those of `class_names_are`.
     """
+    names, out = class_names or _names.get(), None
+    if isinstance(classes, str) and classes == FOREGROUND:
+        classes, out = None, background(names)
     if aggregate not in AGGREGATES:
         raise unknown("aggregate", aggregate, AGGREGATES)
     if absent is not None and absent not in ABSENT:
         raise unknown("rule for absent classes", absent, ABSENT)
     if isinstance(classes, str) and classes not in rules:
-        raise unknown("class average", classes, rules)
+        raise unknown("class average", classes, [*rules, FOREGROUND])
     if classes == "present" and absent in ("zero", "one"):
         raise InputError(
             f"classes='present' leaves absent classes out, absent={absent!r} does not: leave out one of them"
         )
-    ids = None if classes is None or isinstance(classes, str) else _ids(classes, left_out)
+    ids = None if classes is None or isinstance(classes, str) else _ids(classes, left_out, names)
     rule = classes if isinstance(classes, str) else default
     if absent is not None and classes != "present":
         rule = there if absent == "skip" else "all"
     weights = None if class_weights is None else _weights(class_weights)
-    return Average(rule, ids, weights, there if absent == "one" else None, aggregate, left_out)
+    return Average(rule, ids, weights, there if absent == "one" else None, aggregate, left_out, out)
 
 
-def _ids(classes: Sequence[int], left_out: int | None) -> tuple[int, ...]:
-    ids = _listed(classes)
+def _ids(classes: Sequence[int | str], left_out: int | None, names: Sequence[str] | None) -> tuple[int, ...]:
+    ids = tuple(_id(c, names) if isinstance(c, str) else c for c in _listed(classes))
     if not ids or not all(is_whole(c, least=0) for c in ids) or len(set(ids)) < len(ids):
         raise InputError(f"classes: expected a rule by name, or different ids of 0 or more, got {classes!r}")
     if left_out in ids:
         raise InputError(f"classes: {left_out} is the label to ignore (ignore_index): leave it out")
     return tuple(map(int, ids))
+
+
+def _id(name: str, names: Sequence[str] | None) -> int:
+    if names is None:
+        raise InputError(f"classes: '{name}' is a name: give class_names, the names of all classes in the order of ids")
+    if name not in names:
+        raise unknown("class", name, names)
+    return list(names).index(name)
 
 
 def _listed(given: Any) -> tuple[Any, ...]:

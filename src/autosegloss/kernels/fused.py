@@ -7,7 +7,7 @@ alone, valid (N, 1 or C, P) bool, and masks of terms likewise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,7 +18,8 @@ from autosegloss.algebra import CurveSum
 from autosegloss.algebra.activations import SOFTMAX, Activation
 from autosegloss.algebra.inputs import accumulation_dtype, compute_dtype, sum_by_label
 from autosegloss.curves import Bezier, Curve
-from autosegloss.kernels.memory import Buffers, blocks, empty, empty_like, zero_ignored_
+from autosegloss.kernels.layers import Layer, layers_of
+from autosegloss.kernels.memory import Block, Buffers, as_numbers, blocks, empty_like, zero_ignored_
 from autosegloss.with_triton import check_close, kernels_on, readable
 
 
@@ -51,15 +52,15 @@ def check_kernels(kernels: ModuleType, device: torch.device) -> None:
     labels = torch.randint(5, (2, 100), generator=random).to(device)
     valid = (labels != 4).unsqueeze(1)
     terms = [CurveSum(curve, None, at_labels=False), CurveSum(curve, valid, at_labels=True)]
-    expected, saved = block_sums(logits, labels, valid, terms, SOFTMAX, keep=True)
+    blockwise = Sums(logits, labels, valid, terms, SOFTMAX)
+    expected, slopes = blockwise.values(keep=True)
     batch = kernels.Batch.of(logits, labels, valid, terms)
-    slope = block_gradient(logits, labels, terms, SOFTMAX, saved, expected)
     check_close("sums", batch.sums(), expected)
-    check_close("gradients", batch.gradient(expected), slope)
+    check_close("gradients", batch.gradient(expected), blockwise.gradient(expected, slopes))
 
 
 class BlockSums(torch.autograd.Function):
-    """Logits (N, C, P) -> the sums (K, C) of the terms; it saves probabilities, as cross-entropy their logs."""
+    """Logits (N, C, P) -> the sums (K, C) of the terms; it saves slopes, and computes probabilities again."""
 
     @staticmethod
     def forward(
@@ -71,137 +72,114 @@ class BlockSums(torch.autograd.Function):
         activation: Activation,
         keep: bool,
     ) -> Tensor:
-        result, saved = block_sums(logits, labels, valid, terms, activation, keep)
-        ctx.save_for_backward(labels, saved.probs, *saved.at_labels)
-        ctx.terms, ctx.activation, ctx.slopes = terms, activation, saved.slopes
-        ctx.like = torch.empty_like(logits, device="meta")
+        result, slopes = Sums(logits, labels, valid, terms, activation).values(keep)
+        ctx.save_for_backward(logits, labels, valid, *slopes.at_labels)
+        ctx.given, ctx.everywhere = (terms, activation), slopes.everywhere
         return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        labels, probs, *at_labels = ctx.saved_tensors
-        saved, ctx.slopes = Saved(probs, ctx.slopes, at_labels), None
-        gradient = block_gradient(ctx.like, labels, ctx.terms, ctx.activation, saved, weights)
-        return gradient, *[None] * 5
+        logits, labels, valid, *at_labels = ctx.saved_tensors
+        slopes, ctx.everywhere = Slopes(ctx.everywhere, at_labels), None
+        return Sums(logits, labels, valid, *ctx.given).gradient(weights, slopes), *[None] * 5
 
 
-class Saved(NamedTuple):
-    """The data of the gradient.
+class Slopes(NamedTuple):
+    """What of the sums is kept for their gradient.
 
-    probs: probabilities, block after block. slopes: those of the one term over all classes, in the layout of the
-    logits; they become the gradient. None for several such terms or no such term, and after use: then they are computed
-    again. at_labels: (N, P) each, the slopes of the terms that count the labels alone.
+    everywhere: those of the one layer of terms over all classes, in the layout of the logits; they become the gradient.
+    None for several such layers or no such layer, and after use: then they are computed again. at_labels: (N, P) each,
+    of the terms that count the labels alone.
     """
 
-    probs: Tensor
-    slopes: Tensor | None
+    everywhere: Tensor | None
     at_labels: list[Tensor]
 
 
-def block_sums(
-    logits: Tensor,
-    labels: Tensor | None,
-    valid: Tensor,
-    terms: Sequence[CurveSum],
-    activation: Activation,
-    keep: bool,
-) -> tuple[Tensor, Saved]:
-    """The sums (K, C) of the terms; `keep` saves the data of the gradient."""
-    dtype, device = compute_dtype(logits.dtype), logits.device
-    everywhere, alone = _everywhere(terms, dtype)
-    slopes = empty_like(logits, dtype, device) if keep and alone is not None else None
-    probs = empty(logits.numel() if keep else 0, dtype, device)
-    at = None if labels is None else torch.empty_like(labels, dtype=dtype)
-    total = torch.zeros(len(terms), logits.shape[1], dtype=accumulation_dtype(device), device=device)
-    buffers = Buffers(3 + (not keep), logits, dtype, device)
-    for block in blocks(logits.shape, device):
-        g, slope, work, *own = buffers.like(block)
-        p = probs[block.place].view(block.shape) if keep else own[0]
-        activation.write(block.of(logits), p)
-        zero_ignored_(p, block.of(valid))
-        if labels is not None and at is not None:
-            torch.gather(p, 1, block.of(labels).unsqueeze(1), out=block.of(at).unsqueeze(1))
-        for curve, counted in everywhere:
-            curve.read(p, g, slope, work)
-            for k, mask in counted:
-                masked = g if mask is None else torch.mul(g, block.of(mask), out=work)
-                total[k] += masked.sum(dim=(0, 2))
-                if slopes is not None:
-                    block.of(slopes).copy_(slope if mask is None else slope.mul_(block.of(mask)))
-    saved = Saved(probs, slopes, [])
-    if labels is not None and at is not None:
-        saved.at_labels.extend(_add_at_labels(total, terms, labels, valid, at))
-    return total.to(dtype), saved
+class Sums:
+    """The sums of the terms over the classes of a batch, block by block."""
 
+    def __init__(
+        self,
+        logits: Tensor,
+        labels: Tensor | None,
+        valid: Tensor,
+        terms: Sequence[CurveSum],
+        activation: Activation,
+    ):
+        self.logits, self.labels, self.valid, self.activation = logits, labels, valid, activation
+        self.dtype, self.device = compute_dtype(logits.dtype), logits.device
+        self.count = len(terms)
+        self.layers = layers_of(terms, self.device)
+        self.at_labels = [(k, term) for k, term in enumerate(terms) if term.at_labels]
 
-def _add_at_labels(
-    total: Tensor, terms: Sequence[CurveSum], labels: Tensor, valid: Tensor, at: Tensor
-) -> Iterator[Tensor]:
-    """Add the sums of the terms that count the labels alone, and give the slopes (N, P) of each."""
-    for row, term in zip(total, terms, strict=True):
-        if term.at_labels:
-            g, slope, work = (torch.empty_like(at) for _ in range(3))
-            term.curve.read(at, g, slope, work)
-            mask = (valid if term.mask is None else term.mask).squeeze(1)
-            row += sum_by_label(labels, len(row), g.mul_(mask))
-            yield slope.mul_(mask)
+    def values(self, keep: bool) -> tuple[Tensor, Slopes]:
+        """The sums (K, C); `keep` keeps the slopes."""
+        alone = self._alone() if keep else None
+        kept = None if alone is None else empty_like(self.logits, self.dtype, self.device)
+        shape = self.logits[:, 0].shape
+        at_labels = [torch.empty(shape, dtype=self.dtype, device=self.device) for _ in self.at_labels if keep]
+        slopes = Slopes(kept, at_labels)
+        total = torch.zeros(self.count, self.logits.shape[1], dtype=accumulation_dtype(self.device), device=self.device)
+        buffers = Buffers(5, self.logits, self.dtype, self.device)
+        for block in blocks(self.logits.shape, self.device):
+            p, *work = buffers.like(block)
+            self._probs(block, p)
+            for layer in self.layers:
+                slope = layer.read(p, block, work, total)
+                if kept is not None and layer is alone:
+                    block.of(kept).copy_(slope)
+            self._add_at_labels(p, block, work, total, slopes.at_labels)
+        return total.to(self.dtype), slopes
 
-
-def block_gradient(
-    like: Tensor,
-    labels: Tensor | None,
-    terms: Sequence[CurveSum],
-    activation: Activation,
-    saved: Saved,
-    weights: Tensor,
-) -> Tensor:
-    """The gradient by the logits of the sums weighted by (K, C); it has the layout and type of `like`."""
-    everywhere, alone = _everywhere(terms, weights.dtype)
-    at_labels = None if labels is None else _at_labels(labels, terms, saved, weights)
-    slopes, result, device = saved.slopes, saved.slopes, weights.device
-    if result is None or result.dtype != like.dtype:
-        result = empty_like(like, like.dtype, device)
-    buffers = Buffers(4, like, weights.dtype, device)
-    for block in blocks(like.shape, device):
-        d, g, slope, work = buffers.like(block)
-        p = saved.probs[block.place].view(block.shape)
-        if slopes is not None:
-            torch.mul(block.of(slopes), weights[alone, :, None], out=d)
-        else:
+    def gradient(self, weights: Tensor, slopes: Slopes) -> Tensor:
+        """The gradient by the logits of the sums weighted by (K, C); it has the layout and type of the logits."""
+        result = slopes.everywhere
+        if result is None or result.dtype != self.logits.dtype:
+            result = empty_like(self.logits, self.logits.dtype, self.device)
+        by_label = self._by_label(weights, slopes.at_labels)
+        buffers = Buffers(6, self.logits, self.dtype, self.device)
+        for block in blocks(self.logits.shape, self.device):
+            p, d, *work = buffers.like(block)
+            self._probs(block, p)
             d.zero_()
-            for curve, counted in everywhere:
-                curve.read(p, g, slope, work)
-                for k, mask in counted:
-                    masked = slope if mask is None else torch.mul(slope, block.of(mask), out=work)
-                    d.addcmul_(masked, weights[k, :, None])
-        if labels is not None and at_labels is not None:
-            d.scatter_add_(1, block.of(labels).unsqueeze(1), block.of(at_labels).unsqueeze(1))
-        block.of(result).copy_(activation.gradient_(d, p))
-    return result
+            for layer in self.layers:
+                kept = None if slopes.everywhere is None or layer.straight else block.of(slopes.everywhere)
+                layer.add_gradient(d, p, block, work, weights, kept)
+            if self.labels is not None and by_label is not None:
+                d.scatter_add_(1, block.of(self.labels).unsqueeze(1), block.of(by_label).unsqueeze(1))
+            block.of(result).copy_(self.activation.gradient_(d, p))
+        return result
 
+    def _probs(self, block: Block, out: Tensor) -> None:
+        self.activation.write(block.of(self.logits), out)
+        zero_ignored_(out, block.of(self.valid))
 
-Counted = list[tuple[int, Tensor | None]]
+    def _alone(self) -> Layer | None:
+        """The one layer whose slopes are no constants, if there is no other."""
+        curved = [layer for layer in self.layers if not layer.straight]
+        return curved[0] if len(curved) == 1 else None
 
+    def _add_at_labels(self, p: Tensor, block: Block, work: list[Tensor], total: Tensor, slopes: list[Tensor]) -> None:
+        """Add the sums of the terms that count the labels alone, and write their slopes."""
+        if self.labels is None or not self.at_labels:
+            return
+        labels = block.of(self.labels)
+        y = p.gather(1, labels.unsqueeze(1)).squeeze(1)
+        g, slope, free = (buffer.view(-1)[: y.numel()].view_as(y) for buffer in work[:3])
+        for n, (k, term) in enumerate(self.at_labels):
+            term.curve.read(y, g, slope, free)
+            mask = as_numbers(block.of(self.valid if term.mask is None else term.mask).squeeze(1), free)
+            total[k] += sum_by_label(labels, total.shape[1], g.mul_(mask))
+            if slopes:
+                torch.mul(slope, mask, out=block.of(slopes[n]))
 
-def _everywhere(terms: Sequence[CurveSum], dtype: torch.dtype) -> tuple[list[tuple[Curve, Counted]], int | None]:
-    """The terms over all classes by their curve, each by its number and its mask as floating point numbers.
-
-    And the number of the one term, if there is no other.
-    """
-    curves: dict[int, tuple[Curve, Counted]] = {}
-    numbers = [k for k, term in enumerate(terms) if not term.at_labels]
-    for k in numbers:
-        mask = terms[k].mask
-        _, counted = curves.setdefault(id(terms[k].curve), (terms[k].curve, []))
-        counted.append((k, None if mask is None else mask.to(dtype)))
-    return list(curves.values()), numbers[0] if len(numbers) == 1 else None
-
-
-def _at_labels(labels: Tensor, terms: Sequence[CurveSum], saved: Saved, weights: Tensor) -> Tensor:
-    """The gradient (N, P) by the probabilities at the labels, of the terms that count the labels alone."""
-    result = torch.zeros(labels.shape, dtype=weights.dtype, device=labels.device)
-    rows = [weight for term, weight in zip(terms, weights, strict=True) if term.at_labels]
-    for slope, weight in zip(saved.at_labels, rows, strict=True):
-        result.addcmul_(slope, weight.index_select(0, labels.flatten()).view_as(labels))
-    return result
+    def _by_label(self, weights: Tensor, slopes: list[Tensor]) -> Tensor | None:
+        """The gradient (N, P) by the probabilities at the labels, of the terms that count the labels alone."""
+        if self.labels is None or not slopes:
+            return None
+        result = torch.zeros(self.labels.shape, dtype=weights.dtype, device=self.device)
+        for (k, _), slope in zip(self.at_labels, slopes, strict=True):
+            result.addcmul_(slope, weights[k].index_select(0, self.labels.flatten()).view_as(self.labels))
+        return result

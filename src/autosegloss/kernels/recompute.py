@@ -19,8 +19,8 @@ from autosegloss.kernels.memory import empty, empty_like, zero_ignored_
 Read = Callable[[Map, Map, Tensor], Sums]
 """From the maps of prediction and truth and the valid map to sums (C,)."""
 
-_CLASSES = 2**19  # elements of the logits that are read at once on a CPU, for formulas that can be read class by class
-_IMAGES, _GPU_IMAGES = 2**22, 2**26  # elements of the logits that are read at once, at least those of one image
+_CLASSES = 2**18  # elements of the logits that are read at once on a CPU, for formulas that can be read class by class
+_IMAGES, _GPU_IMAGES = 2**18, 2**26  # elements of the logits that are read at once, at least those of one image
 
 
 def recomputed_sums(

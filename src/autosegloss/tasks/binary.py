@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from autosegloss.algebra import remedies
 from autosegloss.algebra.checks import check_tensors
-from autosegloss.errors import InputError
+from autosegloss.errors import InputError, is_number
 from autosegloss.tasks.multilabel import Multilabel
 
 
@@ -30,7 +29,13 @@ class Binary(Multilabel):
 
     name: ClassVar[str] = "binary"
     exclusive: ClassVar[bool] = True
+    several: ClassVar[str] = ""
     usual_classes: ClassVar[tuple[str, ...]] = ("background", "foreground")
+
+    def __post_init__(self) -> None:
+        if not is_number(self.threshold):
+            raise InputError(f"threshold: expected a number in (0, 1), got {self.threshold!r}")
+        super().__post_init__()
 
     def num_classes(self, given: int | None) -> int:
         if given not in (None, 1):
@@ -50,12 +55,7 @@ class Binary(Multilabel):
 
     @property
     def decision(self) -> str:
-        return f"the foreground is predicted where their sigmoid is above {self.threshold:g}"
-
-    def as_classes(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Two classes with the logits 0 and z, whose softmax is the sigmoid of z."""
-        logits, labels = self.aligned("logits", logits, labels)
-        return torch.cat([torch.zeros_like(logits), logits], dim=1), labels[:, 0]
+        return f"the foreground is predicted where their sigmoid is above {self._thresholds[0]:g}"
 
     def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         check_tensors(values, labels)

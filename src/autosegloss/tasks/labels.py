@@ -10,6 +10,7 @@ from torch import Tensor
 from autosegloss.algebra.checks import check_tensors
 from autosegloss.algebra.inputs import compute_dtype, labels_are_trusted
 from autosegloss.algebra.maps import DenseMap, SoftLabels
+from autosegloss.algebra.morphology import equal, holds
 from autosegloss.algebra.truth import Truth
 from autosegloss.errors import InputError
 
@@ -18,7 +19,7 @@ def counting(labels: Tensor, ignore_index: int | None) -> Tensor:
     """Where labels are not those to ignore: bool, of their shape. Types of few bits do not hold each such label."""
     if ignore_index is None or labels.dtype == torch.bool:
         return torch.ones_like(labels, dtype=torch.bool)
-    return labels != ignore_index
+    return ~equal(labels, ignore_index)
 
 
 def within(mask: Tensor, valid: Tensor) -> Tensor:
@@ -45,22 +46,20 @@ def independent(labels: Tensor, ignore_index: int | None, valid: Tensor | None) 
     if labels.is_complex():
         raise InputError(f"labels must be bool, 0 and 1, or soft in [0, 1], got {labels.dtype}")
     labels = labels.detach()
-    if labels.is_floating_point():
-        labels = labels.to(compute_dtype(labels.dtype))
-    elif labels.dtype != torch.bool:
-        labels = labels.long()
     seen = counting(labels, ignore_index)
     if valid is not None:
         seen = within(seen, valid)
-    labels = labels.where(seen, 0)
     if labels.dtype == torch.bool:
-        return Truth(DenseMap(labels), seen)
-    if not labels_are_trusted():
+        return Truth(DenseMap(labels & seen), seen)
+    true, trusted = equal(labels, 1), labels_are_trusted()
+    if trusted and not labels.is_floating_point():
+        return Truth(DenseMap(true & seen), seen)
+    if not trusted and not holds(seen & ~(true | equal(labels, 0))):
+        return Truth(DenseMap(true & seen), seen)
+    labels = labels.to(compute_dtype(labels.dtype)).where(seen, 0)
+    if not trusted:
         _check_unit("labels", labels, ignore_index)
-    if not labels.is_floating_point():
-        return Truth(DenseMap(labels == 1), seen)
-    crisp = not labels_are_trusted() and bool(((labels == 0) | (labels == 1)).all())
-    return Truth(DenseMap(labels == 1) if crisp else SoftLabels(labels), seen)
+    return Truth(SoftLabels(labels), seen)
 
 
 def check_predicted(preds: Tensor, valid: Tensor) -> None:
@@ -104,8 +103,8 @@ class FirstLook:
     """Warns where the first batch of a loss or metric looks like probabilities in the place of logits.
 
     Args:
-        exclusive: the classes exclude each other, so that probabilities sum to 1; those of others lie in [0, 1] and come
-            near both ends, which logits of a fresh network do not.
+        exclusive: the classes exclude each other, so that probabilities sum to 1; those of others lie in [0, 1] and
+            come near both ends, which logits of a fresh network do not.
     """
 
     def __init__(self, exclusive: bool):

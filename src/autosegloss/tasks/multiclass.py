@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from autosegloss.algebra.inputs import (
 )
 from autosegloss.algebra.maps import Map, SoftLabels
 from autosegloss.algebra.truth import Truth
+from autosegloss.errors import InputError
 from autosegloss.tasks.labels import check_soft, counting, within
 from autosegloss.tasks.task import Task
 
@@ -87,6 +89,13 @@ class Multiclass(Task):
             logits.float().masked_fill(~valid, 0), zero_ignored(labels, valid).long(), reduction="none"
         )
         return (each * valid.squeeze(1)).sum() / valid.sum().clamp_min(1)
+
+    def background(self, class_names: Sequence[str] | None) -> int | None:
+        """The class of this name, or 0 if classes have no names."""
+        names = [name.lower() for name in class_names or ["background"]]
+        if "background" not in names:
+            raise InputError(f"classes='foreground': no class is named background: list those of {', '.join(names)}")
+        return names.index("background")
 
     def left_out(self, ignore_index: int | None) -> int | None:
         return ignore_index

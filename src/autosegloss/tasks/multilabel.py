@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ class Multilabel(Task):
     """C classes that do not exclude each other: logits and labels (N, C, *S), of 0 and 1, bool, or soft in [0, 1].
 
     Args:
-        threshold: of the probability above which a class is predicted.
+        threshold: of the probability above which a class is predicted, one for all or one for each class.
 
     Raises:
         InputError: for a threshold outside of (0, 1).
@@ -33,11 +34,18 @@ class Multilabel(Task):
     name: ClassVar[str] = "multilabel"
     activation: ClassVar[Activation] = SIGMOID
     exclusive: ClassVar[bool] = False
-    threshold: float = 0.5
+    several: ClassVar[str] = ", or one for each class"
+    threshold: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
-        if not is_number(self.threshold) or not 0 < self.threshold < 1:
-            raise InputError(f"threshold: expected a number in (0, 1), got {self.threshold!r}")
+        if not isinstance(self.threshold, str) and isinstance(self.threshold, Sequence):
+            object.__setattr__(self, "threshold", tuple(self.threshold))
+        if not self._thresholds or not all(is_number(one) and 0 < one < 1 for one in self._thresholds):
+            raise InputError(f"threshold: expected a number in (0, 1){self.several}, got {self.threshold!r}")
+
+    @property
+    def _thresholds(self) -> tuple[float, ...]:
+        return self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
 
     def batch(
         self, logits: Tensor, labels: Tensor, ignore_index: int | None, valid: Tensor | None = None
@@ -65,6 +73,11 @@ class Multilabel(Task):
     def num_classes(self, given: int | None) -> int:
         return whole_number("num_classes", 1 if given is None else given, least=1)
 
+    def as_classes(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each class as an image (N C, 2, *S) of its own, of two classes with logits 0 and z; labels (N C, *S)."""
+        logits, labels = self.aligned("logits", logits, labels)
+        return torch.stack([torch.zeros_like(logits), logits], dim=2).flatten(0, 1), labels.flatten(0, 1)
+
     def channels(self, labels: int) -> int:
         return labels
 
@@ -73,7 +86,8 @@ class Multilabel(Task):
 
     @property
     def decision(self) -> str:
-        return f"a class is predicted where their sigmoid is above {self.threshold:g}"
+        above = ", ".join(f"{one:g}" for one in self._thresholds)
+        return f"a class is predicted where their sigmoid is above {above}"
 
     def aligned(self, what: str, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits or predictions, and labels, as (N, C, *S); raises InputError for other shapes."""
@@ -97,7 +111,12 @@ class Multilabel(Task):
         return self._above(preds, from_logits)
 
     def _above(self, preds: Tensor, from_logits: bool) -> Tensor:
-        return preds > (math.log(self.threshold / (1 - self.threshold)) if from_logits else self.threshold)
+        cuts = [math.log(one / (1 - one)) if from_logits else one for one in self._thresholds]
+        if len(cuts) == 1:
+            return preds > cuts[0]
+        if len(cuts) != preds.shape[1]:
+            raise InputError(f"threshold: expected one for each of {preds.shape[1]} classes, got {len(cuts)}")
+        return torch.stack([preds[:, c] > cut for c, cut in enumerate(cuts)], dim=1)
 
 
 def _remedy(what: str, values: Tensor, labels: Tensor) -> str:

@@ -83,7 +83,7 @@ class Task(Registered, ABC):
         return logits, truth
 
     def as_classes(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, K, *S) of the labels that a pixel can have, and labels (N, *S); the task must be exclusive."""
+        """Logits (N, K, *S) of labels that exclude each other, and labels (N, *S)."""
         return logits, labels
 
     def cross_entropy(self, logits: Tensor, labels: Tensor, ignore_index: int | None) -> Tensor:
@@ -94,6 +94,13 @@ class Task(Registered, ABC):
     def scored(self, class_names: Sequence[str]) -> tuple[str, ...]:
         """The names of the classes that are scored, of those of the data; raises InputError if they do not fit."""
         return tuple(class_names)[-self.channels(len(class_names)) :]
+
+    def background(self, class_names: Sequence[str] | None) -> int | None:
+        """The class that classes="foreground" leaves out; None if the background is no class of the task.
+
+        Raises InputError if no class has its name.
+        """
+        return None
 
     def left_out(self, ignore_index: int | None) -> int | None:
         """The class that is in no average, as its id is the label to ignore; None if labels are no ids."""

@@ -24,6 +24,7 @@ from autosegloss.data.notes import check_masks
 from autosegloss.errors import CLOSED_PIPE, InputError, console_is_gone
 from autosegloss.files import disk_error
 from autosegloss.formulas import PAPER, Formula
+from autosegloss.formulas.average import class_names_are
 from autosegloss.losses import Scaled
 from autosegloss.metrics import segmentation_metrics
 from autosegloss.ranking import Evidence, save_evidence
@@ -209,7 +210,8 @@ def make_module(cfg: DictConfig, data: SegmentationData, effective_batch_size: i
         load_exactly(network, read_state(cfg.init_weights, "init_weights"), f"init_weights={cfg.init_weights}")
     check_sizes(network, data, channels)
     metrics = segmentation_metrics(channels, data.ignore_index, target_metrics(cfg, data), task=task)
-    loss = make_loss(cfg, data.ignore_index)
+    with class_names_are(task.scored(data.class_names)):
+        loss = make_loss(cfg, data.ignore_index)
     for part in loss.modules():
         if hasattr(part, "measure") and part.weights is None:  # it weighs classes by their frequency
             part.measure(data.class_counts())

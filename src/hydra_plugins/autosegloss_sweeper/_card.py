@@ -37,7 +37,12 @@ def candidate_card(task: Task, candidate: Candidate, score: float | None) -> The
 def _card(task: Task, flat: FlatTheta, label: str, score: float | None, scale: float) -> ThetaCard:
     theta = thetas.split(flat, task.metric, task.curve)
     told = score, _provenance(task, label), scale
-    return ThetaCard(task.metric, task.curve, theta, task.cfg.classes, *told, task_of(task.cfg).name)
+    return ThetaCard(task.metric, task.curve, theta, _classes(task), *told, task_of(task.cfg).name)
+
+
+def _classes(task: Task) -> str | list[int | str]:
+    classes = task.cfg.classes
+    return classes if isinstance(classes, str) else list(classes)
 
 
 def _provenance(task: Task, label: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from autosegloss.data.datasets.class_table import IGNORE, Classes, checked_names
 from autosegloss.data.datasets.division import at_random, by_lists, groups_of
 from autosegloss.data.datasets.images import ImageReader
 from autosegloss.data.datasets.known_layouts import LAYOUT, PATTERNS, found_layout
+from autosegloss.data.datasets.layers import in_layers, present
 from autosegloss.data.datasets.layout import Layout, Pair, summary
 from autosegloss.data.datasets.masks import MaskTable
 from autosegloss.data.datasets.pairs import existing_root, load_pair
@@ -60,7 +61,8 @@ class Folder(Source):
         bands: the bands of the images to read, from 0; None reads grey and RGB as RGB and refuses others.
         max_value: the value of images of more than 8 bits that becomes 255; None means 65535 for 16 bits.
         max_megapixels: the size in millions of pixels up to which an image is read.
-        task: by name; of masks that no table names, those of "binary" hold background, 0, and foreground, 1.
+        task: by name; of masks that no table names, those of "binary" hold background, 0, and foreground, 1; those of
+            "multilabel" have a band for each class (see `Layers`), and no table.
 
     Raises:
         InputError: for a setting of another form.
@@ -149,6 +151,15 @@ class Folder(Source):
 
     @cached_property
     def _classes(self) -> Classes:
+        if Task.resolve(self.task).exclusive:
+            return self._of_table()
+        if self.labels is not None or self.colours is not None:
+            raise InputError(
+                f"data.source.labels and .colours: task={self.task} takes masks of 0 and 1: leave them out"
+            )
+        return in_layers(self._of_table(), self.ignore_index)
+
+    def _of_table(self) -> Classes:
         classes: Any = self.classes
         if self.labels is None and self.colours is None:
             if classes is None:
@@ -201,7 +212,7 @@ class Folder(Source):
     def _classes_of(self, pairs: Sequence[Pair]) -> list[frozenset[int]]:
         """The classes that occur in each mask."""
         root, read, ignored = self._folder(), self._classes.read, {self.ignore_index}
-        return map_in_threads(lambda pair: frozenset(read(root / pair.mask).unique().tolist()) - ignored, pairs)
+        return map_in_threads(lambda pair: frozenset(present(read(root / pair.mask))) - ignored, pairs)
 
     def _division(self) -> list[str]:
         """How the images were divided, as a sentence."""

@@ -37,18 +37,19 @@ def load_pair(
         read_image: reads an image file, for example an `ImageReader`.
 
     Returns:
-        the image (B, H, W), uint8 or float32 on the scale 0..255, and the label uint8 (H, W).
+        the image (B, H, W), uint8 or float32 on the scale 0..255, and the label uint8 (H, W) or (C, H, W).
 
     Raises:
         InputError: if a file cannot be read or the two differ in size.
     """
     pixels, label = read_image(image), read(mask)
-    if pixels.shape[1:] != label.shape:
-        turned = _turned(image, mask) if pixels.shape[1:] == label.T.shape else ""
+    height, width = label.shape[-2:]
+    if pixels.shape[1:] != (height, width):
+        turned = _turned(image, mask) if pixels.shape[1:] == (width, height) else ""
         raise SampleError(
             "images and masks that differ in size",
             f"image and mask differ in size (HxW): {image} has {pixels.shape[1]}x{pixels.shape[2]}, "
-            f"{mask} has {label.shape[0]}x{label.shape[1]}; a mask needs one value per image pixel{turned}",
+            f"{mask} has {height}x{width}; a mask needs one value per image pixel{turned}",
         )
     return pixels, label
 
