@@ -15,7 +15,7 @@ from autosegloss.cli.resume import resume_command
 from autosegloss.evaluation.mask_files import overlay_name
 from hydra_plugins.autosegloss_sweeper._commands import card_overrides, train_command
 
-SEARCH_ONLY = ("profile",)  # groups
+SEARCH_ONLY = ("profile", "horizon")  # groups
 
 
 @pytest.fixture
