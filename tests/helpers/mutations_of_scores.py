@@ -55,8 +55,8 @@ OF_SCORES = (
     ),
     Mutation(
         "tasks: the threshold of logits is that of probabilities",
-        "(math.log(self.threshold / (1 - self.threshold)) if from_logits else self.threshold)",
-        "self.threshold",
+        "math.log(one / (1 - one)) if from_logits else one for one",
+        "one for one",
         ("tests/tasks/test_equal_tasks.py::test_the_threshold_is_that_of_the_probability",),
     ),
     Mutation(
@@ -73,8 +73,8 @@ OF_SCORES = (
     ),
     Mutation(
         "kernels: the slope of a masked sum is not masked",
-        "block.of(slopes).copy_(slope if mask is None else slope.mul_(block.of(mask)))",
-        "block.of(slopes).copy_(slope)",
+        "torch.mul(slope, mask, out=block.of(slopes[n]))",
+        "block.of(slopes[n]).copy_(slope)",
         ("tests/kernels/test_kernels.py::test_every_loss_has_the_value_and_gradient_of_dense_maps",),
     ),
     Mutation(

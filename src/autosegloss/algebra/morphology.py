@@ -33,9 +33,7 @@ _SPARSE = 0.125  # share of pixels with a gradient up to which the gradient foll
 
 def masked(m: Tensor, mask: Tensor) -> Tensor:
     """A map (N, C, *S), bool or floating point, that is empty outside of mask (N, 1, *S), bool."""
-    return (
-        m & mask if m.dtype == torch.bool else m * numbers(mask, m.dtype)
-    )  # float times bool takes five times as long
+    return m & mask if m.dtype == torch.bool else m * numbers(mask, m.dtype)  # times bool takes five times as long
 
 
 def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -45,26 +43,26 @@ def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 def equal(m: Tensor, number: float) -> Tensor:
     """Where a tensor is a number: bool. numpy takes a tenth of the time of torch; it has no bfloat16."""
-    if m.device.type != "cpu" or m.dtype == torch.bfloat16:
+    if not _numpy_reads(m) or m.dtype == torch.bfloat16:
         return m == number
     return torch.from_numpy(np.equal(m.numpy(), number))
 
 
 def holds(m: Tensor) -> bool:
     """Whether a bool tensor holds anywhere."""
-    return bool(m.any()) if m.device.type != "cpu" else bool(np.count_nonzero(m.numpy()))
+    return bool(np.count_nonzero(m.numpy())) if _numpy_reads(m) else bool(m.any())
 
 
 def count(m: Tensor) -> Tensor:
     """How often a bool tensor (N, C, *S) holds for each class: (C,), int64; a sum takes ten times as long on a CPU."""
-    if m.device.type != "cpu":
+    if not _numpy_reads(m):
         return m.sum(dim=(0, *range(2, m.ndim)))
-    return (
-        torch.tensor([[np.count_nonzero(plane) for plane in image] for image in m.numpy()])
-        .long()
-        .view(m.shape[:2])
-        .sum(dim=0)
-    )
+    counts = [[np.count_nonzero(plane) for plane in image] for image in m.numpy()]
+    return torch.tensor(counts, dtype=torch.long).view(m.shape[:2]).sum(dim=0)
+
+
+def _numpy_reads(m: Tensor) -> bool:
+    return m.device.type == "cpu" and not traced()
 
 
 def dilate(m: Tensor, size: Window) -> Tensor:
