@@ -1,18 +1,16 @@
 """Which size scores are measured at and how far boundaries reach: from the configuration to what is printed."""
 
 import json
-import runpy
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from helpers.members import CONF, slow
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from PIL import Image
 
 from autosegloss import ThetaCard
+from autosegloss.cli import figure
 from autosegloss.errors import InputError
 from autosegloss.report.summary import write_tables
 from autosegloss.training.outcome import Result, scored_at
@@ -118,7 +116,7 @@ def mixed(tmp_path):
     ]
 
 
-def test_a_training_says_and_records_the_size_of_its_scores_and_draws_at_it(command, mixed, tmp_path, monkeypatch):
+def test_a_training_says_and_records_the_size_of_its_scores_and_draws_at_it(command, mixed, tmp_path):
     quiet = ["trainer.enable_progress_bar=false", "test=true", "validate_every=1"]
     found = {}
     for at, text in {"masks": OWN, "input": "32x32"}.items():
@@ -127,8 +125,7 @@ def test_a_training_says_and_records_the_size_of_its_scores_and_draws_at_it(comm
         found[at] = json.loads((tmp_path / at / "result.json").read_text())
         assert found[at]["scored_at"] == text
     assert found["masks"]["scores"] != found["input"]["scores"]
-    monkeypatch.setattr(sys, "argv", ["predictions.py", "out.png", "run=masks"])
-    runpy.run_path(str(ROOT / "docs/predictions.py"), run_name="__main__")
+    figure.run(["predictions", "masks", "out=out.png"])
     assert (tmp_path / "out.png").stat().st_size > 5000
 
 

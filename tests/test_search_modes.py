@@ -26,7 +26,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 SHOWN = [
     (["--cfg", "job", "--resolve", "resume=DIR"], "\nresume: DIR\n"),
-    (["--help"], "bf1 biou dice fbeta fwiou gacc macc mcc miou miou+bf1"),
+    (["--help"], "bf1 biou biou_cheng dice fbeta fwiou gacc macc mcc miou miou+bf1"),
 ]
 OTHER_SHOWN = [
     (["--cfg", "job"], "\nmetric:\n  _target_: autosegloss.formulas.MeanIoU\n"),

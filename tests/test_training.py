@@ -1,12 +1,10 @@
 """One training run, from the command line to its result, and the module and optimiser it is made of."""
 
 import json
-import runpy
-import sys
 
 import pytest
 import torch
-from conftest import ROOT, interrupt, start
+from conftest import interrupt, start
 from helpers.members import slow
 from torch import nn
 from torch.testing import assert_close
@@ -102,14 +100,6 @@ def test_an_interrupt_keeps_the_weights_and_says_so(tmp_path):
     assert "the weights are kept in" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "run/weights.pt").exists()
-
-
-@pytest.mark.slow
-def test_predictions_of_runs_are_drawn(command, tmp_path, monkeypatch):
-    command("train", "hydra.run.dir=run", "trainer.enable_progress_bar=false")
-    monkeypatch.setattr(sys, "argv", ["predictions.py", "out.png", "first=run", "second=run"])
-    runpy.run_path(str(ROOT / "docs/predictions.py"), run_name="__main__")
-    assert (tmp_path / "out.png").stat().st_size > 5000
 
 
 def test_data_without_a_test_split_are_trained_on_all_the_same(command, tmp_path):

@@ -30,7 +30,7 @@ FIGURE = Help(
         "y=0.5": "of the curve figure. operation=NAME, operand=1: which curve of the card; its first without",
         "RUN": "folders of trainings on the same data",
         "names=[...]": "of the runs, in their order; the names of the folders without",
-        "images=[0,1,2]": "places among the images to validate on",
+        "images=[0,1,2]": "places among the images to validate on; the first three without",
         "zoom=0": "pixels of a side of the window to draw, where predictions differ most at edges; 0: the whole",
         "out=FILE": "curve.png or predictions.png without it; its ending chooses the format, .svg or .pdf as well",
     },
@@ -116,11 +116,11 @@ def _predictions(paths: Sequence[str], settings: Mapping[str, Any]) -> Figure:
     if not isinstance(names, list) or len({str(name) for name in names}) != len(paths):
         raise InputError(f"names: expected {len(paths)} different names, a list as [CE,mIoU], got {names}")
     runs = {str(name): TrainedRun.of(path) for name, path in zip(names, paths, strict=True)}
-    return prediction_figure(runs, settings["images"], settings["zoom"])
+    return prediction_figure(runs, settings["images"] or None, settings["zoom"])
 
 
 KINDS = {
     "curve": Kind(_curve, {"y": 0.5, "operation": "", "operand": 1, "theta": None}),
-    "predictions": Kind(_predictions, {"names": [], "images": [0, 1, 2], "zoom": 0}),
+    "predictions": Kind(_predictions, {"names": [], "images": [], "zoom": 0}),
 }
 """The kinds of figures by name."""

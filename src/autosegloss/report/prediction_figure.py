@@ -16,12 +16,12 @@ from autosegloss.training.module import logits_of, predicted
 from autosegloss.training.trained import TrainedRun
 
 
-def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] = (0, 1, 2), zoom: int = 0) -> Figure:
+def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] | None = None, zoom: int = 0) -> Figure:
     """Draw images to validate on, a row each: the image, the truth, and a column for each run.
 
     Args:
         runs: {title: run} on the same data, of a task with one label a pixel.
-        images: their places in the first batch to validate on.
+        images: their places in the first batch to validate on; None takes the first three.
         zoom: pixels of a side of a window to draw in the place of the whole image: the one where the predictions of
             the runs, or that of one run and the truth, differ most within 3 pixels of true edges; 0 draws the whole.
 
@@ -35,6 +35,7 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] = (0
         raise InputError(f"figure: expected one label a pixel, task={first.task.name} has several")
     data = first.data()
     batch, labels = next(iter(data.val_dataloader()))[0]  # the first of one size
+    images = list(range(min(3, len(batch)))) if images is None else images
     places = images if isinstance(images, Sequence) and not isinstance(images, str) else ()
     if not places or not all(is_whole(place, least=0) and place < len(batch) for place in places):
         raise InputError(f"images: expected a list of places from 0 to {len(batch) - 1}, as [0,2], got {images}")
