@@ -187,6 +187,8 @@ def main() -> None:
         print(f"  {name:12} {100 * landscape.final(entry.theta):.1f}")
     curves = {}
     for name, way in ways(options.steps):
+        if options.ways and name not in options.ways:
+            continue
         runs = [simulated(way, landscape, entries, seed) for seed in range(options.repeats)]
         curves[name] = runs
         print(f"{name:14} " + "  ".join(_at(runs, spent) for spent in options.budgets), flush=True)
@@ -243,6 +245,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--budgets", type=int, nargs="+", default=[2000, 4000, 8000, 16000, 40000])
+    parser.add_argument("--ways", nargs="+", help="a part of them, as 'ppo, 250' 'race cmaes'")
     parser.add_argument("--png")
     parser.add_argument("--pack", nargs="+", metavar="JSONL")
     return parser.parse_args()
