@@ -133,7 +133,8 @@ def _algorithm1(strategy: Callable[..., Strategy], steps: int) -> Callable[..., 
 
 def _race(strategy: Callable[..., Strategy], steps: int, rungs: Sequence[int]) -> Callable[..., Procedure]:
     def make(mu: Sequence[float], entries: Sequence[Proposal], seed: int) -> Procedure:
-        return Race(strategy(initial_mean=mu, samples=8, seed=seed), steps, _proposal, entries, Space(), rungs)
+        own = strategy(initial_mean=mu, samples=8, seed=seed)
+        return Race(own, steps, _proposal, entries, Space(), rungs, seed=seed)
 
     return make
 
