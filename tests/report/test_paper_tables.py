@@ -218,6 +218,7 @@ def test_constraints_and_proxy_tasks_are_read_from_the_card(tmp_path):
         "long": {"values": {values[1]: 2000}},
         "deep": {"values": {values[2]: "resnet101"}},
         "linear": {"curve": {"name": "linear", "pieces": 5, "scale": 1.0}, "metric": "gacc"},
+        "four": {"curve": {"name": "linear", "pieces": 4, "scale": 1.0}},
         "drawn": {"values": {"provenance.search.strategy._target_": "autosegloss.search.RandomSearch"}},
     }
     for name, options in cards.items():

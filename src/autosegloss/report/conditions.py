@@ -9,12 +9,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 
+ANY = "any"
+"""Stands for a value that is no condition."""
+
+
 def deviations(expected: Mapping[str, Any], config: DictConfig) -> list[str]:
     """Describe each value of a config that differs from the expected one.
 
     Args:
         expected: {dotted key: value}; a key that ends in "?" may be missing in the config, any other missing key
-            counts as null.
+            counts as null. The value "any" is no condition.
         config: the config of a run, or a theta card.
 
     Returns:
@@ -28,7 +32,7 @@ def deviations(expected: Mapping[str, Any], config: DictConfig) -> list[str]:
     for key, value in expected.items():
         name = key.removesuffix("?")
         actual = _plain(OmegaConf.select(config, name, default=value if key.endswith("?") else None))
-        if actual != value:
+        if value not in (ANY, actual):
             found.append(f"{name} is {_text(actual)}, not {_text(value)}")
     return found
 
