@@ -9,8 +9,10 @@ from conftest import SEARCH
 from autosegloss import ThetaCard
 from autosegloss.curves import Linear
 from autosegloss.search import History
+from autosegloss.theta_card import shipped_cards
 from hydra_plugins.autosegloss_sweeper._prior import prior_candidates
 
+CARD = shipped_cards()["miou"]
 OTHER = ("hydra/sweeper", "hydra.sweeper.rungs", "hydra.sweeper.finalists")
 RACE = [
     *(override for override in SEARCH if not override.startswith(OTHER)),
@@ -80,7 +82,8 @@ def test_a_search_that_goes_on_does_not_need_the_earlier_one_any_more(command, e
     ("setting", "message"),
     [
         ("prior=nowhere", r"prior=nowhere: no search can be read there \(.*\): give folders of search.py, cards, or"),
-        ("prior=[cards,nowhere]", "prior=nowhere: no search can be read there"),
+        ("prior=[cards,nowhere]", r"prior=nowhere: no search can be read there \(No such file or directory\)"),
+        (f"prior=[{CARD}]", f"prior={CARD}: a card cannot be a prior; give the folder of its search, or the word cards"),
         ("prior=a,b", r"a search takes one value for each key, got prior=a,b: write them in brackets, prior=\[A,B\]"),
         ("export=tensorboard", "export must be optuna, or null, got 'tensorboard'"),
     ],

@@ -136,9 +136,9 @@ def test_a_linear_card_of_an_earlier_version_means_what_it_meant(tmp_path):
     page.write_text(f"metric: miou\ncurve: {{name: linear, pieces: 5, scale: 5.0}}\ntheta: {{and: {numbers}}}\n")
     rises = np.exp(5 * np.array(numbers)) / np.exp(5 * np.array(numbers)).sum()
     np.testing.assert_allclose(ThetaCard.load(page).control_points["and"][0, :, 1], [0, *rises.cumsum()], atol=1e-12)
-    for curve in ("linear", "{name: linear, pieces: 5}"):
-        page.write_text(f"metric: miou\ncurve: {curve}\ntheta: {{and: {numbers}}}\n")
-        with pytest.raises(InputError, match=r"'linear' must state its scale, 1 where .*, 5 for .*'scale': 1.0}"):
+    for curve, theta, scale in (("linear", numbers, 5.0), ("{name: linear, pieces: 5}", [-0.1, *numbers[1:]], 1.0)):
+        page.write_text(f"metric: miou\ncurve: {curve}\ntheta: {{and: {theta}}}\n")
+        with pytest.raises(InputError, match=rf"'linear' must state its scale, 1 where .*, 5 for .*'scale': {scale}}}"):
             ThetaCard.load(page)
 
 

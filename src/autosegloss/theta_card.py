@@ -98,8 +98,9 @@ class ThetaCard:
         try:
             page = yaml.safe_load(path.read_text(encoding="utf-8"))
             metric = from_entry(page["metric"])
-            curve = _curve(page["curve"])
+            curve = CurveFamily.from_entry(page["curve"])
             theta = by_name(page["theta"], metric, curve)
+            _check_stated(page["curve"], curve, theta)
             optional = {key: page[key] for key in _OPTIONAL if page.get(key) is not None}
             return cls(metric, curve, theta, **optional)
         except InputError as error:
@@ -111,15 +112,13 @@ class ThetaCard:
             ) from None
 
 
-def _curve(entry: str | Mapping[str, Any]) -> CurveFamily:
-    """The curve of a card, which states the options that earlier versions took to be others."""
-    curve = CurveFamily.from_entry(entry)
+def _check_stated(entry: str | Mapping[str, Any], curve: CurveFamily, theta: Theta) -> None:
+    """A card states the options of its curve that earlier versions took to be others."""
     given = {"name": entry} if isinstance(entry, str) else entry
     for option, values in curve.stated.items():
         if option not in given:
-            as_now = {**given, option: getattr(curve, option)}
-            raise InputError(f"curve: '{curve.name}' must state its {option}, {values}; write e.g. curve: {as_now}")
-    return curve
+            likely = {**given, option: curve.likely(theta.values())[option]}
+            raise InputError(f"curve: '{curve.name}' must state its {option}, {values}; write e.g. curve: {likely}")
 
 
 def shipped_cards() -> dict[str, Path]:

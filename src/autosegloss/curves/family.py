@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -50,6 +50,10 @@ class CurveFamily(Registered, ABC):
     def evaluate(self, points: Tensor, y: Tensor) -> Tensor:
         """g(y) elementwise for ONE curve without `quadratic`; its gradient is finite for y in [0, 1], ends included."""
         raise TypeError(f"{type(self).__name__} must have `quadratic` or `evaluate`")
+
+    def likely(self, thetas: Iterable[Tensor]) -> Mapping[str, Any]:
+        """The values of `stated` that the thetas of a card, which does not state them, were most likely found with."""
+        return {}
 
     @property
     def fixes_endpoints(self) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -57,6 +57,9 @@ class Linear(CurveFamily):
 
     def identity(self) -> Tensor:
         return torch.zeros(self.pieces, dtype=torch.float64)
+
+    def likely(self, thetas: Iterable[Tensor]) -> Mapping[str, Any]:
+        return {"scale": 5.0 if all(bool(((theta >= 0) & (theta <= 1)).all()) for theta in thetas) else 1.0}
 
     def control_points(self, theta: Tensor) -> Tensor:
         rises = torch.softmax(self.scale * theta, dim=-1).cumsum(dim=-1)[..., :-1]

@@ -88,12 +88,15 @@ def _known(setting: Any, metric: Formula, curve: CurveFamily) -> Iterator[Known]
 
 def _found(folder: Path, metric: Formula, curve: CurveFamily) -> list[tuple[FlatTheta, float]]:
     """The best thetas of a search with their scales, the longest trained first."""
+    if folder.is_file():
+        raise InputError(f"prior={folder}: a card cannot be a prior; give the folder of its search, or the word {CARDS}")
     try:
         config = OmegaConf.create(json.loads((folder / STATE_FILE).read_text())["config"])
         operations, curves = instantiate(config.metric).operations, instantiate(config.curve)
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
         raise InputError(
-            f"prior={folder}: no search can be read there ({' '.join(str(error).split())[:120]}): give folders of "
+            f"prior={folder}: no search can be read there ({reason}): give folders of "
             f"search.py, {CARDS}, or several of these in brackets, as prior=[FOLDER,{CARDS}]"
         ) from None
     if (operations, curves) != (metric.operations, curve):
