@@ -25,6 +25,12 @@ def test_every_table_is_drawn_without_runs(name):
     assert empty.notes
 
 
+def test_hours_have_one_digit_as_in_the_paper():
+    lines = [line.replace(" ", "") for line in page("6").markdown().splitlines()]
+    known = "33.0", "17.1", "13.3", "8.5"
+    assert all(any(f"|{hours}|8" in line for line in lines) for hours in known)
+
+
 _LABELS = {"miou": "mIoU", "fwiou": "FWIoU", "biou": "BIoU", "bf1": "BF1", "macc": "mAcc", "gacc": "gAcc"}
 SCORES = [name for name in tables() if name.isdigit()]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-
 ANY = "any"
 """Stands for a value that is no condition."""
 

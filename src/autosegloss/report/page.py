@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rich.console import Group
@@ -35,6 +35,7 @@ class Page:
         notes: sentences below the tables.
         best_within: numbers so close to the highest of their column and source, in percent points, are bold; None
             marks no best.
+        digits: after the point, by name of the column; others have 2.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Page:
     sections: Mapping[str, Rows]
     notes: Sequence[str]
     best_within: float | None = None
+    digits: Mapping[str, int] = field(default_factory=dict)
 
     def markdown(self) -> str:
         """The page as Markdown; its columns are aligned, so that a terminal shows it well."""
@@ -79,7 +81,8 @@ class Page:
         named = any(line.source != OURS for line in lines)
         header = ["", *(["numbers"] if named else []), "n", *self.columns]
         texts = [
-            [line.label, *([line.source] if named else []), line.runs, *line.texts(self.columns)] for line in lines
+            [line.label, *([line.source] if named else []), line.runs, *line.texts(self.columns, self.digits)]
+            for line in lines
         ]
         first = len(header) - len(self.columns)
         bold, underlined = set[tuple[int, int]](), set[tuple[int, int]]()
@@ -115,9 +118,9 @@ class _Line(NamedTuple):
         counts = sorted({cell.count for cell in self.cells.values()})
         return "-".join(map(str, {counts[0]: 0, counts[-1]: 0})) if self.source == OURS else ""
 
-    def texts(self, columns: Sequence[str]) -> list[str]:
-        """The numbers of the columns."""
-        return [self.cells[name].text(2, self.source) for name in columns]
+    def texts(self, columns: Sequence[str], digits: Mapping[str, int]) -> list[str]:
+        """The numbers of the columns, with 2 digits after the point or those of the column."""
+        return [self.cells[name].text(digits.get(name, 2), self.source) for name in columns]
 
 
 def _lines(rows: Rows) -> Iterator[_Line]:

@@ -93,6 +93,7 @@ class ScoreTable:
             see `Row`; the conditions of a section hold for those of its rows that state no others.
         notes: sentences below the tables.
         best_within: see `Page`.
+        digits: see `Page`.
     """
 
     title: str
@@ -100,6 +101,7 @@ class ScoreTable:
     sections: Mapping[str, Mapping[str, Any]]
     notes: Sequence[str] = ()
     best_within: float | None = None
+    digits: Mapping[str, int] = field(default_factory=dict)
 
     def page(self, archive: Archive) -> Page:
         """The table, filled with the validation scores of the runs that meet the conditions of a row."""
@@ -109,7 +111,7 @@ class ScoreTable:
             for name, section in self.sections.items()
         }
         notes = [*_disagreements(sections), *self.notes, *selection.notes("runs", archive)]
-        return Page(self.title, self.columns, sections, notes, self.best_within)
+        return Page(self.title, self.columns, sections, notes, self.best_within, self.digits)
 
     def _cells(self, row: Row, selection: Selection[Run]) -> dict[str, Cell]:
         return row.cells(self.columns, selection.row(row.deviations))
