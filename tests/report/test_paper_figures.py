@@ -68,8 +68,14 @@ def test_the_program_writes_both_kinds(runs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(["predictions", str(runs / "one"), str(runs / "two"), "names=[CE,mIoU + BIoU]", "images=[2]"])
     run(["curve", "bf1", "operation=boundary_or", "operand=2", "y=0.25", "out=deep/curve.svg"])
-    run(["curve", "linear", "theta=[1.2,-30,0,0.4,0.1]", "out=linear.png"])
-    assert capsys.readouterr().out == "figure: predictions.png\nfigure: deep/curve.svg\nfigure: linear.png\n"
+    run(["curve", "linear", "theta=[1.2,-30,0,0.4,0.1]"])
+    ThetaCard.load("miou").save("theta.yaml")  # as a search names it
+    run(["curve", "theta.yaml", "operation=or"])
+    run(["curve", "bf1", "operand=2"])
+    written = ["predictions", "deep/curve.svg", "curve_linear", "curve_miou_or", "curve_bf1_boundary_and_2"]
+    assert [line.removesuffix(".png") for line in capsys.readouterr().out.splitlines()] == [
+        f"figure: {name}" for name in written
+    ]
     assert imread("predictions.png").shape[2] == 4
     card = ThetaCard.load("bf1")
     g = Curve(card.curve, card.control_points["boundary_or"][1])(torch.tensor([0.25], dtype=torch.float64)).item()

@@ -18,6 +18,7 @@ from autosegloss.files import short_path
 from autosegloss.report.curve_figure import curve_figure
 from autosegloss.report.figures import save
 from autosegloss.report.prediction_figure import prediction_figure
+from autosegloss.search.records import CARD_FILE
 from autosegloss.theta_card import ThetaCard
 from autosegloss.training.trained import TrainedRun
 
@@ -32,7 +33,8 @@ FIGURE = Help(
         "names=[...]": "of the runs, in their order; the names of the folders without",
         "images=[0,1,2]": "places among the images to validate on; the first three without",
         "zoom=0": "pixels of a side of the window to draw, where predictions differ most at edges; 0: the whole",
-        "out=FILE": "curve.png or predictions.png without it; its ending chooses the format, .svg or .pdf as well",
+        "out=FILE": "curve_CARD_OPERATION.png, curve_FAMILY.png or predictions.png without it; its ending chooses the format, .svg "
+        "or .pdf as well",
     },
     {
         "autosegloss figure curve miou y=0.3": "a card that ships",
@@ -45,9 +47,9 @@ FIGURE = Help(
 
 
 class Kind(NamedTuple):
-    """A kind of figure: what draws it from the typed paths and settings, and its settings by default."""
+    """A kind of figure: what draws and names it from the typed paths and settings, and its settings by default."""
 
-    draw: Callable[[Sequence[str], Mapping[str, Any]], Figure]
+    draw: Callable[[Sequence[str], Mapping[str, Any]], tuple[Figure, str]]
     settings: Mapping[str, Any]
 
 
@@ -68,23 +70,25 @@ def run(arguments: Sequence[str] | None = None) -> None:
     if not typed or typed[0] not in KINDS:
         raise unknown("figure", typed[0] if typed else "", KINDS)
     kind = KINDS[typed[0]]
-    paths, settings, _ = read_arguments(typed[1:], {"out": f"{typed[0]}.png", **kind.settings})
+    paths, settings, _ = read_arguments(typed[1:], {"out": "", **kind.settings})
+    figure, name = kind.draw(paths, settings)
+    out = settings["out"] or f"{name}.png"
     try:
-        written = save(kind.draw(paths, settings), settings["out"])
+        written = save(figure, out)
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{settings['out']} cannot be written ({error}): choose out=FILE.png, .svg or .pdf") from error
+        raise InputError(f"{out} cannot be written ({error}): choose out=FILE.png, .svg or .pdf") from error
     print(f"figure: {short_path(written)}")
 
 
-def _curve(paths: Sequence[str], settings: Mapping[str, Any]) -> Figure:
+def _curve(paths: Sequence[str], settings: Mapping[str, Any]) -> tuple[Figure, str]:
     """Figure 2: a curve of a card, or of a family by its theta."""
     given = one_path("figure curve", paths, "a theta card, or a curve family")
     if given in CurveFamily.members and not Path(given).exists():
         family = CurveFamily.named(given)
         theta = family.identity() if settings["theta"] is None else _theta(family, settings["theta"])
-        return curve_figure(Curve(family, family.control_points(theta)), settings["y"], given)
+        return curve_figure(Curve(family, family.control_points(theta)), settings["y"], given), f"curve_{given}"
     card = ThetaCard.load(given)
     name = settings["operation"] or next(iter(card.theta), "")
     if name not in card.theta:
@@ -93,7 +97,9 @@ def _curve(paths: Sequence[str], settings: Mapping[str, Any]) -> Figure:
     if not 1 <= settings["operand"] <= len(rows):
         raise InputError(f"operand: expected 1{' or 2' * (len(rows) > 1)} of '{name}', got {settings['operand']}")
     title = f"{card.metric.name}: {name}"
-    return curve_figure(Curve(card.curve, rows[settings["operand"] - 1]), settings["y"], title)
+    figure = curve_figure(Curve(card.curve, rows[settings["operand"] - 1]), settings["y"], title)
+    card_name = card.metric.name if Path(given).name == CARD_FILE else Path(given).stem
+    return figure, "_".join(["curve", card_name, name, *([str(settings["operand"])] if len(rows) > 1 else [])])
 
 
 def _theta(family: CurveFamily, given: str) -> torch.Tensor:
@@ -108,7 +114,7 @@ def _theta(family: CurveFamily, given: str) -> torch.Tensor:
     return theta
 
 
-def _predictions(paths: Sequence[str], settings: Mapping[str, Any]) -> Figure:
+def _predictions(paths: Sequence[str], settings: Mapping[str, Any]) -> tuple[Figure, str]:
     """Figures 4 to 6: the predictions of runs, side by side."""
     if not paths:
         raise InputError("autosegloss figure predictions: expected folders of runs, got none; --help has examples")
@@ -116,7 +122,7 @@ def _predictions(paths: Sequence[str], settings: Mapping[str, Any]) -> Figure:
     if not isinstance(names, list) or len({str(name) for name in names}) != len(paths):
         raise InputError(f"names: expected {len(paths)} different names, a list as [CE,mIoU], got {names}")
     runs = {str(name): TrainedRun.of(path) for name, path in zip(names, paths, strict=True)}
-    return prediction_figure(runs, settings["images"] or None, settings["zoom"])
+    return prediction_figure(runs, settings["images"] or None, settings["zoom"]), "predictions"
 
 
 KINDS = {
