@@ -103,3 +103,7 @@ def _require_training() -> None:
         sys.exit("error: the programs need Linux or macOS, or WSL on Windows; losses and metrics work here")
     if missing := [package for package in ("hydra", "pytorch_lightning") if find_spec(package) is None]:
         sys.exit(f"error: {not_installed('training', ' and '.join(missing), extra='train')}")
+
+
+if __name__ == "__main__":
+    main()
