@@ -83,7 +83,10 @@ def test_a_search_that_goes_on_does_not_need_the_earlier_one_any_more(command, e
     [
         ("prior=nowhere", r"prior=nowhere: no search can be read there \(.*\): give folders of search.py, cards, or"),
         ("prior=[cards,nowhere]", r"prior=nowhere: no search can be read there \(No such file or directory\)"),
-        (f"prior=[{CARD}]", f"prior={CARD}: a card cannot be a prior; give the folder of its search, or the word cards"),
+        (
+            f"prior=[{CARD}]",
+            f"prior={CARD}: a card cannot be a prior; give the folder of its search, or the word cards",
+        ),
         ("prior=a,b", r"a search takes one value for each key, got prior=a,b: write them in brackets, prior=\[A,B\]"),
         ("export=tensorboard", "export must be optuna, or null, got 'tensorboard'"),
     ],

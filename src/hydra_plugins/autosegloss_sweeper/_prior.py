@@ -89,7 +89,9 @@ def _known(setting: Any, metric: Formula, curve: CurveFamily) -> Iterator[Known]
 def _found(folder: Path, metric: Formula, curve: CurveFamily) -> list[tuple[FlatTheta, float]]:
     """The best thetas of a search with their scales, the longest trained first."""
     if folder.is_file():
-        raise InputError(f"prior={folder}: a card cannot be a prior; give the folder of its search, or the word {CARDS}")
+        raise InputError(
+            f"prior={folder}: a card cannot be a prior; give the folder of its search, or the word {CARDS}"
+        )
     try:
         config = OmegaConf.create(json.loads((folder / STATE_FILE).read_text())["config"])
         operations, curves = instantiate(config.metric).operations, instantiate(config.curve)
