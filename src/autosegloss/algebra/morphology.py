@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autosegloss.once import differentiated_once
 from autosegloss.transforms import traced
 from autosegloss.with_triton import check_close, kernels_on, readable
 
@@ -161,7 +162,7 @@ class _Dilate(torch.autograd.Function):
         return pooled(torch.maximum, m, size)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (m,) = ctx.saved_tensors
         m, gradient = m.contiguous(), gradient.contiguous()
