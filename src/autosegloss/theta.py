@@ -46,7 +46,8 @@ def constant(theta: Given) -> Given:
     if any(isinstance(part, Tensor) and part.requires_grad for part in parts):
         raise InputError(
             "theta requires a gradient, but a loss object copies its numbers: train it by "
-            "functional.surrogate_loss(logits, labels, formula, theta=theta) or torch.func.functional_call, or detach it"
+            "functional.surrogate_loss(logits, labels, formula, theta=theta) or by torch.func.functional_call, "
+            "or detach it"
         )
     return theta
 
