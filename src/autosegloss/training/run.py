@@ -115,10 +115,10 @@ def train(cfg: DictConfig, folder: Path) -> Result:
             save_evidence(evidence, folder)
     end = time.perf_counter()
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
-    ended = fitted.unsaved, fitted.step, fitted.stopped
+    ended, test = (fitted.unsaved, fitted.step, fitted.stopped), scores.get(TEST, {})
     result = Result(
         scores[chosen_on],
-        scores.get(TEST, {}),
+        test,
         *seconds,
         scored_at(cfg.data),
         *ended,
