@@ -4,7 +4,7 @@
     python benchmarks/strategies.py --pack thetas.jsonl                                           # the table of it
 
 Data, network, optimiser and schedule are those of the demo. All trainings see the same batches and begin with the same
-weights, as the trials of a search do. A line has a theta, its scores on the hold-out after each of MARKS with the
+weights, as the trials of a search do. A line has a theta, its scores on the hold-out after each of --marks with the
 average of the last weights (decay 0.95), and on the validation split with the last weights. What is in the file is not
 repeated. Without a GPU the same trainings run one after the other.
 """
@@ -30,7 +30,6 @@ from autosegloss.search import JsonLines
 from autosegloss.training.optimizers import parameter_groups
 from autosegloss.training.run import make_module
 
-MARKS = (40, 80, 160, 250)
 DECAY = 0.95
 RATE = 0.01
 
@@ -38,11 +37,11 @@ RATE = 0.01
 class Batches:
     """All batches of a training on the device, and the rate of each step."""
 
-    def __init__(self, cfg, data, device: torch.device):
-        steps = list(itertools.islice(batches(data.train_dataloader()), MARKS[-1]))
+    def __init__(self, cfg, data, count: int, device: torch.device):
+        steps = list(itertools.islice(batches(data.train_dataloader()), count))
         self.images = torch.stack([images for images, _ in steps]).to(device)
         self.labels = torch.stack([labels for _, labels in steps]).to(device)
-        optimizer, schedule = make_module(cfg, data).optimizer(nn.Linear(1, 1), max_steps=MARKS[-1])
+        optimizer, schedule = make_module(cfg, data).optimizer(nn.Linear(1, 1), max_steps=count)
         rates = []
         for _ in steps:
             rates.append(optimizer.param_groups[0]["lr"])
@@ -114,11 +113,12 @@ def main() -> None:
     with initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
         todo = [run for run in drawn(options.metrics, options.count) if run.key not in done][index::parts]
         losses = {metric: _loss(metric) for metric in options.metrics}
-        cfg = compose("search", ["optimizer=scratch", f"optimizer.lr={RATE}", f"trainer.max_steps={MARKS[-1]}"])
+        count = options.marks[-1]
+        cfg = compose("search", [*options.overrides, f"optimizer.lr={RATE}", f"trainer.max_steps={count}"])
         torch.manual_seed(0)
         data = instantiate(cfg.data)
         loaders = [_on(device, loader) for loader in _loaders(cfg, data)]
-        given = Batches(cfg, data, device)
+        given = Batches(cfg, data, count, device)
         torch.manual_seed(0)
         first = Lane(cfg, data, given)
         lanes = [first, *(Lane(cfg, data, given) for _ in range(options.lanes - 1))]
@@ -126,18 +126,18 @@ def main() -> None:
             lane.start = first.start
         while todo and time.monotonic() < end:
             runs, todo = todo[: options.lanes], todo[options.lanes :]
-            for record in _trained(lanes, runs, losses, loaders):
+            for record in _trained(lanes, runs, losses, loaders, options.marks):
                 lines.append(record)
 
 
-def _trained(lanes: Sequence[Lane], runs, losses, loaders) -> Iterator[dict]:
+def _trained(lanes: Sequence[Lane], runs, losses, loaders, marks: Sequence[int]) -> Iterator[dict]:
     busy = list(zip(lanes, runs, strict=False))
     for lane, run in busy:
         like = losses[run.metric]
         lane.begin(SurrogateLoss(like.formula, run.theta, like.curve, like.ignore_index, like.classes))
     holdout, validation = loaders
     records = {run.key: {**run._asdict(), "key": run.key, "holdout": {}} for _, run in busy}
-    for begin, mark in itertools.pairwise((1, *MARKS)):
+    for begin, mark in itertools.pairwise((1, *marks)):
         for _ in range(mark - begin):
             for lane, _ in busy:
                 with lane.on_stream():
@@ -175,6 +175,8 @@ def _loaders(cfg, data):
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
+    parser.add_argument("overrides", nargs="*", help="of search.py, after --")
+    parser.add_argument("--marks", type=int, nargs="+", default=[40, 80, 160, 250], help="steps, the last the length")
     parser.add_argument("--part", default="0/1", help="this one of so many processes, which have a file each")
     parser.add_argument("--metrics", nargs="+", default=["miou", "bf1"], choices=METRICS)
     parser.add_argument("--count", type=int, default=2000)

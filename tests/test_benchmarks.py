@@ -83,18 +83,44 @@ def test_demos(tmp_path):
     assert run("demos.py", *arguments, "--only-collect").count("bf1") == 1
 
 
-def test_scales_and_drawn_thetas(tmp_path):
-    out = tmp_path / "thetas.jsonl"
+def test_scales(tmp_path):
+    out = tmp_path / "scales.jsonl"
     tiny = [override for override in TINY if not override.startswith("trainer.max_steps")]
-    options = ["--out", str(out), "--thetas", "2", "--metrics", "macc", "--steps", "12"]
+    options = ["--out", str(out), "--losses", "dice", "identity macc", "--scales", "1", "--steps", "12"]
     arguments = [*options, "--", *tiny, "data.holdout=8"]
     run("scales.py", *arguments)
     first = out.read_text()
     records = [json.loads(line) for line in first.splitlines()]
-    assert [record["loss"] for record in records] == ["theta macc 0", "theta macc 1"]
+    assert [record["loss"] for record in records] == ["dice", "identity macc"]
     assert all(list(record["marks"]) == ["0", "2", "4", "8", "12"] for record in records)
     run("scales.py", *arguments)
     assert out.read_text() == first
+
+
+def test_thetas_pack_into_a_landscape(tmp_path):
+    """On a CPU without graphs; two trainings of a second lane do not disturb the first."""
+    out, tiny = tmp_path / "thetas.jsonl", [one for one in TINY if not one.startswith("trainer.max_steps")]
+    run(
+        "thetas.py",
+        "--out",
+        str(out),
+        "--count",
+        "3",
+        "--metrics",
+        "macc",
+        "--marks",
+        "1",
+        "2",
+        "3",
+        "--lanes",
+        "2",
+        "--",
+        *tiny,
+        "data.holdout=8",
+    )
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [record["key"] for record in records] == ["theta macc 0", "theta macc 1", "theta macc 2"]
+    assert all(list(record["holdout"]) == ["1", "2", "3"] and 0 <= record["val"]["macc"] <= 1 for record in records)
 
 
 def test_simulated_searches():

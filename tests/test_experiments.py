@@ -28,7 +28,8 @@ every_experiment = pytest.mark.parametrize("name", EXPERIMENTS)
 
 
 def program_of(name):
-    return commands(name)[0][0]
+    """The program of the first command that takes the experiment."""
+    return next(program for program, overrides in commands(name) if f"experiment={name}" in overrides)
 
 
 @every_experiment

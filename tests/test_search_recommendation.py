@@ -87,19 +87,19 @@ def test_a_guard_and_a_number_of_seeds_reach_the_record(command, trainings, tmp_
     assert all(each["guard_ok"] for each in record(tmp_path / "free")["candidates"])
 
 
-def test_a_second_budget_has_its_own_table_and_verdict(command, trainings, tmp_path, capsys):
+def test_a_second_budget_has_its_own_table_and_verdict(command, trainings, tmp_path):
     trainings.interrupted = TRIALS + CANDIDATES + 5
     with pytest.raises(SystemExit, match="interrupted"):
         command("search", *FINAL, "hydra.sweeper.sooner=1", "hydra.sweep.dir=found")
     trainings.interrupted = None
-    command("search", "resume=found", tiny=False)
+    printed = command("search", "resume=found", tiny=False)
     found = record(tmp_path / "found")
     finalists = {each["name"] for each in found["candidates"] if each["seeds"] == 2}
     assert (found["steps"], found["sooner"]["steps"]) == (2, 1)
     assert {each["name"]: each["seeds"] for each in found["sooner"]["candidates"]} == dict.fromkeys(finalists, 2)
     text = (tmp_path / "found/comparison.md").read_text()
     assert text.index("after 2 steps") < text.index("after 1 steps")
-    assert f"After 1 of 2 steps: {found['sooner']['recommended']};" in capsys.readouterr().out
+    assert f"After 1 of 2 steps: {found['sooner']['recommended']};" in printed
     assert not list((tmp_path / "found").glob("sooner_1/*/*/weights.pt"))
 
 
