@@ -39,7 +39,8 @@ def judged(evaluated) -> dict[str, float]:
 
 def trained(loss: nn.Module, folder: str) -> Trainer:
     def of_outputs(outputs, labels, num_items_in_batch=None):
-        return loss(interpolate(outputs.logits, labels.shape[-2:], mode="bilinear"), labels)
+        value = loss(interpolate(outputs.logits, labels.shape[-2:], mode="bilinear"), labels)
+        return value / arguments.gradient_accumulation_steps  # `Trainer` leaves it to this function
 
     torch.manual_seed(0)
     net = SegformerForSemanticSegmentation(SegformerConfig(num_labels=CLASSES, **SIZES))

@@ -129,6 +129,16 @@ def test_a_copy_is_another_loss():
     assert loss(logits, labels) != other(logits, labels)
 
 
+def test_many_losses_of_a_process_share_a_graph():
+    logits, labels = batch()
+    counter = CompileCounterWithBackend("eager")
+    for seed in range(10):
+        loss = SurrogateLoss("miou", theta=drawn_theta(METRICS["miou"], seed))
+        step = torch.compile(loss, backend=counter, fullgraph=True)
+        assert_close(step(logits, labels), loss(logits, labels), rtol=0, atol=0)
+    assert counter.frame_count == 1
+
+
 @pytest.mark.slow
 def test_a_theta_with_a_gradient_is_traced():
     logits, labels = batch()

@@ -3,9 +3,16 @@
 import re
 import runpy
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 from conftest import ROOT
+from helpers.laws import batch
+from torch import nn
+from torch.testing import assert_close
+
+from autosegloss import InputError
 
 EXAMPLES = {  # what each prints, and the packages that no test installs
     "plain_pytorch": ("mIoU", []),
@@ -40,3 +47,59 @@ def test_examples_are_short_and_named_on_the_page():
     assert all(f"[{name}.py](../examples/{name}.py)" in page for name in EXAMPLES)
     for path in (ROOT / "examples").rglob("*.py"):
         assert len(path.read_text().splitlines()) < 60, path.name
+
+
+class Deep(nn.Module):
+    """Weighted losses of the resolutions, as of nnU-Net."""
+
+    def forward(self, outputs, targets):
+        return sum(w * self.loss(*each) for w, *each in zip((0.75, 0.25), outputs, targets, strict=True))
+
+
+class Trainer:
+    """What the example uses of nnU-Net's trainer."""
+
+    local_rank, disable_checkpointing = 0, False
+
+    def __init__(self, deep, regions=False):
+        self.enable_deep_supervision = deep
+        self.label_manager = SimpleNamespace(foreground_labels=[1, 2], ignore_label=3, has_regions=regions)
+
+    def _build_loss(self):
+        return Deep() if self.enable_deep_supervision else nn.Module()
+
+    def save_checkpoint(self, filename):
+        torch.save({"epoch": 1}, filename)
+
+    def load_checkpoint(self, filename_or_checkpoint):
+        pass
+
+
+@pytest.fixture
+def surrogate_trainer(monkeypatch):
+    name = ""
+    for part in ("nnunetv2", "training", "nnUNetTrainer", "nnUNetTrainer"):
+        name = f"{name}.{part}".lstrip(".")
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules[name].nnUNetTrainer = Trainer
+    return runpy.run_path(str(ROOT / "examples/nnunet/surrogate_trainer.py"))["nnUNetTrainerSurrogate"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_trainer_of_nnunet_keeps_its_scale(surrogate_trainer, deep, tmp_path):
+    first, second = surrogate_trainer(deep), surrogate_trainer(deep)
+    first.loss, second.loss = first._build_loss(), second._build_loss()
+    logits, labels = batch(ignored=0)
+    labels = labels[:, None].float()
+    given = ([logits, logits[..., ::2]], [labels, labels[..., ::2]]) if deep else (logits, labels)
+    value = first.loss(*given)
+    first.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+    second.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+    other = [[2 * each for each in given[0]], given[1]] if deep else [2 * logits, labels]  # would set another scale
+    assert_close(second.loss(*other), first.loss(*other), rtol=0, atol=0)
+    assert_close(second.loss(*given), value, rtol=0, atol=0)
+
+
+def test_the_trainer_of_nnunet_refuses_regions(surrogate_trainer):
+    with pytest.raises(InputError, match=r"for regions build the loss with .*task=.multilabel"):
+        surrogate_trainer(deep=False, regions=True)._build_loss()

@@ -1,5 +1,6 @@
 """What people hand over because other tools take it: accepted, or one line with what to type, by losses and metrics."""
 
+import warnings
 from collections import OrderedDict
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from helpers.loss_members import every_loss, made
 from torch.nn.functional import one_hot
 
 from autosegloss import InputError, SurrogateLoss
-from autosegloss.functional import score
+from autosegloss.functional import score, surrogate_loss
 from autosegloss.metrics import FormulaMetric
 
 X = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
@@ -36,7 +37,7 @@ MULTICLASS = {
     "an object": (SimpleNamespace(logits=X), Y, r"got types.SimpleNamespace: take its tensor, as output.logits$"),
     "deep supervision": ([X, LOW], [Y, Y], r"got list of 2: take one tensor, as outputs\[0\]; .* add up the loss"),
     "a tuple": ((X,), Y, r"got tuple of 1: take one tensor, as outputs\[0\]"),
-    "nothing": (X, None, r"got NoneType"),
+    "nothing": (X, None, r"got None: the batch has no labels"),
     "low logits": (LOW, Y, INTERPOLATE.format("logits", 1, "bilinear")),
     "low volumes": (VOLUME[..., ::2], SLICES, INTERPOLATE.format("logits", 1, "trilinear")),
     "low logits, soft labels": (LOW, HOT.float(), INTERPOLATE.format("logits", 2, "bilinear")),
@@ -134,6 +135,14 @@ def test_probabilities_in_the_place_of_logits_are_told_once(task):
     with pytest.warns(UserWarning, match="look like probabilities"):
         metric.update(probs, labels)
     metric.update(probs, labels)
+
+
+def test_a_place_is_warned_once_even_of_functions():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for factor in (1, 2):
+            surrogate_loss((factor * X).softmax(dim=1), Y, "miou")
+    assert [each.filename for each in told] == [__file__]
 
 
 @every_loss

@@ -156,3 +156,30 @@ def test_lightning_logs_the_value_of_all_batches(tmp_path):
     assert {name: logged[name] for name in expected} == pytest.approx(expected)
     assert logged["iou"] == pytest.approx(expected["miou"])
     assert {name for name in logged if name.startswith("dice")} == {f"dice_{name}" for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (FormulaMetric("miou", 4), r"MeanIoU\(\), num_classes=3, .*, got \(MeanIoU\(\), num_classes=4, "),
+        (FormulaMetric("bf1", 3), r"\(MeanIoU\(\), num_classes=3, .* got \(BoundaryF1\(.*, num_classes=3, "),
+        (FormulaMetric("miou", 3, task="multilabel"), r"task=Multiclass\(\), .*task=Multilabel\("),
+        (FormulaMetric("miou", 3, aggregate="image"), r"aggregate='batch'.*aggregate='image'"),
+        (ConfusionMatrix(3), r"of the same sums, .*, got \(ConfusionMatrix"),
+    ],
+)
+def test_metrics_of_other_sums_are_not_merged(other, told):
+    metric = FormulaMetric("miou", 3)
+    with pytest.raises(InputError, match=f"merge_state: expected .*{told}"):
+        metric.merge_state(other)
+    with pytest.raises(InputError, match=r"expected a ConfusionMatrix\(.*num_classes=2, .*, got "):
+        ConfusionMatrix(2).merge_state(other)
+
+
+def test_metrics_of_the_same_sums_are_merged():
+    first, second, both = (FormulaMetric("miou", 3) for _ in range(3))
+    for metric, batch in zip((first, second), batches(), strict=True):
+        metric.update(*batch)
+        both.update(*batch)
+    first.merge_state(second)
+    assert_close(first.compute(), both.compute())

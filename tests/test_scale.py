@@ -56,6 +56,14 @@ def test_ce_serves_every_loss(name):
     assert_close(gradient_norm(Scaled(made(name), "ce"), logits, labels), expected)
 
 
+def test_half_logits_set_the_scale_of_their_values():
+    logits, labels = batch((2, 16, 16))
+    half, whole = SurrogateLoss("miou", scale="ce"), SurrogateLoss("miou", scale="ce")
+    half(logits.bfloat16(), labels)
+    whole(logits.bfloat16().float(), labels)
+    assert_close(half.scale, whole.scale, rtol=1e-6, atol=0)
+
+
 def test_a_batch_without_a_gradient_leaves_the_setting_to_the_next():
     logits, labels = batch((2, 16, 16))
     loss = SurrogateLoss("miou", scale="ce")

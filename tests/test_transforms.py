@@ -62,6 +62,27 @@ def test_it_is_twice_differentiable_by_logits_and_theta(name, monkeypatch):
     assert torch.autograd.gradgradcheck(lambda x, t: surrogate_loss(x, labels, name, t), given, fast_mode=True)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", ["gacc", "miou", "bf1"])
+def test_a_second_derivative_beside_dense_is_refused(name, compiled):
+    loss, (logits, labels) = SurrogateLoss(name), batch()
+    step = torch.compile(loss, backend="eager", fullgraph=True) if compiled else loss
+    x = logits.requires_grad_()
+    value = step(x, labels)
+    (slope,) = torch.autograd.grad(value, x, create_graph=True)
+    whole = value + 100 * slope.square().sum()
+    for differentiate in (lambda: torch.autograd.grad(whole, x, retain_graph=True), whole.backward):
+        with pytest.raises(InputError, match=r"differentiated once: take loss.dense\(logits, labels\)"):
+            differentiate()
+
+
+def test_a_theta_of_a_network_would_not_be_trained():
+    theta = torch.nn.Parameter(torch.rand(12))
+    for given in (theta, {"and": theta[:6]}):
+        with pytest.raises(InputError, match=r"functional.surrogate_loss\(.*theta=.*torch.func.functional_call"):
+            SurrogateLoss("miou", theta=given)
+
+
 def test_a_theta_that_requires_a_gradient_gets_one_in_every_place():
     logits, labels = batch()
     theta = torch.tensor(drawn_theta(METRICS["miou"]), requires_grad=True)

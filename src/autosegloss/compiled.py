@@ -1,6 +1,6 @@
 """A loss in a graph of torch.compile: operators that run it and its gradient as they run without a compiler.
 
-A graph knows a loss by its number and passes the buffers of the loss, so that new numbers in them need no new graph.
+A graph takes the number of a loss and its buffers, so that another loss, or new numbers in them, need no new graph.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from autosegloss.algebra.inputs import compute_dtype
+from autosegloss.once import differentiated_once
 
 _losses: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _numbers: Iterator[int] = count()
 
 
-def numbered(loss: nn.Module) -> int:
-    """A number by which graphs of this process find a loss."""
+def numbered(loss: nn.Module) -> Tensor:
+    """A number by which graphs of this process find a loss: a tensor (), so that a graph serves any loss of a kind."""
     _losses[number := next(_numbers)] = loss
-    return number
+    return torch.tensor(number, device="cpu")
 
 
 def value(loss: Any, logits: Tensor, labels: Tensor, valid: Tensor | None) -> Tensor:
@@ -40,11 +41,11 @@ def calibrated_scale(loss: Any, logits: Tensor, labels: Tensor, valid: Tensor | 
 @torch.library.custom_op(
     "autosegloss::value",
     mutates_args=(),
-    schema="(Tensor logits, Tensor labels, Tensor? valid, Tensor[] state, int number, bool differentiated)"
+    schema="(Tensor logits, Tensor labels, Tensor? valid, Tensor[] state, Tensor number, bool differentiated)"
     " -> (Tensor, Tensor)",
 )
 def _value(
-    logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: int, differentiated: bool
+    logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: Tensor, differentiated: bool
 ) -> tuple[Tensor, Tensor]:
     """The loss and its gradient, empty unless it is to be differentiated."""
     loss = _with_state(number, state)
@@ -60,7 +61,7 @@ def _value(
 
 @_value.register_fake
 def _(
-    logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: int, differentiated: bool
+    logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: Tensor, differentiated: bool
 ) -> tuple[Tensor, Tensor]:
     dtype = compute_dtype(logits.dtype)
     gradient = torch.empty_like(logits, dtype=dtype) if differentiated else logits.new_empty(0, dtype=dtype)
@@ -72,8 +73,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     ctx.dtype, ctx.buffers = inputs[0].dtype, len(inputs[3])
 
 
+@differentiated_once
 def _gradient(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Any, ...]:
-    (gradient,) = ctx.saved_tensors
+    (gradient,) = ctx.saved_tensors  # an output, so that it leads to the logits
     return (upstream * gradient).to(ctx.dtype), None, None, [None] * ctx.buffers, None, None
 
 
@@ -83,18 +85,18 @@ _value.register_autograd(_gradient, setup_context=_save)
 @torch.library.custom_op(
     "autosegloss::scale",
     mutates_args=(),
-    schema="(Tensor logits, Tensor labels, Tensor? valid, Tensor[] state, int number) -> Tensor",
+    schema="(Tensor logits, Tensor labels, Tensor? valid, Tensor[] state, Tensor number) -> Tensor",
 )
-def _scale(logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: int) -> Tensor:
+def _scale(logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: Tensor) -> Tensor:
     loss = _with_state(number, [each.clone() for each in state])
     with torch.inference_mode(False), torch.enable_grad():
         loss.calibrate(logits, labels, *_given(valid))
-    _losses[number].calibrated = loss.calibrated
+    _losses[int(number)].calibrated = loss.calibrated
     return loss.scale
 
 
 @_scale.register_fake
-def _(logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: int) -> Tensor:
+def _(logits: Tensor, labels: Tensor, valid: Tensor | None, state: Sequence[Tensor], number: Tensor) -> Tensor:
     return torch.empty((), dtype=torch.float32, device=logits.device)
 
 
@@ -102,9 +104,9 @@ def _given(valid: Tensor | None) -> tuple[Tensor, ...]:
     return () if valid is None else (valid,)
 
 
-def _with_state(number: int, state: Sequence[Tensor]) -> Any:
+def _with_state(number: Tensor, state: Sequence[Tensor]) -> Any:
     """A loss with other tensors in the place of its buffers."""
-    loss = _losses[number]
+    loss = _losses[int(number)]
     other = object.__new__(type(loss))
     other.__dict__.update(loss.__dict__)
     other.__dict__["_buffers"] = dict(zip(loss._buffers, state, strict=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from autosegloss.algebra import LabelMap, Map
@@ -58,14 +59,23 @@ class ConfusionMatrix(MulticlassConfusionMatrix):
         super().__init__(max(2, channels), normalize=normalize, validate_args=False, **kwargs)
         self.task, self.channels, self.from_logits = task, channels, from_logits
         self.ignored = check_ignore_index(ignore_index)
-        settings = f"{task} {channels} {from_logits} {ignore_index}"  # a MetricCollection ties equal states
-        self.add_state(f"pairs_of_{sha256(settings.encode()).hexdigest()[:16]}", torch.empty(0), dist_reduce_fx="sum")
+        self._kind = f"task={task}, num_classes={channels}, from_logits={from_logits}, ignore_index={ignore_index}"
+        mark = sha256(self._kind.encode()).hexdigest()[:16]  # a MetricCollection ties equal states
+        self.add_state(f"pairs_of_{mark}", torch.empty(0), dist_reduce_fx="sum")
 
     def update(self, preds: Tensor, labels: Tensor, valid: Tensor | None = None) -> None:
         """Add a batch; arguments and errors are those of `FormulaMetric.update`."""
         pred, truth = self.task.judged(preds, labels, self.channels, self.ignored, valid, self.from_logits)
         counts = truth.valid[:, 0]
         super().update(_labels(pred)[counts], _labels(truth.true)[counts])
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the pixels of another matrix; raises InputError unless it counts the same."""
+        if isinstance(incoming_state, Metric) and getattr(incoming_state, "_kind", None) != self._kind:
+            theirs = getattr(incoming_state, "_kind", "") if isinstance(incoming_state, ConfusionMatrix) else ""
+            found = f"{type(incoming_state).__name__}({theirs})"
+            raise InputError(f"merge_state: expected a ConfusionMatrix({self._kind}), got {found}")
+        super().merge_state(incoming_state)
 
 
 def _labels(m: Map) -> Tensor:

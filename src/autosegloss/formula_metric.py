@@ -114,9 +114,13 @@ class FormulaMetric(Metric):
 
     def _mark(self) -> str:
         """The name of an empty state: a MetricCollection shares states of equal names and equal values at first."""
-        kind = f"{self.task} {self.from_logits} {self.average.aggregate}"
-        settings = f"{self.formula.summed_as()} {self.num_classes} {self.ignore_index} {kind}"
+        settings = f"{self.formula.summed_as()} {self._kind()}"
         return f"sums_of_{sha256(settings.encode()).hexdigest()[:16]}"
+
+    def _kind(self) -> str:
+        """What the sums go by beside the formula."""
+        kind = f"from_logits={self.from_logits}, aggregate={self.average.aggregate!r}"
+        return f"num_classes={self.num_classes}, ignore_index={self.ignore_index}, task={self.task}, {kind}"
 
     def _sums(self, pred: Map, truth: Truth) -> dict[str, Tensor]:
         return exact_sums(self.formula, pred, truth.true, truth.valid)
@@ -164,9 +168,20 @@ class FormulaMetric(Metric):
                 own.append(rows.to(self.device))
         super().sync(*args, **kwargs)
 
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the states of another metric; raises InputError unless it has the same sums."""
+        if isinstance(incoming_state, Metric) and getattr(incoming_state, "_mark", str)() != self._mark():
+            ours, theirs = (_described(each) for each in (self, incoming_state))
+            raise InputError(f"merge_state: expected a metric of the same sums, ({ours}), got ({theirs})")
+        super().merge_state(incoming_state)
+
     def extra_repr(self) -> str:
         return f"{self.formula}, num_classes={self.num_classes}, ignore_index={self.ignore_index}"
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Any = None) -> Any:
         """Figure and axes of matplotlib with a value, or with several in their order; None computes it."""
         return self._plot(val, ax)
+
+
+def _described(metric: Metric) -> str:
+    return f"{metric.formula}, {metric._kind()}" if isinstance(metric, FormulaMetric) else type(metric).__name__

@@ -48,7 +48,9 @@ def surrogate_loss(
         >>> surrogate_loss(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4), "miou", task="binary")
         tensor(0.5000)
     """
-    return SurrogateLoss(formula, theta, curve, **options)(logits, labels, valid)
+    loss = SurrogateLoss(formula, {}, curve, **options)
+    loss.bend(theta)
+    return loss(logits, labels, valid)
 
 
 def score(

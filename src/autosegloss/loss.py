@@ -108,8 +108,7 @@ class SurrogateLoss(ScaledLoss):
         self.average = make_average("all", "present", classes, class_weights, absent, aggregate, LOSS_RULES, *named)
         if self.num_classes is not None:
             self.average.check(self.num_classes)
-        for name, rows in thetas.read(theta, self.formula, self.curve).items():
-            self.register_buffer(f"theta_{name}", rows if rows.requires_grad else rows.float())
+        self.bend(thetas.constant(theta))
         activation = self.task.activation if from_logits else Given(self.task.activation)
         self.reading = Reading(self.formula, self.curve, activation)
         self._first_look = FirstLook(self.task.activation is SOFTMAX)
@@ -135,6 +134,11 @@ class SurrogateLoss(ScaledLoss):
         loss = cls(card.metric, card.theta, card.curve, **{**own, **options})
         loss.found_for = card.task
         return loss
+
+    def bend(self, theta: thetas.Given) -> None:
+        """Hold a theta, which may require a gradient here."""
+        for name, rows in thetas.read(theta, self.formula, self.curve).items():
+            self.register_buffer(f"theta_{name}", rows if rows.requires_grad else rows.float())
 
     @property
     def activation(self) -> Activation:

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from autosegloss import compiled
 from autosegloss.algebra.checks import check_ignore_index
+from autosegloss.algebra.inputs import compute_dtype
 from autosegloss.errors import InputError, is_number
 from autosegloss.tasks import Task
 
@@ -151,6 +152,6 @@ def checked_scale(scale: Any) -> float:
 def _square(loss: Callable[..., Tensor], logits: Tensor, *more: Any) -> Tensor:
     """The squared norm of the gradient of a loss by the logits."""
     with torch.inference_mode(False), torch.enable_grad():
-        probe = logits.detach().clone().requires_grad_()
+        probe = logits.detach().to(compute_dtype(logits.dtype), copy=True).requires_grad_()
         gradient = torch.autograd.grad(loss(probe, *more), probe)[0]
     return gradient.float().square().sum()

@@ -19,6 +19,9 @@ from autosegloss.transforms import traced
 Theta = dict[str, Tensor]
 """Parameters (R, K) by operation name: R = 1 curve for both operands, or R = 2, one per operand."""
 
+Given = Sequence[float] | Tensor | Mapping[str, Any] | None
+"""A theta as people write it: flat (D,), by operation name, or None for the identity."""
+
 
 def size(formula: Formula, curve: CurveFamily) -> int:
     """D, the length of the flat theta (Theta of eq. 14): one curve of K numbers per operation, none shared (eq. 9)."""
@@ -30,11 +33,23 @@ def identity(formula: Formula, curve: CurveFamily) -> Tensor:
     return curve.identity().repeat(len(formula.operations))
 
 
-def read(theta: Sequence[float] | Tensor | Mapping[str, Any] | None, formula: Formula, curve: CurveFamily) -> Theta:
+def read(theta: Given, formula: Formula, curve: CurveFamily) -> Theta:
     """A theta by operation name: from a flat one (D,), from one by name, or, from None, the identity."""
     if isinstance(theta, Mapping):
         return by_name(theta, formula, curve)
     return split(identity(formula, curve) if theta is None else theta, formula, curve)
+
+
+def constant(theta: Given) -> Given:
+    """Return a theta; raises InputError if it requires a gradient, as no optimiser would see a copy of it."""
+    parts = theta.values() if isinstance(theta, Mapping) else [theta]
+    if any(isinstance(part, Tensor) and part.requires_grad for part in parts):
+        raise InputError(
+            "theta requires a gradient, but a loss object copies its numbers: train it by "
+            "functional.surrogate_loss(logits, labels, formula, theta=theta) or by torch.func.functional_call, "
+            "or detach it"
+        )
+    return theta
 
 
 def split(theta: Sequence[float] | Tensor, formula: Formula, curve: CurveFamily) -> Theta:

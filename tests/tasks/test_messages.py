@@ -45,11 +45,20 @@ INPUT = {  # logits, labels, options
         {},
     ),
     "the ignored label of others": (
-        r"or 255 where a pixel does not count, got values from -100 to 1$",
+        r"or 255 where a pixel does not count, got values from -100 to 1: or say ignore_index=-100$",
         Z,
         ONES.index_fill(3, torch.tensor([0]), -100),
         {},
     ),
+    "the ignored label of others, ids": (
+        r"must be 255, or say ignore_index=-100$",
+        X,
+        IDS.index_fill(2, torch.tensor([0]), -100),
+        {"task": "multiclass"},
+    ),
+    "a list of labels": (r"list of 2 tensors: make one of them, as torch.stack\(labels\)$", Z, list(ONES), {}),
+    "dicts": (r"list of 1 dicts: stack a tensor of each, as torch.stack\(\[each\['masks'\] ", Z, [{"masks": ONES}], {}),
+    "no labels": (r"got None: the batch has no labels$", X, None, {"task": "multiclass"}),
     "nan labels": (r"labels must lie in \[0, 1\]", Z, HALF * torch.nan, {}),
     "complex labels": (r"got torch.complex64", Z, HALF.to(torch.complex64), {}),
     "multilabel of ids": (

@@ -25,9 +25,9 @@ def check_ignore_index(ignore_index: int | None) -> int | None:
 
 def check_tensors(*values: Tensor) -> None:
     """Raise InputError for anything but tensors on one device, such as arrays of numpy."""
-    for value in values:
+    for place, value in enumerate(values):
         if not isinstance(value, Tensor):
-            raise InputError(f"expected torch tensors, got {remedies.of_object(value)}")
+            raise InputError(f"expected torch tensors, got {remedies.of_object(value, labels=place > 0)}")
         if value.device != values[0].device:
             raise InputError(
                 f"expected predictions and labels on one device, got {values[0].device} and {value.device}: "
@@ -95,6 +95,9 @@ def outside(what: str, seen: Tensor, num_classes: int, ignore_index: int | None)
 
 
 def _label_remedy(present: list[int], num_classes: int, ignore_index: int | None) -> str:
+    if present[0] == remedies.LIBRARY_IGNORE:
+        other = "" if ignore_index is None else f"pixels to leave out must be {ignore_index}, or "
+        return f"; {other}say ignore_index={remedies.LIBRARY_IGNORE}"
     if num_classes == 2 and len(present) == 2 and present[0] == 0:
         return f"; of a mask of 0 and {present[1]} make classes by (labels == {present[1]}).long()"
     if present[0] > 0 and present[-1] == num_classes and len(present) > 1:

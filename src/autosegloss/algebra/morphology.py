@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autosegloss.once import differentiated_once
 from autosegloss.transforms import traced
 from autosegloss.with_triton import check_close, kernels_on, readable
 
@@ -98,12 +99,9 @@ def pooled(combine: Callable[[Tensor, Tensor], Tensor], m: Tensor, size: Window)
     Raises TypeError for another size.
     """
     sides = sides_of(size, m.ndim)
-    kernel = _kernel(m, max(sides.values()))
+    kernel, bits = _kernel(m, max(sides.values())), combine is torch.bitwise_or
     for axis, side in sides.items():
-        if kernel is not None:
-            m = kernel.pooled_along(m, side, axis, bits=combine is torch.bitwise_or)
-        else:
-            m = pooled_along(combine, m, side, axis)
+        m = kernel.pooled_along(m, side, axis, bits) if kernel else pooled_along(combine, m, side, axis)
     return m
 
 
@@ -161,7 +159,7 @@ class _Dilate(torch.autograd.Function):
         return pooled(torch.maximum, m, size)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (m,) = ctx.saved_tensors
         m, gradient = m.contiguous(), gradient.contiguous()
@@ -227,9 +225,7 @@ def _routed(levels: list[Tensor], gradient: Tensor, size: int, axis: int) -> Ten
 
 def _traced(levels: list[Tensor], index: Tensor, size: int, axis: int) -> tuple[Tensor, Tensor]:
     """The flat indices of the pixels that gave the maxima at `index`, and whether they lie inside of the border."""
-    length, inner = levels[-1].shape[axis], levels[-1][0, 0].numel()
-    for pooled in range(2, axis + 1):
-        inner //= levels[-1].shape[pooled]
+    length, inner = levels[-1].shape[axis], levels[-1].shape[axis + 1 :].numel()
     outer, across = index // (length * inner), index % inner
     along = index // inner % length
     for level, later in zip(reversed(levels[:-1]), reversed(levels[1:]), strict=True):

@@ -10,16 +10,24 @@ ONE_CHANNEL = (
     'a single foreground is task="binary"; where that is no option, make two channels of its logit z by '
     "torch.cat([torch.zeros_like(z), z], dim=1)"
 )
+LIBRARY_IGNORE = -100  # the label that torch and Hugging Face ignore
 MODES = {4: "bilinear", 5: "trilinear"}
 
 
-def of_object(value: object) -> str:
-    """An object in the place of a tensor, and how to come to the tensor."""
+def of_object(value: object, labels: bool) -> str:
+    """An object in the place of a tensor of logits or labels, and how to come to the tensor."""
+    if value is None:
+        return f"None: the batch has no {'labels' if labels else 'logits'}"
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     if isinstance(value, Mapping):
         keys = list(value)
         key = next((name for name in ("logits", "out") if name in keys), keys[0] if keys else "out")
         return f"{kind} with the keys {', '.join(map(repr, keys[:5]))}: take its tensor, as output[{key!r}]"
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        key = next(iter(value[0]), "masks")
+        return f"{kind} of {len(value)} dicts: stack a tensor of each, as torch.stack([each[{key!r}] for each in it])"
+    if isinstance(value, list | tuple) and any(isinstance(each, Tensor) for each in value) and labels:
+        return f"{kind} of {len(value)} tensors: make one of them, as torch.stack(labels)"
     if isinstance(value, list | tuple) and any(isinstance(each, Tensor) for each in value):
         return (
             f"{kind} of {len(value)}: take one tensor, as outputs[0]; of several outputs (deep supervision) add up the "

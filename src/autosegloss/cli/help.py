@@ -49,11 +49,10 @@ class Help:
 
     def shown(self, arguments: Sequence[str]) -> bool:
         """Print the page if the arguments ask for help, for all of it too if there is no more; whether they do."""
-        asked = (*HELP, *(() if self.more else (ALL,)))
-        if not any(argument in asked for argument in arguments):
-            return False
-        print(self.text(own_folders(arguments)), end="")
-        return True
+        asked = any(argument in (*HELP, *(() if self.more else (ALL,))) for argument in arguments)
+        if asked:
+            print(self.text(own_folders(arguments)), end="")
+        return asked
 
 
 def own_folders(arguments: Sequence[str]) -> list[str]:

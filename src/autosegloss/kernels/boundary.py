@@ -15,6 +15,7 @@ from autosegloss.algebra.maps import ClassSets
 from autosegloss.curves import Curve
 from autosegloss.kernels import boundary_kernels as kernels
 from autosegloss.kernels.triton_kernels import in_reach, tables
+from autosegloss.once import differentiated_once
 
 BLOCK = 128  # pixels of a program
 WARPS = 1
@@ -81,14 +82,15 @@ class BoundarySums(torch.autograd.Function):
             probs = run.softmax(logits.flatten(2))
             boundary, lowest, counted = run.boundary(probs)
             highest, source, found = run.highest(boundary)
-        ctx.save_for_backward(*truth, probs, lowest, highest, source)
+        result = torch.cat([counted, found])
+        ctx.save_for_backward(*truth, probs, lowest, highest, source, result)
         ctx.terms, ctx.like = terms, torch.empty_like(logits, device="meta")
-        return torch.cat([counted, found])
+        return result
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        labels, valid, edge, sets, probs, lowest, highest, source = ctx.saved_tensors
+        labels, valid, edge, sets, probs, lowest, highest, source, _ = ctx.saved_tensors
         weights = weights.float().contiguous()
         with torch.cuda.device_of(probs):
             run = _Run(ctx.like, Truth(labels, valid, edge, sets), ctx.terms)

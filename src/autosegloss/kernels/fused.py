@@ -20,6 +20,7 @@ from autosegloss.algebra.inputs import accumulation_dtype, compute_dtype, sum_by
 from autosegloss.curves import Bezier, Curve
 from autosegloss.kernels.layers import Layer, layers_of
 from autosegloss.kernels.memory import Block, Buffers, as_numbers, blocks, empty_like, zero_ignored_
+from autosegloss.once import differentiated_once
 from autosegloss.with_triton import check_close, kernels_on, readable
 
 
@@ -78,7 +79,7 @@ class BlockSums(torch.autograd.Function):
         return result
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
         logits, labels, valid, *at_labels = ctx.saved_tensors
         slopes, ctx.everywhere = Slopes(ctx.everywhere, at_labels), None

@@ -15,6 +15,7 @@ from autosegloss.algebra.maps import map_of_labels
 from autosegloss.algebra.truth import Truth
 from autosegloss.formulas import Sums
 from autosegloss.kernels.memory import empty, empty_like, zero_ignored_
+from autosegloss.once import differentiated_once
 
 Read = Callable[[Map, Map, Tensor], Sums]
 """From the maps of prediction and truth and the valid map to sums (C,)."""
@@ -69,7 +70,7 @@ class _Recomputed(torch.autograd.Function):
         return tuple(total.values())
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         logits, *tensors = ctx.saved_tensors
         parts = _Parts(ctx.unpack(*tensors), *ctx.how)

@@ -15,6 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 from autosegloss.algebra import CurveSum
+from autosegloss.once import differentiated_once
 
 MOST = 2**31  # programs, and places in memory from the first of an image to its last: both are counted in 32 bits
 BLOCK = 128  # pixels of a program
@@ -33,7 +34,7 @@ class TritonSums(torch.autograd.Function):
         return batch.sums()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiated_once
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
         return Batch(*ctx.saved_tensors, *ctx.bits).gradient(weights), None, None, None
 

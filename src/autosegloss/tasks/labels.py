@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import torch
@@ -11,8 +12,11 @@ from autosegloss.algebra.checks import check_tensors
 from autosegloss.algebra.inputs import compute_dtype, labels_are_trusted
 from autosegloss.algebra.maps import DenseMap, SoftLabels
 from autosegloss.algebra.morphology import equal, holds
+from autosegloss.algebra.remedies import LIBRARY_IGNORE
 from autosegloss.algebra.truth import Truth
 from autosegloss.errors import InputError
+
+_BETWEEN = {"autosegloss", "torch", "torchmetrics"}  # packages between a user's line and a warning
 
 
 def counting(labels: Tensor, ignore_index: int | None) -> Tensor:
@@ -99,6 +103,14 @@ def check_probs(probs: Tensor, exclusive: bool) -> None:
         )
 
 
+def _level_of_caller() -> int:
+    """The stack level, for a warning of the calling function, of the code that has called the library."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 class FirstLook:
     """Warns where the first batch of a loss or metric looks like probabilities in the place of logits.
 
@@ -121,9 +133,9 @@ class FirstLook:
             return
         if ((first.sum(dim=1) - 1).abs() < 1e-2).all() if self.exclusive else low < 0.05 and high > 0.95:
             warnings.warn(
-                f"these logits look like probabilities (from {low:.3g} to {high:.3g}): give the values before the "
+                "these logits look like probabilities in [0, 1]: give the values before the "
                 f"{'softmax' if self.exclusive else 'sigmoid'}, or say from_logits=False",
-                stacklevel=2,
+                stacklevel=_level_of_caller(),
             )
 
 
@@ -134,6 +146,7 @@ def _check_unit(what: str, values: Tensor, ignore_index: int | None) -> None:
     low, high = (value.item() for value in values.aminmax())
     if not (low >= 0 and high <= 1):  # nan, too
         mask = low == 0 and bool(((values == 0) | (values == high)).all())
-        remedy = f"; of a mask of 0 and {high:g} make {what} by ({what} == {high:g})" if mask else ""
+        ignored = f": or say ignore_index={LIBRARY_IGNORE}" if low == LIBRARY_IGNORE else ""
+        remedy = f"; of a mask of 0 and {high:g} make {what} by ({what} == {high:g})" if mask else ignored
         but = "" if ignore_index is None else f", or {ignore_index} where a pixel does not count"
         raise InputError(f"{what} must lie in [0, 1]{but}, got values from {low:g} to {high:g}{remedy}")

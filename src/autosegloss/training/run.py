@@ -115,16 +115,8 @@ def train(cfg: DictConfig, folder: Path) -> Result:
             save_evidence(evidence, folder)
     end = time.perf_counter()
     seconds = fit.earlier + end - start, fitted.seconds, end - trained
-    ended = fitted.unsaved, fitted.step, fitted.stopped
-    result = Result(
-        scores[chosen_on],
-        scores.get(TEST, {}),
-        *seconds,
-        scored_at(cfg.data),
-        *ended,
-        chosen_by=fitted.chosen_by,
-        task=module.task.name,
-    )
+    judged = scores[chosen_on], scores.get(TEST, {}), *seconds, scored_at(cfg.data), fitted.unsaved, fitted.step
+    result = Result(*judged, fitted.stopped, chosen_by=fitted.chosen_by, task=module.task.name)
     return _kept(result, folder, fitted.paused) if trainer.is_global_zero else result
 
 
