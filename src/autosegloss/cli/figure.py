@@ -33,7 +33,7 @@ FIGURE = Help(
         "names=[...]": "of the runs, in their order; the names of the folders without",
         "images=[0,1,2]": "places among the images to validate on; the first three without",
         "zoom=0": "pixels of a side of the window to draw, where predictions differ most at edges; 0: the whole",
-        "out=FILE": "curve_CARD_OPERATION.png or predictions.png without it; its ending chooses the format, .svg or .pdf",
+        "out=FILE": "curve_CARD_OPERATION.png or predictions.png without it; its ending is the format, .svg or .pdf",
     },
     {
         "autosegloss figure curve miou y=0.3": "a card that ships",
