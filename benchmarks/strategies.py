@@ -16,6 +16,7 @@ import argparse
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -143,13 +144,9 @@ def _proposal(point: Sequence[float]) -> Proposal:
     return Proposal(SEARCHED, (), tuple(point), 1.0, tuple(point))
 
 
-def _tpe(**settings: object) -> Strategy:
-    return OptunaSearch(sampler="tpe", **settings)
-
-
 STRATEGIES: dict[str, Callable[..., Strategy]] = {"random": RandomSearch, "ppo": PPO, "cmaes": CMAES}
 if find_spec("optuna"):
-    STRATEGIES["tpe"] = _tpe
+    STRATEGIES["tpe"] = partial(OptunaSearch, sampler="tpe")
 
 
 def simulated(way: Way, landscape: Landscape, entries: Sequence[Proposal], seed: int) -> list[tuple[int, float]]:
@@ -179,8 +176,7 @@ def main() -> None:
     if options.pack:
         _pack(options.pack)
         return
-    table = json.loads(TABLE.read_text())[options.metric]
-    landscape = Landscape(table["rows"])
+    landscape = Landscape((table := json.loads(TABLE.read_text())[options.metric])["rows"])
     entries = [Proposal(name, (), tuple(theta)) for name, theta in table["starts"].items()]
     shares = ", ".join(f"{share:.2f}" for share in landscape.explained)
     print(f"{options.metric}: {len(table['rows'])} thetas; of the variance the others explain {shares}")
@@ -188,7 +184,7 @@ def main() -> None:
         print(f"  {name:12} {100 * landscape.final(entry.theta):.1f}")
     curves = {}
     for name, way in ways(options.steps):
-        if options.ways and name not in options.ways:
+        if name not in (options.ways or [name]):
             continue
         runs = [simulated(way, landscape, entries, seed) for seed in range(options.repeats)]
         curves[name] = runs
@@ -216,11 +212,7 @@ def _pack(paths: Sequence[str]) -> None:
         rows.append({"theta": record["theta"], "holdout": scores, "val": record["val"][metric]})
     for metric, page in table.items():
         page["starts"] = {n: t.tolist() for n, t in zip(("identity", "released"), starts(metric), strict=True)}
-    lines = [
-        f'"{m}": {{"starts": {json.dumps(p["starts"])}, "rows": [\n' + ",\n".join(map(json.dumps, p["rows"])) + "]}"
-        for m, p in table.items()
-    ]
-    TABLE.write_text("{" + ",\n".join(lines) + "}\n")
+    TABLE.write_text(json.dumps(table).replace('}, {"theta"', '},\n{"theta"') + "\n")
     print({metric: len(page["rows"]) for metric, page in table.items()})
 
 
@@ -243,8 +235,8 @@ def _draw(curves: dict[str, list], metric: str, path: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("metric", nargs="?", default="miou")
-    parser.add_argument("--repeats", type=int, default=50)
-    parser.add_argument("--steps", type=int, default=20)
+    for name, default in (("--repeats", 50), ("--steps", 20)):
+        parser.add_argument(name, type=int, default=default)
     parser.add_argument("--budgets", type=int, nargs="+", default=[2000, 4000, 8000, 16000, 40000])
     parser.add_argument("--ways", nargs="+", help="a part of them, as 'ppo, 250' 'race cmaes'")
     parser.add_argument("--png")
