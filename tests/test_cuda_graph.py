@@ -77,6 +77,6 @@ def test_what_graphs_cannot_do_is_one_line(command, override, message):
 
 @ON_GPU
 def test_graphs_train_as_their_network_does(tmp_path):
-    own = ["trainer.accelerator=gpu"]
+    own = ["trainer.accelerator=gpu", "+network.aspp_dropout=0"]  # a graph draws other numbers for dropout
     plain, graph = weights(tmp_path / "plain", *own), weights(tmp_path / "graph", *own, "callbacks=cuda_graph")
     torch.testing.assert_close(graph, plain, rtol=1e-2, atol=1e-3)

@@ -17,8 +17,9 @@ from autosegloss.training.module import padded
 class GraphNetwork(pl.Callback):
     """Replays the network's passes of a training step, forward and backward, as two CUDA graphs.
 
-    They are captured at the first batch, whose shape all others have. The loss, the optimiser and validations run as
-    without. Worth it where a step takes less time on the GPU than its launches take Python: small images, large GPUs.
+    They are captured at the first batch, whose shape all others have; dropout draws other numbers. The loss, the
+    optimiser and validations run as without. Worth it where a step takes less time on the GPU than its launches take
+    Python: small images, large GPUs.
 
     Raises:
         InputError: when the training begins, without a GPU, on several of them, with accumulated gradients or a frozen
