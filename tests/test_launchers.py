@@ -93,9 +93,9 @@ def test_trials_that_raise_die_or_hang_are_tried_again_and_the_search_finds_the_
     assert found == undisturbed
 
 
+# Tests of races and of chaos kill searches with one worker.
+@pytest.mark.parametrize("launcher", [name for name in LAUNCHERS if name != "one_worker"], indirect=True)
 def test_a_killed_search_leaves_no_process_and_goes_on_to_the_same_end_with_two_devices(launcher, folder, together):
-    if launcher == "one_worker":
-        pytest.skip("tests of races and of chaos kill searches with one worker")
     directory, arguments = folder / f"killed_{launcher}", [*TOGETHER, *LAUNCHERS[launcher]]
     search = Running.fresh(directory, *arguments)
     _kill(search, signal.SIGKILL, lambda: len(runs(directory)) >= 1)

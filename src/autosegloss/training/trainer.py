@@ -31,7 +31,7 @@ _LOCAL = {"_target_": f"{_ENVIRONMENTS}.LightningEnvironment"}
 def make_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
     """The Trainer that `cfg` describes; it requeues no job."""
     if not one_of_several():
-        # at its import Lightning may have taken it from a leftover of a launcher
+        # at its import Lightning may have taken it from a leftover of a launcher; it sets it where mypy does not look
         rank_zero_only.rank = 0  # type: ignore[attr-defined]
     plugins = [*(given := cfg.trainer.get("plugins") or ()), *_cluster(given)]
     trainer: pl.Trainer = instantiate(cfg.trainer, default_root_dir=str(folder), plugins=plugins)
