@@ -1,7 +1,7 @@
 """What a loss costs beside cross-entropy: forward and backward, in time and in memory beyond its input.
 
     python benchmarks/loss.py                                     # (4,21,512,512), (8,19,512,1024), (32,21,128,128)
-    python benchmarks/loss.py --shapes 4,21,512,512 --threads 1 --losses miou biou --json loss.json
+    python benchmarks/loss.py --shapes 4,21,512,512 --threads 1 --losses miou "miou, dense" --json loss.json
     python benchmarks/loss.py --dtype bfloat16                    # logits as they are under autocast
     python benchmarks/loss.py --pages kept                        # see below
     python benchmarks/loss.py --device cuda
@@ -41,7 +41,7 @@ from autosegloss.formulas import PAPER, Formula, ratio
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 BASE, OTHERS = "cross-entropy", ("Dice", "Jaccard", "Lovász")
-NAMES = [*PAPER, *OTHERS, "dice formula"]
+NAMES = [*PAPER, *(f"{name}, dense" for name in PAPER), *OTHERS, "dice formula"]
 SHAPES = ["4,21,512,512", "8,19,512,1024", "32,21,128,128"]
 
 
@@ -59,9 +59,9 @@ def main() -> None:
 def _page(options: argparse.Namespace, shape: str) -> dict:
     """The rows of one shape: seconds, bytes, and their ratios to cross-entropy."""
     rows = {}
-    for name in [
-        name for name in _losses(shape) if not options.losses or name.split(",")[0] in (BASE, *options.losses)
-    ]:
+    for name in _losses(shape):
+        if options.losses and name not in (BASE, *options.losses):
+            continue
         timed = _in_a_process(options, shape, name, PAGES[options.pages])
         counted = timed if options.device != "cpu" else _in_a_process(options, shape, name, GIVEN_BACK, "--rounds", "1")
         ratio = statistics.median(a / b for a, b in zip(timed["seconds"], timed["base_seconds"], strict=True))
@@ -192,15 +192,17 @@ def _table(page: dict) -> Table:
 
 
 def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=SHAPES, metavar="N,C,H,W")
-    parser.add_argument(
-        "--losses", nargs="+", metavar="NAME", choices=[*PAPER, *OTHERS, DiceFormula.name], help="all, if not given"
-    )
+    parser.add_argument("--losses", nargs="+", metavar="NAME", choices=NAMES, help="all, if not given")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

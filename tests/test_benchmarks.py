@@ -18,22 +18,11 @@ def run(script, *arguments):
 
 
 def test_losses(tmp_path):
-    run(
-        "loss.py",
-        "--shapes",
-        "2,3,16,16",
-        "2,1,16,16",
-        "--losses",
-        "macc",
-        "--rounds",
-        "1",
-        "--json",
-        str(tmp_path / "loss.json"),
-    )
-    page, binary = json.loads((tmp_path / "loss.json").read_text())
-    assert list(page["losses"]) == ["cross-entropy", "macc", "macc, dense"]
-    assert list(binary["losses"]) == list(page["losses"])
-    assert all(row["seconds"] > 0 for one in (page, binary) for row in one["losses"].values())
+    path = tmp_path / "loss.json"
+    run("loss.py", "--shapes", "2,1,16,16", "--losses", "macc", "--rounds", "1", "--json", str(path))
+    (page,) = json.loads(path.read_text())
+    assert list(page["losses"]) == ["cross-entropy", "macc"]
+    assert all(row["seconds"] > 0 for row in page["losses"].values())
 
 
 def test_an_example_of_volumes():

@@ -14,14 +14,14 @@ from torch.testing import assert_close
 
 from autosegloss import InputError
 
-EXAMPLES = {  # what each prints, and the packages that no test installs
+EXAMPLES = {  # what each prints, and what it needs beside the extra "test": an extra, and the packages of it
     "plain_pytorch": ("mIoU", []),
     "smp_metrics": ("iou_score", []),
     "lightning_module": ("mIoU", []),
     "torchvision_lraspp": ("mIoU", []),
-    "hugging_face_trainer": ("mIoU", ["transformers", "accelerate"]),
-    "monai_unet": ("Dice", ["monai"]),
-    "nnunet_small": ("Dice", ["nnunetv2"]),
+    "hugging_face_trainer": ("mIoU", ["examples", "transformers", "accelerate"]),
+    "monai_unet": ("Dice", ["examples", "monai"]),
+    "nnunet_small": ("Dice", ["nnunet", "nnunetv2"]),
 }
 
 
@@ -29,9 +29,9 @@ EXAMPLES = {  # what each prints, and the packages that no test installs
 @pytest.mark.filterwarnings("default")  # of the libraries
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_train_and_print_a_score_of_each_loss(name, monkeypatch, capsys, tmp_path):
-    score, packages = EXAMPLES[name]
-    for package in packages:
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[examples]'")
+    score, needed = EXAMPLES[name]
+    for package in needed[1:]:
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[{needed[0]}]'")
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HIPPOCAMPUS_ROOT", raising=False)

@@ -15,6 +15,7 @@ ROOMS = [
     "autosegloss.errors",
     "autosegloss.files",
     "autosegloss.registry",
+    "autosegloss.once",
     "autosegloss.transforms",
     "autosegloss.with_triton",
     "autosegloss.curves",

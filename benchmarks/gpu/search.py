@@ -34,7 +34,14 @@ PLAIN = [
     "hydra.sweeper.steps=2",
     "hydra.sweeper.samples=2",
 ]
-TINY = ["trainer.accelerator=cpu", "data.source.train=24", "data.holdout=8", "data.batch_size=4", "trainer.max_steps=2"]
+TINY = [
+    "trainer.accelerator=cpu",
+    "data.source.train=24",
+    "data.holdout=8",
+    "data.batch_size=4",
+    "trainer.max_steps=2",
+    "hydra.sweeper.steps=1",
+]
 FULL = "step_0000/trial_001"  # the trial whose memory runs out
 SECONDS = 100.0  # for a search
 SLACK = 0.1  # seconds between the end of a training and the time of its file
