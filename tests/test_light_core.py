@@ -68,3 +68,12 @@ def test_a_program_that_trains_names_the_missing_extra(light):
     remedy = 'python -m pip install "autosegloss[train]"'
     assert done.stderr == f"error: training needs hydra and pytorch_lightning, not installed here: {remedy}\n"
     assert done.returncode == 1
+
+
+def test_a_loss_waits_for_no_metrics():
+    """torchmetrics takes longer to import than torch."""
+    program = (
+        "import sys, autosegloss; autosegloss.SurrogateLoss('miou'); assert 'torchmetrics' not in sys.modules; "
+        "autosegloss.segmentation_metrics; assert 'torchmetrics' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,9 +6,22 @@ surrogate loss (`SurrogateLoss`). A search (`search`) finds the theta whose trai
 (`ThetaCard`) keeps it. Method: Li, Tao et al., "Auto Seg-Loss", ICLR 2021, arXiv 2010.07930.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from autosegloss.errors import InputError
 from autosegloss.loss import SurrogateLoss
-from autosegloss.metrics import segmentation_metrics
 from autosegloss.theta_card import ThetaCard
 
+if TYPE_CHECKING:
+    from autosegloss.metrics import segmentation_metrics
+
 __all__ = ["InputError", "SurrogateLoss", "ThetaCard", "segmentation_metrics"]
+
+
+def __getattr__(name: str) -> Any:
+    """The metrics, at first use: torchmetrics takes longer to import than torch, and a loss does without it."""
+    if name == "segmentation_metrics":
+        from autosegloss.metrics import segmentation_metrics
+
+        return segmentation_metrics
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -203,9 +203,11 @@ class SurrogateLoss(ScaledLoss):
 
     def _loss(self, read: Read, logits: Tensor, truth: Truth) -> Tensor:
         with full_precision(logits.device):
-            whole = self.average.aggregate == "batch"
-            parts = [slice(None)] if whole else [slice(n, n + 1) for n in range(len(logits))]
-            sums = [self._shared(read, logits[part], truth if whole else truth.of_images(part)) for part in parts]
+            parts = [(logits, truth)]  # a slice of all logits would copy their gradient
+            if self.average.aggregate != "batch":
+                images = [slice(n, n + 1) for n in range(len(logits))]
+                parts = [(logits[image], truth.of_images(image)) for image in images]
+            sums = [self._shared(read, *part) for part in parts]
             count = torch.stack([self.average.present(own) for own in sums])
             loss = 1 - self.average.score(self.formula, sums, count.unbind())
             return loss.where(count.any(), 0)

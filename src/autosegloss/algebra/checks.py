@@ -86,7 +86,14 @@ def check_mask(mask: Tensor, shape: torch.Size, of_classes: bool = False) -> Non
         raise TypeError(f"a mask must be a bool tensor {tuple(one)}, got {found}")
 
 
-def outside(what: str, seen: Tensor, num_classes: int, ignore_index: int | None) -> InputError:
+def check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
+    """Raise InputError unless values (N, *S), 0 where valid (N, 1, *S) does not hold, lie in [0, C)."""
+    low, high = torch.stack(values.aminmax()).tolist() if values.numel() else (0, 0)  # one wait for the device
+    if low < 0 or high >= num_classes:
+        raise _outside(what, values[valid.squeeze(1)], num_classes, ignore_index)
+
+
+def _outside(what: str, seen: Tensor, num_classes: int, ignore_index: int | None) -> InputError:
     """The error for labels or predictions of which some lie outside [0, C); `seen` are those that count."""
     present = seen.unique()
     found = present[(present < 0) | (present >= num_classes)][:5].tolist()

@@ -15,12 +15,13 @@ from autosegloss.algebra.checks import (
     check_integers,
     check_mask,
     check_predictions,
+    check_range,
     check_shapes,
     check_tensors,
-    outside,
 )
 from autosegloss.algebra.maps import ClassSets, Map, Union
-from autosegloss.algebra.morphology import Window, equal, pooled
+from autosegloss.algebra.masks import equal, everywhere, masked
+from autosegloss.algebra.morphology import Window, pooled
 from autosegloss.algebra.sums import Sum
 from autosegloss.transforms import traced
 
@@ -45,7 +46,7 @@ class LabelMap(Map):
         self._counts: tuple[Tensor, Tensor] | None = None
 
     def dense(self) -> Tensor:
-        return torch.stack([equal(self.labels, c) for c in range(self.num_classes)], dim=1) & self.mask
+        return masked(torch.stack([equal(self.labels, c) for c in range(self.num_classes)], dim=1), self.mask)
 
     def within(self, mask: Tensor) -> LabelMap:
         check_mask(mask, self.shape)
@@ -113,8 +114,7 @@ def label_map(labels: Tensor, num_classes: int, ignore_index: int | None, dtype:
 
     Raises InputError for labels that are not integers or lie outside [0, C) without being `ignore_index`.
     """
-    valid = valid_map(labels, num_classes, ignore_index)
-    return LabelMap(zero_ignored(labels, valid, dtype), valid, num_classes)
+    return LabelMap(*_seen(labels, num_classes, ignore_index, dtype), num_classes)
 
 
 def predicted_classes(preds: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -133,23 +133,20 @@ def predicted_map(preds: Tensor, true: LabelMap) -> LabelMap:
 
     Raises InputError unless the classes at valid pixels lie in [0, C).
     """
-    _check_range("predictions", preds.long(), true.mask.squeeze(1), true.num_classes, None)
-    return LabelMap(zero_ignored(preds, true.mask, true.labels.dtype), true.mask, true.num_classes)
+    seen = zero_ignored(preds.long(), true.mask)
+    if not labels_are_trusted():
+        check_range("predictions", seen, true.mask, true.num_classes, None)
+    return LabelMap(seen.to(true.labels.dtype), true.mask, true.num_classes)
 
 
 def valid_map(labels: Tensor, num_classes: int, ignore_index: int | None) -> Tensor:
     """The valid map (N, 1, *S), bool, of labels (N, *S); raises InputError as `label_map` does."""
-    check_tensors(labels)
-    check_integers("labels", labels)
-    labels = labels.long()
-    valid = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
-    _check_range("labels", labels, valid, num_classes, ignore_index)
-    return valid.unsqueeze(1)
+    return _seen(labels, num_classes, ignore_index)[1]
 
 
-def zero_ignored(labels: Tensor, valid: Tensor, dtype: torch.dtype = torch.int64) -> Tensor:
-    """Labels (N, *S) of an integer type, 0 where valid (N, 1, *S) does not hold."""
-    return labels.to(dtype).where(valid.squeeze(1), 0)
+def zero_ignored(labels: Tensor, valid: Tensor) -> Tensor:
+    """Labels (N, *S), 0 where valid (N, 1, *S) does not hold; the labels themselves where a CPU sees that all count."""
+    return labels if everywhere(valid) else labels.where(valid.squeeze(1), 0)
 
 
 def soft_map(logits: Tensor, valid: Tensor) -> Tensor:
@@ -235,10 +232,17 @@ def labels_are_classes() -> Iterator[None]:
         _trusted.reset(token)
 
 
-def _check_range(what: str, values: Tensor, valid: Tensor, num_classes: int, ignore_index: int | None) -> None:
+def _seen(
+    labels: Tensor, num_classes: int, ignore_index: int | None, dtype: torch.dtype = torch.int64
+) -> tuple[Tensor, Tensor]:
+    """Labels (N, *S) of a type, 0 where they are ignored, and the valid map."""
+    check_tensors(labels)
+    check_integers("labels", labels)
+    labels = labels.long()
+    valid = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
+    valid = valid.unsqueeze(1)
     if labels_are_trusted():
-        return
-    seen = values.where(valid, 0)
-    low, high = torch.stack(seen.aminmax()).tolist() if seen.numel() else (0, 0)  # one wait for the device
-    if low < 0 or high >= num_classes:
-        raise outside(what, values[valid], num_classes, ignore_index)
+        return zero_ignored(labels.to(dtype), valid), valid
+    seen = zero_ignored(labels, valid)
+    check_range("labels", seen, valid, num_classes, ignore_index)
+    return seen.to(dtype), valid

@@ -8,7 +8,8 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from autosegloss.algebra.morphology import Window, count, dilate, erode, masked
+from autosegloss.algebra.masks import count, masked
+from autosegloss.algebra.morphology import Window, dilate, erode
 from autosegloss.algebra.sums import Sum
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autosegloss.algebra import CurveSum
-from autosegloss.algebra.morphology import holds
+from autosegloss.algebra.masks import holds
 from autosegloss.kernels.memory import Block, as_numbers
 
 _FEW = 0.6  # share of counted pixels up to which they are picked

@@ -11,7 +11,7 @@ from torch import Tensor
 from autosegloss.algebra.checks import check_tensors
 from autosegloss.algebra.inputs import compute_dtype, labels_are_trusted
 from autosegloss.algebra.maps import DenseMap, SoftLabels
-from autosegloss.algebra.morphology import equal, holds
+from autosegloss.algebra.masks import equal, holds
 from autosegloss.algebra.remedies import LIBRARY_IGNORE
 from autosegloss.algebra.truth import Truth
 from autosegloss.errors import InputError
@@ -58,12 +58,18 @@ def independent(labels: Tensor, ignore_index: int | None, valid: Tensor | None) 
     true, trusted = equal(labels, 1), labels_are_trusted()
     if trusted and not labels.is_floating_point():
         return Truth(DenseMap(true & seen), seen)
-    if not trusted and not holds(seen & ~(true | equal(labels, 0))):
+    if not trusted and not holds(_neither(true, equal(labels, 0), seen)):
         return Truth(DenseMap(true & seen), seen)
     labels = labels.to(compute_dtype(labels.dtype)).where(seen, 0)
     if not trusted:
         _check_unit("labels", labels, ignore_index)
     return Truth(SoftLabels(labels), seen)
+
+
+def _neither(one: Tensor, zero: Tensor, seen: Tensor) -> Tensor:
+    """Where a label that is seen is not 0 and not 1, in the memory of `zero`: new pages cost more than this."""
+    zero |= one
+    return torch.gt(seen, zero, out=zero)
 
 
 def check_predicted(preds: Tensor, valid: Tensor) -> None:
