@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from conftest import ROOT
@@ -11,9 +12,11 @@ from helpers.spots import SpotsAndHalves, write_layers
 from helpers.trained_runs import write_trained
 from omegaconf import OmegaConf
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from autosegloss import InputError
-from autosegloss.cli import evaluate, predict
+from autosegloss.cli import data as data_program
+from autosegloss.cli import evaluate, export, figure, predict
 from autosegloss.data import Folder
 from autosegloss.data.datasets.layers import Layers, save_layers
 from autosegloss.tasks.binary import Binary
@@ -65,6 +68,34 @@ def test_predicted_masks_are_judged_as_the_run_is(run, root, tmp_path):
     assert not (tmp_path / "run/confusion.png").exists()
     shares = (tmp_path / "run/classes.csv").read_text().splitlines()[2].split(",")
     assert float(shares[1]) == pytest.approx((32 * 16 - 16) / (32 * 32 - 16))  # the corner does not count
+
+
+def test_the_check_and_figures_show_all_classes_of_a_pixel(run, root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data_program.run(["check", "task=multilabel", "data=folder", f"data.root={root}"])
+    shown = capsys.readouterr().out
+    assert "fault:" not in shown
+    assert re.search(r"1 │ left +│ +49.21 │ +100.00", shown)  # a corner does not count
+    figure.run(["predictions", str(run), "zoom=16", "out=shown.png"])
+    assert {path.name for path in tmp_path.iterdir()} == {"data_check.png", "shown.png"}
+
+
+@pytest.mark.slow
+def test_a_logger_takes_pictures_of_all_classes_of_a_pixel(command, root, tmp_path):
+    settings = ["task=multilabel", "data=folder", f"data.root={root}", "data.size=null", "data.batch_size=4"]
+    shown = ["logger=tensorboard", "callbacks=pictures", "trainer.max_steps=2", "loss=cross_entropy"]
+    command("train", *settings, *shown, "network.decoder_channels=8", "hydra.run.dir=run", tiny=False)
+    events = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    assert "predictions" in events.Tags()["images"]
+
+
+@pytest.mark.slow
+def test_an_export_scores_each_class(run, tmp_path):
+    """The graph has a channel and a sigmoid for each class."""
+    export.run([str(run), f"out={tmp_path}/network.onnx"])
+    session = onnxruntime.InferenceSession(tmp_path / "network.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 32, 32), np.float32)})[:1]
+    assert found.shape == (1, 2, 32, 32)
 
 
 def test_a_threshold_for_each_class(run, root, tmp_path):

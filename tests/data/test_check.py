@@ -33,7 +33,7 @@ class Made(Source):
         def load():
             if isinstance(what, Exception):
                 raise what
-            return torch.full((3, *what.shape), 100, dtype=torch.uint8), what
+            return torch.full((3, *what.shape[-2:]), 100, dtype=torch.uint8), what
 
         return load
 
@@ -186,3 +186,33 @@ def test_the_picture_shows_image_mask_and_overlay():
 
 def test_nothing_to_show_makes_no_picture():
     assert picture(list(check_splits(Made({"train": {"d": OSError()}}))), SOURCE) is None
+
+
+def test_classes_that_do_not_exclude_each_other_are_counted_each_by_itself():
+    first = torch.tensor([[[1, 1, 0, 255]], [[1, 0, 0, 0]], [[0, 0, 0, 0]]], dtype=torch.uint8)
+    source = Made({"train": {"a": first, "b": first[:2], "c": first * 3}, "val": {"d": first.roll(1, dims=0)}})
+    train, val, _ = reports = list(check_splits(source, exclusive=False))
+    pixels, images = train.class_shares(3, ignore_index=255)
+    assert pixels.tolist() == pytest.approx([2 / 7, 1 / 8, 0])  # of the pixels that count for the class
+    assert val.class_shares(3, ignore_index=255)[0].tolist() == pytest.approx([0, 2 / 3, 1 / 4])
+    assert images.tolist() == pytest.approx([1 / 2, 1 / 2, 0])
+    assert val.ignored_share(255) == pytest.approx(1 / 12)
+    assert val.labels == [1, 2, 255]
+    kinds = {finding.kind: finding.faults for finding in findings(reports, source)}
+    assert (
+        "and uint8 (3, H, W), got torch.uint8 (3, 1, 4) and torch.uint8 (2, 1, 4)"
+        in kinds.pop("samples that cannot be loaded")[0]
+    )
+    assert [faults[0] for faults in kinds.values()] == [
+        "train: c.png: expected 0 and 1 for each class, or ignore_index, got 3"
+    ]
+    assert list(warnings(reports, source)) == [
+        "no pixel in any training mask is of class 2 (car): the data cannot teach it"
+    ]
+    assert len(picture(reports, source).axes) == 2 * 3
+
+
+def test_labels_of_another_task_are_faults():
+    source = Made({"train": {"a": label(0, 1)}})
+    (found,) = findings(list(check_splits(source, exclusive=False)), source)
+    assert "expected uint8 or float32 (3, H, W) and uint8 (3, H, W), got" in found.faults[0]

@@ -42,7 +42,7 @@ def test_a_family_without_segments_has_no_s():
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    for name, own in {"one": [], "two": [], "other": ["data.source.val=5"], "many": ["task=multilabel"]}.items():
+    for name, own in {"one": [], "two": [], "other": ["data.source.val=5"]}.items():
         write_trained(folder / name, *own, seed=len(name + "x" * (name == "two")))
     return folder
 
@@ -99,7 +99,6 @@ def test_the_program_writes_both_kinds(runs, tmp_path, capsys, monkeypatch):
         (["predictions", "one", "images=[99]"], r"images: expected a list of places from 0 to \d+, as \[0,2\], got"),
         (["predictions", "one", "zoom=99"], r"zoom: expected \d+ pixels at most, the smaller side, got 99"),
         (["predictions", "one", "other"], "figure: expected runs on the same data, got others for 'other'"),
-        (["predictions", "many"], "figure: expected one label a pixel, task=multilabel has several"),
     ],
 )
 def test_a_mistake_is_one_line(runs, monkeypatch, arguments, message):

@@ -69,9 +69,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     limit = _limit(own["limit"]) if "limit" in own else None
     cfg = compose_training([setting for setting in settings if not setting.startswith(("limit=", "out="))])
     task, source = task_of(cfg), compose_source(cfg)
-    if not task.exclusive:
-        raise InputError(f"the check reads masks with one class a pixel, task={task.name} has several: leave it out")
-    if count := check(source, limit, Path(own.get("out", "data_check.png")), options.all):
+    if count := check(source, limit, Path(own.get("out", "data_check.png")), options.all, task.exclusive):
         sys.exit(f"error: {count} {'fault' if count == 1 else 'faults'}, see above")
     task.channels(source.num_classes)
 
@@ -85,7 +83,7 @@ def compose_source(cfg: DictConfig) -> Source:
     return instantiate(cfg.data).source
 
 
-def check(source: Source, limit: int | None, out: Path, all_faults: bool = False) -> int:
+def check(source: Source, limit: int | None, out: Path, all_faults: bool = False, exclusive: bool = True) -> int:
     """Print the content of a data set and draw some samples; returns the number of faults.
 
     Args:
@@ -93,14 +91,16 @@ def check(source: Source, limit: int | None, out: Path, all_faults: bool = False
         limit: the number of samples to read of each split; None reads all.
         out: the file of the picture; a proposed table of the classes is written beside it.
         all_faults: whether all faults of a kind are listed.
+        exclusive: whether a pixel has one label.
     """
     try:
         source.class_names  # noqa: B018  # a folder reads them from its files
     except InputError as error:
-        _propose(_masks(_without_classes(source, error), limit), (), out)
+        if exclusive:
+            _propose(_masks(_without_classes(source, error), limit), (), out)
         raise
     with _progress() as on_sample:
-        reports = list(check_splits(source, limit, on_sample))
+        reports = list(check_splits(source, limit, on_sample, exclusive))
     console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
     console.print(splits_table(reports, source), classes_table(reports, source))
     found, doubts = findings(reports, source), list(warnings(reports, source))
@@ -109,7 +109,8 @@ def check(source: Source, limit: int | None, out: Path, all_faults: bool = False
             print(f"{kind}: {line}")
     for finding in found:
         _print_faults(finding, all_faults)
-    if any(finding.kind in _MENDED for finding in found) or any("start at 1" in doubt for doubt in doubts):
+    mended = any(finding.kind in _MENDED for finding in found) or any("start at 1" in doubt for doubt in doubts)
+    if exclusive and mended:
         _propose([Path(c.sample.mask) for r in reports for c in r.samples if c.sample.mask], source.class_names, out)
     if figure := picture(reports, source):  # last, so that the faults are printed even if it cannot be written
         print(f"picture: {_save(figure, out)}")

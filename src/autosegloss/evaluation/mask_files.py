@@ -17,7 +17,7 @@ from autosegloss.data.datasets.pairs import natural_key
 from autosegloss.data.transforms import as_rgb
 from autosegloss.errors import InputError
 from autosegloss.files import whole_file
-from autosegloss.report.palette import palette
+from autosegloss.report.palette import mixed_colours, palette
 
 _OPACITY = 0.55  # of the mask in an overlay
 
@@ -125,9 +125,8 @@ def save_overlay(image: Tensor, mask: np.ndarray, colours: np.ndarray, path: Pat
     """
     scene = as_rgb(image).permute(1, 2, 0).numpy()
     if mask.ndim == 3:
-        count = mask.sum(axis=0, dtype=np.int64)[..., None]
-        mixed = np.tensordot(mask.transpose(1, 2, 0), colours.astype(np.float64), 1) / np.maximum(count, 1)
-        shown = np.where(count > 0, mixed, scene).astype(np.uint8)
+        mixed, some = mixed_colours(mask == 1, colours)
+        shown = np.where(some[..., None], mixed, scene)
     else:
         shown = colours[mask]
     _save(Image.blend(Image.fromarray(scene), Image.fromarray(shown), _OPACITY), path, "JPEG", quality=90)

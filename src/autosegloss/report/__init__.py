@@ -2,7 +2,7 @@
 
 from autosegloss.report.comparison import comparison_table
 from autosegloss.report.figures import curves_figure, samples_figure, save, search_figure
-from autosegloss.report.palette import class_legend, colour_labels, legend_rows, palette
+from autosegloss.report.palette import class_legend, colour_labels, colour_layers, legend_rows, palette
 from autosegloss.report.progress import SearchProgress
 from autosegloss.report.text_table import TextTable
 
@@ -11,6 +11,7 @@ __all__ = [
     "TextTable",
     "class_legend",
     "colour_labels",
+    "colour_layers",
     "comparison_table",
     "curves_figure",
     "legend_rows",

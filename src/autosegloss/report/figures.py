@@ -23,6 +23,7 @@ from autosegloss.report.palette import (
     VERMILION,
     class_legend,
     colour_labels,
+    colour_layers,
     legend_rows,
 )
 from autosegloss.search import History
@@ -159,7 +160,8 @@ def samples_figure(
 
     Args:
         images: RGB, (N, 3, H, W) uint8.
-        columns: {title: labels (N, H, W)}; labels outside of [0, C) are grey, as ignored pixels are.
+        columns: {title: labels (N, H, W)}; labels outside of [0, C) are grey, as ignored pixels are. Or (N, C, H, W)
+            of any number of classes a pixel, whose colours are mixed; a pixel of no class is white.
         class_names: the C names of the classes.
         ignore_index: the label of ignored pixels, which the legend names if they occur; None names no such pixels.
 
@@ -168,7 +170,7 @@ def samples_figure(
     """
     count, _, height, width = images.shape
     num_classes = len(class_names)
-    painted = {title: colour_labels(np.asarray(labels), num_classes) for title, labels in columns.items()}
+    painted = {title: _painted(np.asarray(labels), num_classes) for title, labels in columns.items()}
     columns_shown = {"image": images.transpose(0, 2, 3, 1), **painted}
     legend_height = 0.35 + 0.25 * legend_rows(num_classes)
     figure = _figure(1.45 * len(columns_shown), 1.45 * count * height / width + legend_height)
@@ -182,6 +184,10 @@ def samples_figure(
     ignored = ignore_index is not None and any(labels.any() for labels in found)
     class_legend(figure, class_names, bool(ignored))
     return figure
+
+
+def _painted(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    return (colour_labels if labels.ndim == 3 else colour_layers)(labels, num_classes)
 
 
 def _figure(width: float, height: float) -> Figure:

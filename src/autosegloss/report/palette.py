@@ -25,6 +25,7 @@ GREY = "#8a8a8a"
 DARK = "#20242c"
 FIRST_CLASSES = (DARK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE)
 IGNORED = np.array([190, 190, 190], np.uint8)
+NO_CLASS = np.array([255, 255, 255], np.uint8)
 LEGEND_COLUMNS = 7
 
 
@@ -59,6 +60,37 @@ def colour_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """
     is_class = (labels >= 0) & (labels < num_classes)
     return np.where(is_class[..., None], palette(num_classes)[np.where(is_class, labels, 0)], IGNORED)
+
+
+def mixed_colours(layers: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean colour of the classes of each pixel.
+
+    Args:
+        layers: bool (..., C, H, W), where each class holds.
+        colours: of the classes, (C, 3) uint8, RGB.
+
+    Returns:
+        Array (..., H, W, 3) uint8, RGB, and where any class holds, bool (..., H, W).
+    """
+    count = layers.sum(axis=-3)
+    mixed = np.einsum("...chw,cd->...hwd", layers, colours.astype(np.float64)) / np.maximum(count, 1)[..., None]
+    return mixed.astype(np.uint8), count > 0
+
+
+def colour_layers(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Paint labels with any number of classes a pixel: their mean colour, or white for no class.
+
+    Args:
+        labels: integers (..., C, H, W): 1 where a class holds, 0 where it does not, another number where it is ignored;
+            a pixel whose classes all are is grey.
+        num_classes: C, the number of classes.
+
+    Returns:
+        Array (..., H, W, 3) uint8, RGB.
+    """
+    colours, some = mixed_colours(labels == 1, palette(num_classes))
+    counts = ((labels == 0) | (labels == 1)).any(axis=-3)
+    return np.where(some[..., None], colours, np.where(counts[..., None], NO_CLASS, IGNORED))
 
 
 def class_legend(figure: Figure, class_names: Sequence[str], ignored: bool = True) -> None:

@@ -15,6 +15,7 @@ from autosegloss.data.transforms import as_rgb, denormalise
 from autosegloss.errors import InputError, whole_number
 from autosegloss.report.figures import samples_figure
 from autosegloss.report.summary import card_figure
+from autosegloss.tasks import Task
 from autosegloss.training.module import SegmentationModule, predicted
 
 
@@ -35,10 +36,6 @@ class LogPictures(pl.Callback):
         if not any(isinstance(logger, TensorBoardLogger | WandbLogger) for logger in trainer.loggers):
             raise InputError("callbacks=pictures needs a logger that takes them: logger=tensorboard or logger=wandb")
 
-        assert isinstance(pl_module, SegmentationModule)
-        if not pl_module.task.exclusive:
-            raise InputError(f"callbacks=pictures draws one label a pixel, task={pl_module.task.name} has several")
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, SegmentationModule)
         surrogates = [part for part in pl_module.loss.modules() if isinstance(part, SurrogateLoss) and part.theta]
@@ -55,16 +52,19 @@ class LogPictures(pl.Callback):
         assert isinstance(pl_module, SegmentationModule)
         images, labels = (part[: self.shown] for part in batch[0])  # the first of one size
         logits = pl_module(images)
-        columns = {"ground truth": labels, "predicted": predicted(logits, labels.shape[1:], pl_module.task)}
+        columns = {"ground truth": labels, "predicted": predicted(logits, labels.shape[-2:], pl_module.task)}
         figure = samples_figure(
             as_rgb(denormalise(images.float())).cpu().numpy(),
             {title: maps.cpu().numpy() for title, maps in columns.items()},
-            [
-                f"class {number}" for number in range(max(2, logits.shape[1]))
-            ],  # background and foreground have one logit
+            _class_names(logits.shape[1], pl_module.task),
             getattr(pl_module.loss, "ignore_index", None),  # a loss of the user's may have none
         )
         _log(trainer, "predictions", figure)
+
+
+def _class_names(channels: int, task: Task) -> list[str]:
+    """Names by number, but where the task has some of its own, as background and foreground, which have one logit."""
+    return list(task.usual_classes) or [f"class {number}" for number in range(channels)]
 
 
 def _log(trainer: pl.Trainer, name: str, figure: Figure) -> None:

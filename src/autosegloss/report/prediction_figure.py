@@ -20,7 +20,7 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] | No
     """Draw images to validate on, a row each: the image, the truth, and a column for each run.
 
     Args:
-        runs: {title: run} on the same data, of a task with one label a pixel.
+        runs: {title: run} on the same data.
         images: their places in the first batch to validate on; None takes the first three.
         zoom: pixels of a side of a window to draw in the place of the whole image: the one where the predictions of
             the runs, or that of one run and the truth, differ most within 3 pixels of true edges; 0 draws the whole.
@@ -31,8 +31,6 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] | No
     first = next(iter(runs.values()))
     if other := next((name for name, run in runs.items() if run.config.data.source != first.config.data.source), None):
         raise InputError(f"figure: expected runs on the same data, got others for '{other}': draw them by themselves")
-    if not first.task.exclusive:
-        raise InputError(f"figure: expected one label a pixel, task={first.task.name} has several")
     data = first.data()
     batch, labels = next(iter(data.val_dataloader()))[0]  # the first of one size
     images = list(range(min(3, len(batch)))) if images is None else images
@@ -44,8 +42,8 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] | No
     for name, run in runs.items():
         network = run.network(data.num_classes, data.source.channels)
         with torch.inference_mode():
-            maps[name] = predicted(logits_of(network, batch), labels.shape[1:], run.task)
-    pixels = F.interpolate(as_rgb(denormalise(batch)).float(), labels.shape[1:], mode="nearest").byte()
+            maps[name] = predicted(logits_of(network, batch), labels.shape[-2:], run.task)
+    pixels = F.interpolate(as_rgb(denormalise(batch)).float(), labels.shape[-2:], mode="nearest").byte()
     if zoom:
         pixels, maps = _zoomed(pixels, maps, zoom)
     columns = {name: each.numpy() for name, each in maps.items()}
@@ -53,13 +51,14 @@ def prediction_figure(runs: Mapping[str, TrainedRun], images: Sequence[int] | No
 
 
 def _zoomed(pixels: Tensor, maps: Mapping[str, Tensor], side: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """The windows where predictions differ most at true edges, of images (N, 3, H, W) and maps (N, H, W)."""
+    """The windows where predictions differ most at true edges, of images (N, 3, H, W) and maps (N, ..., H, W)."""
     truth, *found = maps.values()
-    height, width = truth.shape[1:]
+    height, width = truth.shape[-2:]
     if side > min(height, width):
         raise InputError(f"zoom: expected {min(height, width)} pixels at most, the smaller side, got {side}")
-    differ = torch.stack([other != found[0] for other in found[1:] or [truth]]).any(dim=0)
-    counts = F.avg_pool2d((differ & _edges(truth))[:, None].double(), side, stride=1).flatten(1)
+    differ = torch.stack([other != found[0] for other in found[1:] or [truth]]).any(dim=0) & _edges(truth)
+    differ = differ.reshape(len(truth), -1, height, width).any(dim=1, keepdim=True)  # in any class
+    counts = F.avg_pool2d(differ.double(), side, stride=1).flatten(1)
     tops, lefts = counts.argmax(dim=1) // (width - side + 1), counts.argmax(dim=1) % (width - side + 1)
 
     def cut(each: Tensor) -> Tensor:
@@ -70,6 +69,6 @@ def _zoomed(pixels: Tensor, maps: Mapping[str, Tensor], side: int) -> tuple[Tens
 
 
 def _edges(labels: Tensor, reach: int = 3) -> Tensor:
-    """The pixels with another label within `reach` pixels of them, of labels (N, H, W)."""
+    """The pixels with another label within `reach` pixels of them, of labels (N, H, W) or (N, C, H, W)."""
     highest, lowest = (F.max_pool2d(each, 2 * reach + 1, 1, reach) for each in (labels.double(), -labels.double()))
     return highest != -lowest

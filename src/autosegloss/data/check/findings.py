@@ -82,7 +82,13 @@ def notes(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
 def _training_masks(reports: Sequence[SplitReport], source: Source) -> list[Masks]:
     """The content of the masks of the training split, if any was read."""
     return [
-        Masks(report.counts, source.class_names, source.ignore_index, len(report.counts) + report.unread)
+        Masks(
+            report.counts,
+            source.class_names,
+            source.ignore_index,
+            len(report.counts) + report.unread,
+            report.exclusive,
+        )
         for report in reports
         if report.split == "train" and len(report.counts)
     ]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from autosegloss.data.check.checks import CheckedSample, SplitReport
 from autosegloss.data.datasets.source import Source
 from autosegloss.data.transforms import as_rgb
-from autosegloss.report import class_legend, colour_labels, legend_rows
+from autosegloss.report import class_legend, colour_labels, colour_layers, legend_rows
 
 ROWS = 6  # samples in the picture
 NAME_LENGTH = 28  # characters of a sample's name
@@ -21,7 +21,8 @@ def picture(reports: Sequence[SplitReport], source: Source) -> Figure | None:
     """Draw a few samples of every split: the image, the mask, and the mask over the image.
 
     Samples with classes that no earlier row shows come first. Ignored pixels are grey in the mask and transparent in
-    the overlay. Of images of more than three bands the first three are shown.
+    the overlay, as pixels of no class are, which are white in the mask. Of images of more than three bands the first
+    three are shown.
 
     Args:
         reports: the reports of the splits.
@@ -34,7 +35,7 @@ def picture(reports: Sequence[SplitReport], source: Source) -> Figure | None:
     if not rows:
         return None
     pairs = [row.sample.load() for _, row in rows]
-    heights = [label.shape[0] / label.shape[1] for _, label in pairs]
+    heights = [label.shape[-2] / label.shape[-1] for _, label in pairs]
     height = WIDTH * sum(heights) + 0.25 * len(rows) + 0.3 + 0.2 * legend_rows(source.num_classes)
     figure = Figure(figsize=(3 * WIDTH, height), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=heights)
@@ -81,6 +82,8 @@ def most_varied(samples: Sequence[CheckedSample], count: int, num_classes: int) 
 
 def _panels(image: np.ndarray, label: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """RGB (H, W, 3) uint8 of the image, the mask, and the mask over the image."""
-    scene, mask = image.transpose(1, 2, 0), colour_labels(label, num_classes)
+    exclusive = label.ndim == 2
+    scene, mask = image.transpose(1, 2, 0), (colour_labels if exclusive else colour_layers)(label, num_classes)
+    some = label < num_classes if exclusive else (label == 1).any(axis=0)
     blend = (0.45 * scene + 0.55 * mask).astype(np.uint8)
-    return scene, mask, np.where((label < num_classes)[..., None], blend, scene)
+    return scene, mask, np.where(some[..., None], blend, scene)
