@@ -5,10 +5,10 @@
     python benchmarks/demos.py OUT --only-collect                      # the table of what is finished
     python benchmarks/demos.py OUT profile=small                       # with overrides of search.py
 
-A search that was stopped goes on. OUT/demos.json has a record per search, and the program prints a table. All scores
-are those on the validation split, which no choice has seen: the recommended loss is to beat cross-entropy there, or to
-be it; to be within half a point of the best of the losses with all seeds; and to keep the guards. The seconds are those
-of all trainings, as if one had followed the other.
+A search that was stopped goes on. OUT/demos.json has a record per search, and the program prints a table of them, and
+one in Markdown with a row per metric. All scores are those on the validation split, which no choice has seen: the
+recommended loss is to beat cross-entropy there, or to be it; to be within half a point of the best of the losses with
+all seeds; and to keep the guards. The seconds are those of all trainings, as if one had followed the other.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import argparse
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from rich.console import Console
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.out / "demos.json").write_text(json.dumps(records, indent=1))
     Console(width=140).print(table(records))
     print(summary(records))
+    print(*by_metric(records), sep="\n")
 
 
 def run(folder: Path, overrides: Sequence[str]) -> None:
@@ -109,6 +112,25 @@ def table(records: Sequence[dict[str, Any]]) -> Table:
         name = each["recommended"] + ("" if each["beats_baseline"] else " (BEHIND)")
         page.add_row(each["metric"], str(each["seed"]), name, score, base, each["best"], behind, guards, spent)
     return page
+
+
+def by_metric(records: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A row of Markdown per metric: means over its searches and their standard deviation, in percent."""
+    yield "| metric | searches | recommended | its score | cross-entropy | gain | least gain | behind the best |"
+    yield "|---|---:|---|---:|---:|---:|---:|---:|"
+    for metric in dict.fromkeys(each["metric"] for each in records):
+        own = [each for each in records if each["metric"] == metric]
+        names = Counter(each["recommended"].rstrip(" 0123456789") for each in own)
+        gains = [each["score"] - each["baseline"] for each in own]
+        chosen = ", ".join(f"{count} {name}" for name, count in names.most_common())
+        columns = [_spread([each[key] for each in own]) for key in ("score", "baseline")]
+        rest = [_spread(gains), f"{100 * min(gains):.1f}", f"{100 * max(each['behind_best'] for each in own):.1f}"]
+        yield f"| {' | '.join([metric, str(len(own)), chosen, *columns, *rest])} |"
+
+
+def _spread(shares: Sequence[float]) -> str:
+    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
+    return f"{100 * fmean(shares):.1f}{spread}"
 
 
 def summary(records: Sequence[dict[str, Any]]) -> str:

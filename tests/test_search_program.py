@@ -177,6 +177,8 @@ def test_a_search_whose_candidates_all_fail_ends_with_one_line(command, tmp_path
             *FEW,
             "hydra.sweeper.warmup=null",
             "hydra.sweeper.max_retries=0",
+            "hydra.sweeper.final_seeds=1",
+            "hydra.sweeper.candidates.released=null",
             f"hydra.sweeper.final=['{FAILS}']",
         )
     assert "\n" not in str(ended.value)

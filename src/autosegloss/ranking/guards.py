@@ -8,7 +8,7 @@ from typing import Any
 from autosegloss.errors import InputError, is_number, unknown
 
 # A loss that is searched for boundaries alone may place them well and name the areas between them wrongly.
-DEFAULTS: Mapping[str, Mapping[str, float]] = {name: {"miou": 0.01} for name in ("biou", "biou_cheng", "bf1")}
+DEFAULTS: Mapping[str, Mapping[str, float]] = {name: {"miou": 0.01} for name in ("biou", "biou_cheng", "bf1", "nsd")}
 
 Guard = Mapping[str, float]
 """{metric: how much of it a candidate may lose against the baseline, in [0, 1]}."""
