@@ -42,7 +42,7 @@ def cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """-w_y log softmax(logits)_y of each pixel, 0 at ignored pixels, and the valid map; both (N, *S)."""
     logits, valid = masked(logits, labels, ignore_index)
-    classes, valid = zero_ignored(labels, valid), valid.squeeze(1)
+    classes, valid = zero_ignored(labels.long(), valid), valid.squeeze(1)
     weights = None if weight is None else constants(weight, logits)
     return F.cross_entropy(logits, classes, weights, reduction="none") * valid, valid
 
