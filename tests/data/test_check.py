@@ -197,7 +197,7 @@ def test_classes_that_do_not_exclude_each_other_are_counted_each_by_itself():
     assert val.class_shares(3, ignore_index=255)[0].tolist() == pytest.approx([0, 2 / 3, 1 / 4])
     assert images.tolist() == pytest.approx([1 / 2, 1 / 2, 0])
     assert val.ignored_share(255) == pytest.approx(1 / 12)
-    assert val.labels == [1, 2, 255]
+    assert val.labels == [1, 2]
     kinds = {finding.kind: finding.faults for finding in findings(reports, source)}
     assert (
         "and uint8 (3, H, W), got torch.uint8 (3, 1, 4) and torch.uint8 (2, 1, 4)"
@@ -210,6 +210,17 @@ def test_classes_that_do_not_exclude_each_other_are_counted_each_by_itself():
         "no pixel in any training mask is of class 2 (car): the data cannot teach it"
     ]
     assert len(picture(reports, source).axes) == 2 * 3
+
+
+def test_a_label_to_ignore_is_no_class_where_classes_have_masks_of_their_own():
+    class Two(Made):
+        ignore_index = 2
+
+    source = Two({"train": {"a": torch.tensor([[[1, 2]], [[0, 1]], [[1, 1]]], dtype=torch.uint8)}})
+    train, *_ = reports = list(check_splits(source, exclusive=False))
+    assert train.class_shares(3, ignore_index=2)[0].tolist() == [1, 0.5, 1]
+    assert train.ignored_share(2) == pytest.approx(1 / 6)
+    assert [*warnings(reports, source), *(note for note in notes(reports, source) if "ignore" in note)] == []
 
 
 def test_labels_of_another_task_are_faults():

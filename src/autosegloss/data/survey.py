@@ -65,7 +65,7 @@ class Masks:
             yield f"{single} of {len(self.counts)} training masks hold a single class"
 
     def _counting(self) -> list[int]:
-        return [c for c in range(len(self.class_names)) if c != self.ignore_index]
+        return [c for c in range(len(self.class_names)) if not self.exclusive or c != self.ignore_index]
 
     def _present(self) -> list[int]:
         pixels = self.counts.sum(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,7 +26,7 @@ class CheckedSample:
         sample: the sample.
         size: (H, W) of its label in pixels; None if it cannot be loaded.
         counts: pixels of each label value, (256,) int64; of a label (C, H, W), with any number of classes a pixel,
-            those of each class, and at ignore_index those ignored, once for each class that they do not count for.
+            those of each class.
         counting: of such a label the pixels that count for each class, int64 (C,).
         brightest: the largest value of an image of more than 8 bits on the scale 0..255; None for one of 8 bits.
         fault: why training cannot use it; None if training can.
@@ -83,8 +84,11 @@ class SplitReport:
 
     def ignored_share(self, ignore_index: int | None) -> float:
         """The share of ignored pixels in [0, 1], of all classes together; nan without a pixel."""
-        ignored = 0 if ignore_index is None else self.counts.sum(axis=0)[ignore_index]
-        total = self.counts.sum() if self.exclusive else self.counting.sum() + ignored
+        pixels = self.counts.sum(axis=0)
+        ignored, total = 0 if ignore_index is None else pixels[ignore_index], pixels.sum()
+        if not self.exclusive:
+            total = self.counting.shape[-1] * sum(math.prod(sample.size) for sample in self.samples if sample.size)
+            ignored = total - self.counting.sum()
         return float(ignored / total) if total else float("nan")
 
     def class_shares(self, num_classes: int, ignore_index: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +102,7 @@ class SplitReport:
             Two arrays (C,) in [0, 1]; nan without a pixel or an image.
         """
         counts = self.counts[:, :num_classes].astype(np.float64)
-        if ignore_index is not None and ignore_index < num_classes:
+        if self.exclusive and ignore_index is not None and ignore_index < num_classes:
             counts[:, ignore_index] = np.nan
         with np.errstate(invalid="ignore"):
             counting = np.nansum(counts) if self.exclusive else self.counting.sum(axis=0)
@@ -181,11 +185,7 @@ def _content(label: Tensor, source: Source) -> tuple[np.ndarray, np.ndarray | No
         return torch.bincount(label.flatten(), minlength=LABEL_VALUES).numpy(), None
     counts, classes = np.zeros(LABEL_VALUES, np.int64), label.flatten(1).numpy()
     counts[: len(classes)] = (classes == 1).sum(axis=1)
-    if source.ignore_index is None:
-        return counts, np.full(source.num_classes, classes.shape[1])
-    ignored = (classes == source.ignore_index).sum(axis=1)
-    counts[source.ignore_index] = ignored.sum()
-    return counts, classes.shape[1] - ignored
+    return counts, (classes != source.ignore_index).sum(axis=1)  # None equals no number
 
 
 def _check_form(image: Tensor, label: Tensor, channels: tuple[int, ...], classes: tuple[int, ...]) -> None:

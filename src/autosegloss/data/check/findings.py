@@ -65,7 +65,8 @@ def warnings(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
 def notes(reports: Sequence[SplitReport], source: Source) -> Iterator[str]:
     """Remarks: what the reader takes for granted, an incomplete data set, classes that a split to judge on lacks."""
     yield from source.assumptions()
-    if source.ignore_index is not None and source.ignore_index < source.num_classes:
+    exclusive = all(report.exclusive for report in reports)
+    if exclusive and source.ignore_index is not None and source.ignore_index < source.num_classes:
         name = source.class_names[source.ignore_index]
         yield f"class {source.ignore_index} ({name}) is ignore_index: it counts nowhere"
     for report in reports:
