@@ -6,7 +6,7 @@ from helpers.faults import met
 
 SMALL = [
     "hydra.sweeper.steps=1",
-    "hydra.sweeper.samples=3",
+    "hydra.sweeper.samples=4",
     "hydra.sweeper.rungs=[6]",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=2",

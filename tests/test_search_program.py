@@ -30,7 +30,10 @@ SMALL = [  # not as a race
     "hydra.sweeper.final_seeds=2",
     "hydra.sweep.dir=found",
 ]
-FEW = [f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")]
+FEW = [
+    f"hydra.sweeper.candidates.{name}=null"
+    for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz", "mixed")
+]
 NAMES = ["cross-entropy", "dice", "identity", "released", "searched"]
 FAILS = "trainer.callbacks=[{_target_:helpers.acts.Fail}]"
 

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 NAMES = sorted(path.stem for path in (CONF / "loss").glob("*.yaml"))
-SURROGATES = [name for name in NAMES if name.startswith("searched") or name in ("naive", "surrogate")]
+SURROGATES = [name for name in NAMES if name.startswith("searched") or name in ("naive", "surrogate", "mixed")]
 GROUPS = ["+metric=miou", "+curve=bezier", "+theta=null", "+classes=all"]
 COUNTS = (40, 10, 30)  # pixels of the classes in a training set
 
