@@ -205,8 +205,7 @@ class SurrogateLoss(ScaledLoss):
         with full_precision(logits.device):
             parts = [(logits, truth)]  # a slice of all logits would copy their gradient
             if self.average.aggregate != "batch":
-                images = [slice(n, n + 1) for n in range(len(logits))]
-                parts = [(logits[image], truth.of_images(image)) for image in images]
+                parts = [(logits[n : n + 1], truth.of_images(slice(n, n + 1))) for n in range(len(logits))]
             sums = [self._shared(read, *part) for part in parts]
             count = torch.stack([self.average.present(own) for own in sums])
             loss = 1 - self.average.score(self.formula, sums, count.unbind())
