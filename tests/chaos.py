@@ -19,7 +19,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from helpers.faults import MOMENTS, Fault, met, plan, started
-from helpers.searches import Running, failures, findings, runs
+from helpers.searches import FEW, Running, failures, findings, runs
 
 FAULTS = 2  # of one run, at most
 TRIAL_TIMEOUT = 12
@@ -32,7 +32,7 @@ SEARCH = (
     "hydra.sweeper.keep=3",
     "hydra.sweeper.warmup=['loss=cross_entropy','trainer.max_steps=15']",
     "hydra.sweeper.final=['trainer.max_steps=20']",
-    *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),
+    *FEW,
     f"hydra.sweeper.trial_timeout={TRIAL_TIMEOUT}",
     f"hydra.sweeper.max_retries={FAULTS + 1}",  # and once the process of a launcher, with all that it was to run
 )

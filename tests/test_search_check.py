@@ -9,6 +9,7 @@ import yaml
 from conftest import SEARCH
 from helpers.commands import composed
 from helpers.members import slow
+from helpers.searches import FEW
 from PIL import Image
 
 from autosegloss.training.check import check_runs
@@ -115,8 +116,7 @@ def test_its_remedies_work(command, pictures, trainings, remedy):
 
 @pytest.mark.slow
 def test_a_recommendation_without_a_validation_split_stands_on_the_hold_out_and_says_so(command, pictures):
-    few = [f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")]
-    final = ["hydra.sweeper.finalists=1", "hydra.sweeper.final_seeds=1", *few]
+    final = ["hydra.sweeper.finalists=1", "hydra.sweeper.final_seeds=1", *FEW]
     command("search", *SEARCH, *FOLDER, *final, tiny=False)
     record = json.loads((pictures / "found/recommendation.json").read_text())
     assert (record["chosen_on"], record["scored_on"]) == ("holdout", "holdout")

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 from conftest import SEARCH
+from helpers.searches import FEW
 
 from autosegloss import ThetaCard
 from autosegloss.curves import Linear
@@ -22,7 +23,7 @@ RACE = [
     "hydra.sweeper.samples=4",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=1",
-    *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),
+    *FEW,
 ]
 
 

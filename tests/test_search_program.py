@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from conftest import SEARCH, interrupt, start
+from helpers.searches import FEW
 from torch.testing import assert_close
 
 from autosegloss import SurrogateLoss, ThetaCard
@@ -29,10 +30,6 @@ SMALL = [  # not as a race
     'hydra.sweeper.final=["trainer.max_steps=2","test=true"]',
     "hydra.sweeper.final_seeds=2",
     "hydra.sweep.dir=found",
-]
-FEW = [
-    f"hydra.sweeper.candidates.{name}=null"
-    for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz", "mixed")
 ]
 NAMES = ["cross-entropy", "dice", "identity", "released", "searched"]
 FAILS = "trainer.callbacks=[{_target_:helpers.acts.Fail}]"

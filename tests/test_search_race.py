@@ -6,7 +6,7 @@ import signal
 import pytest
 from conftest import SEARCH
 from helpers.members import slow
-from helpers.searches import Running, findings
+from helpers.searches import FEW, Running, findings
 
 from autosegloss.search import SEARCHED, History
 from autosegloss.training.resuming import checkpoint_paths
@@ -23,7 +23,7 @@ RACE = [
     "hydra.sweeper.keep=3",
     "hydra.sweeper.finalists=1",
     "hydra.sweeper.final_seeds=1",
-    *(f"hydra.sweeper.candidates.{name}=null" for name in ("weighted-cross-entropy", "focal", "jaccard", "lovasz")),
+    *FEW,
 ]
 
 

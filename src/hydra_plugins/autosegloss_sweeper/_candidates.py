@@ -14,28 +14,25 @@ from .config import SweeperConf
 
 RELEASED = "RELEASED"  # stands for the card that ships for the metric
 SEARCHED = "searched"
-_MIXED = "loss=mixed"
 # How simple a loss is, 0 for the first of the settings.
 _HAND_MADE, _IDENTITY, _CARD, _FOUND = 1, 2, 3, 4
 
 
-def given_candidates(settings: SweeperConf, metric: str, identity: FlatTheta, guarded: bool) -> list[Candidate]:
+def given_candidates(settings: SweeperConf, metric: str, identity: FlatTheta) -> list[Candidate]:
     """The candidates of the settings, simplest first.
 
-    Those that are null or whose card does not ship are left out. So are mixtures with cross-entropy without a guard:
-    then the surrogate alone teaches all that is asked for.
+    Those that are null or whose card does not ship are left out.
 
     Args:
         settings: The settings of the search.
         metric: The name of the searched metric.
         identity: Its theta (D,) that bends nothing.
-        guarded: Whether other metrics are guarded.
     """
     found: list[Candidate] = []
     card = shipped_cards().get(metric)
     for name, overrides in settings.candidates.items():
         filled = None if overrides is None else filled_in(overrides, {RELEASED: card})
-        if filled is None or (filled[0] == _MIXED and not guarded):
+        if filled is None:
             continue
         candidate = Candidate(name, tuple(filled), level=_HAND_MADE if found else 0)
         if filled[0] == "loss=naive":

@@ -99,7 +99,7 @@ class Task:
     def candidates(self) -> list[Candidate]:
         """The known losses that may be recommended, the simplest first."""
         identity = tuple(self.initial_mean())
-        return [*given_candidates(self.settings, self.metric.name, identity, bool(self.guard)), *self.prior]
+        return [*given_candidates(self.settings, self.metric.name, identity), *self.prior]
 
 
 def measured_by(target: Formula) -> dict[str, Formula]:
