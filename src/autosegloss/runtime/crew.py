@@ -81,14 +81,18 @@ class Crew:
     def check(self, runs: Mapping[str, Planned], read: bool) -> Checked | Failure:
         """Check runs as `training.check.check_runs` does; what the processes print is lost."""
         try:
-            for member in self._members:
-                member.settle(Path(os.devnull))
+            self.begin()
             checked = self._exchange({"runs": dict(runs), "read": read}, None, lambda: True)
         except BaseException:
             self.close()
             raise
         assert isinstance(checked, (Checked, Failure))
         return checked
+
+    def begin(self) -> None:
+        """Have the processes do their imports, while there is no work for them; what they print is lost."""
+        for member in self._members:
+            member.settle(Path(os.devnull))
 
     def close(self) -> None:
         """Kill the processes and all that they have started."""

@@ -88,6 +88,10 @@ class AutoSegLossSweeper(Sweeper):
             return self._run(directory, arguments)
 
     def _run(self, directory: Path, arguments: list[str]) -> dict[str, Any]:
+        from autosegloss.runtime import crew_of
+
+        if OmegaConf.is_missing(self.config, "resume"):
+            crew_of(1).begin()  # the process of the check: its imports take as long as what comes before the check
         from ._around import runs_around
         from ._check import check
         from ._loop import Search
