@@ -85,6 +85,15 @@ def test_data_are_decoded_and_weights_loaded_once_for_all_trainings(alone, start
     assert seen == [f"{alone.processes()[0]} 1 1\n"] * 2  # a part of the training split is validated on
 
 
+def test_a_process_that_has_begun_without_work_logs_where_its_work_is(alone):
+    close_crews()
+    crew_of(1).begin()
+    begun = alone.processes()
+    alone(act="Tell")
+    assert alone.processes() == begun
+    assert alone.log().split()[0] == str(begun[0])
+
+
 def test_weights_that_were_written_anew_are_loaded_anew(alone, start_weights, tmp_path):
     path = tmp_path / "weights.pt"
     path.write_bytes(start_weights.read_bytes())
