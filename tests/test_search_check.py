@@ -12,8 +12,11 @@ from helpers.members import slow
 from helpers.searches import FEW
 from PIL import Image
 
+from autosegloss.formulas import PAPER
 from autosegloss.training.check import check_runs
 from autosegloss.training.outcome import Checked, Failure, Planned
+from hydra_plugins.autosegloss_sweeper._candidates import given_candidates
+from hydra_plugins.autosegloss_sweeper.config import SweeperConf
 
 FOLDER = [
     "data=folder",
@@ -72,6 +75,14 @@ def test_every_run_is_made_and_a_mistake_names_it(overrides, message):
     assert isinstance(found, Failure)
     assert found.kind == "mistake"
     assert re.match(message, found.message), found.message
+
+
+@pytest.mark.parametrize("metric", PAPER)
+def test_a_search_for_any_metric_compares_with_all_losses_made_by_hand(metric):
+    cfg = composed("search", [f"metric={metric}"])
+    found = given_candidates(SweeperConf(candidates=cfg.hydra.sweeper.candidates), metric, (0.5,) * 12)
+    hand_made = ["cross-entropy", "weighted-cross-entropy", "focal", "dice", "jaccard", "lovasz", "mixed"]
+    assert [each.name for each in found] == [*hand_made, "identity", "released"]
 
 
 def test_the_devices_of_a_run_need_images_each():
